@@ -1,0 +1,91 @@
+#pragma once
+/* The appliance's configuration: YAML in, typed and checked values out. A missing key takes the embedded default; an unknown key,
+ * a wrong type or a value out of range is an error with file:line:column, and all errors are reported. Threads: control. */
+#include "webhook.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_PORTS_MAX 8
+#define CONFIG_SOURCES_MAX 64
+#define CONFIG_RULE_PATHS_MAX 64
+#define CONFIG_PATH_BYTES 256
+
+enum port_kind { PORT_EMBEDDED, PORT_AF_PACKET, PORT_AF_XDP, PORT_TAP, PORT_MEMIF, PORT_PCAP, PORT_RING, PORT_PCI };
+
+struct config_port {
+  char name[16];
+  enum port_kind kind;
+  char interface[16];                  /* af_packet, af_xdp, tap: kernel interface; embedded: host end */
+  char address[32];                    /* pci: 0000:3b:00.0 */
+  char path[CONFIG_PATH_BYTES];        /* memif: socket; pcap: file to read */
+  char output_path[CONFIG_PATH_BYTES]; /* pcap: file to write; empty: none */
+  bool server;                         /* memif role */
+  char ipv4[20];                       /* the appliance's own, a.b.c.d/len */
+  char host_ipv4[20];                  /* embedded: the host end's */
+  uint16_t mtu;
+  uint16_t queues;       /* 0: one a shard */
+  bool verify_checksums; /* software verification of received TCP/UDP where the port does not */
+};
+
+struct config {
+  char data_dir[CONFIG_PATH_BYTES];
+  struct {
+    char socket[CONFIG_PATH_BYTES];
+    char listen_address[64]; /* 127.0.0.1 */
+    uint16_t listen_port;    /* 9464; 0: off */
+    char socket_group[32];   /* empty: the process's */
+  } management;
+  struct {
+    uint32_t count;     /* 0: by the number of cores */
+    uint16_t cores[64]; /* empty (core_count 0): chosen */
+    uint32_t core_count;
+    int control_core, journal_core; /* -1: chosen */
+    uint64_t idle_sleep_ns;         /* 0: always poll */
+  } shards;
+  uint32_t port_count;
+  struct config_port ports[CONFIG_PORTS_MAX];
+  char eal_extra[CONFIG_PATH_BYTES]; /* appended to EAL's arguments */
+  uint32_t hugepage_memory_mib;
+  uint32_t rule_path_count;
+  char rule_paths[CONFIG_RULE_PATHS_MAX][CONFIG_PATH_BYTES];
+  struct {
+    uint16_t port; /* 4318 */
+    bool acknowledge_durable;
+    uint32_t max_body_bytes;
+  } otlp_http;
+  struct {
+    uint16_t port;            /* 8080 */
+    uint32_t replay_capacity; /* ids remembered a shard */
+    uint32_t source_count;
+    struct webhook_source sources[CONFIG_SOURCES_MAX];
+  } webhooks;
+  struct {
+    uint32_t live_max; /* a shard */
+    uint32_t captures_max;
+    uint64_t idle_ns; /* 3 s */
+  } traces;
+  struct {
+    uint64_t segment_bytes;
+    uint32_t segments_ahead;
+    uint32_t batch_bytes_max;
+    uint32_t ring_bytes; /* a shard's record ring */
+    uint32_t index_violations;
+  } journal;
+  struct {
+    uint32_t connections_max; /* a shard */
+    uint32_t half_open_max;
+    uint64_t idle_timeout_ns, header_timeout_ns, body_timeout_ns, keep_alive_timeout_ns, time_wait_ns;
+    uint32_t receive_buffer_bytes, receive_pool_bytes, send_buffer_bytes, send_pool_bytes;
+    struct {
+      uint32_t bytes, count;
+    } body_pools[4];
+  } tcp;
+};
+
+/* The embedded default. */
+void config_default(struct config *config);
+/* Reads `path` over the defaults. Returns 0, or -EINVAL after printing every error to `errors_out`, or -errno when it cannot be
+ * read. Secrets are read from `secret` or `secret_file` (not readable by group or others) and never kept as text. */
+int config_load(const char *path, struct config *config, FILE *errors_out);
+int config_parse(const char *name, const char *text, size_t length, struct config *config, FILE *errors_out);

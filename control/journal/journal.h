@@ -1,0 +1,75 @@
+#pragma once
+/* The journal: one append-only log of records from every shard and from control, batched into 4 KiB-aligned checksummed writes.
+ * Format: docs/journal-format.md. The caller drives it with journal_step (a thread, or the simulator).
+ *
+ * Durability: a record is durable when the write of its batch has completed; record_ring_set_durable then moves on, and
+ * `durable_lsn`. A write error is final (design: fsync errors are): no more durable marks, `failed` is set, rings are no longer
+ * drained. Threads: the journal thread; *_lsn, counters and `failed` may be read by any. */
+#include "journal_io.h"
+#include "record.h"
+#include "record_ring.h"
+#include <stdatomic.h>
+
+#define JOURNAL_RINGS_MAX 65 /* shards and control */
+
+struct journal_config {
+  struct journal_io *io;
+  uint8_t node_id[16];
+  uint64_t segment_bytes;   /* multiple of 4096 */
+  uint32_t batch_bytes_max; /* a write; multiple of 4096 */
+  uint32_t segments_ahead;  /* prepared and zero-filled before they are needed */
+  uint32_t ring_count;
+  struct record_ring *rings[JOURNAL_RINGS_MAX]; /* consumer ends */
+};
+
+struct journal_counters {
+  _Atomic uint64_t records, record_bytes, batches, batch_bytes, writes_retried, segments_prepared;
+  _Atomic uint64_t flush_ns_sum, flush_ns_max;
+};
+
+/* What recovery found. */
+struct journal_recovery {
+  uint64_t records, first_lsn, next_lsn;
+  uint64_t segments, truncated_bytes;
+  char refusal[256]; /* why it refused to start: file, offset, LSN */
+};
+
+struct journal;
+
+/* Called in LSN order for each record during recovery. */
+typedef void journal_record_visitor(void *context, uint64_t lsn, const struct record_header *record);
+
+/* Recovers (truncates a torn tail; refuses damage before valid records with -EBADMSG) and prepares to append. NULL and
+ * *error_number on failure. */
+struct journal *journal_open(const struct journal_config *config, journal_record_visitor *visit, void *context,
+                             struct journal_recovery *recovery, int *error_number);
+/* Gathers what the rings hold into a batch, submits it when none is in flight, reaps. Waits at most `wait_ns` when there is
+ * nothing to do. Returns records made durable, or -errno once failed. */
+int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns);
+/* Steps until the rings are empty and all is durable, or failed. */
+int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
+void journal_close(struct journal *journal);
+
+uint64_t journal_durable_lsn(const struct journal *journal); /* all records at or below are durable; 0: none */
+int journal_failed(const struct journal *journal);           /* 0 or -errno */
+const struct journal_counters *journal_counters(const struct journal *journal);
+
+/* Why a reader stopped. */
+enum journal_read { JOURNAL_READ_RECORD, JOURNAL_READ_END, JOURNAL_READ_DAMAGED, JOURNAL_READ_ERROR };
+
+/* A reader over the segment files with its own descriptors; sees records at or below `limit_lsn` only (pass the durable LSN).
+ * Threads: any, one owner. */
+struct journal_reader;
+struct journal_reader *journal_reader_open(struct journal_io *io, uint64_t from_lsn, int *error_number);
+enum journal_read journal_reader_next(struct journal_reader *reader, uint64_t limit_lsn, uint64_t *lsn,
+                                      const struct record_header **record);
+/* Where the record that was just returned is, for journal_reader_at. */
+struct journal_position {
+  uint64_t segment;
+  uint64_t offset; /* of its batch */
+  uint32_t offset_in_batch;
+};
+struct journal_position journal_reader_position(const struct journal_reader *reader);
+/* The record at a known position (by an index). Valid until the next call. NULL when it is not there or damaged. */
+const struct record_header *journal_reader_at(struct journal_reader *reader, struct journal_position position, uint64_t lsn);
+void journal_reader_close(struct journal_reader *reader);

@@ -1,0 +1,29 @@
+#pragma once
+/* The durable violations, for queries: an index over the journal (rebuilt at start, extended as the durable mark moves) that
+ * finds records without reading the log. Bound: `capacity` newest violations. Threads: any; it locks. */
+#include "journal.h"
+#include "violation.h"
+
+struct violation_filter {
+  const char *rule; /* NULL: any */
+  int severity;     /* enum severity, -1: any */
+  bool has_trace_id;
+  uint8_t trace_id[16];
+  uint64_t since_ns, until_ns; /* wall time of the verdict; 0: open */
+  uint64_t before_lsn;         /* cursor, newest first: only LSNs below; 0: none */
+  uint64_t after_lsn;          /* tail, oldest first: only LSNs above */
+  bool oldest_first;
+  uint32_t limit;
+};
+
+struct violation_store;
+struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity);
+/* Recovery calls this for each record; later violation_store_catch_up reads what has become durable. */
+void violation_store_add(struct violation_store *store, uint64_t lsn, const struct record_header *record);
+int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn);
+/* Calls `each` for each match in order; `each` returns false to stop. Returns how many were given, or -errno. */
+int violation_store_query(struct violation_store *store, const struct violation_filter *filter,
+                          bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *context);
+uint64_t violation_store_count(struct violation_store *store);
+uint64_t violation_store_last_lsn(struct violation_store *store);
+void violation_store_destroy(struct violation_store *store);

@@ -1,0 +1,70 @@
+#pragma once
+/* Rule text to rule set to image. Offline: needs no root, no hugepages, no daemon. Threads: control. */
+#include "image.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* One message about one place in one file; all of a run are kept, in order. */
+struct rule_error {
+  char file[256];
+  uint32_t line, column; /* 1-based; 0: the whole file */
+  char message[256];
+  char excerpt[256]; /* the source line, for the caret; may be empty */
+};
+
+struct rule_errors {
+  struct rule_error *items;
+  size_t count, capacity;
+};
+
+void rule_errors_free(struct rule_errors *errors);
+/* file:line:column: message, the line, and a caret under the column. */
+void rule_errors_print(const struct rule_errors *errors, FILE *out);
+
+/* A parsed, checked rule: its normalised source is kept so that it can be journalled and shown. */
+struct rule_definition {
+  char *name, *description, *message;
+  enum severity severity;
+  enum rule_on on;
+  bool enabled;
+  uint32_t version; /* set by rule_set_adopt_versions */
+  char **tags;
+  size_t tag_count;
+  char *condition_text; /* `if:` */
+  char *when_text, *always_text, *never_text;
+  char file[256];
+  uint32_t line;
+};
+
+struct rule_set;
+
+/* Reads files and directories (*.yaml, *.yml, sorted) into one set. NULL when any error was found (all are reported). A name that
+ * occurs twice is an error. */
+struct rule_set *rule_set_load(const char *const *paths, size_t path_count, struct rule_errors *errors);
+/* The same from memory; `name` stands for the file in errors. */
+struct rule_set *rule_set_parse(const char *name, const char *text, size_t length, struct rule_errors *errors);
+/* `base` with the rules of `addition` added or, by name, replaced. */
+struct rule_set *rule_set_merge(const struct rule_set *base, const struct rule_set *addition);
+void rule_set_free(struct rule_set *set);
+
+size_t rule_set_count(const struct rule_set *set);
+const struct rule_definition *rule_set_at(const struct rule_set *set, size_t index);
+const struct rule_definition *rule_set_find(const struct rule_set *set, const char *name);
+/* The whole set as one canonical YAML text (malloc'd): what is journalled and what rule_set_parse reads back. Versions are in it.
+ */
+char *rule_set_text(const struct rule_set *set, size_t *length);
+/* A rule that `previous` has with the same content keeps its version; a changed one gets the next; a new one 1. */
+void rule_set_adopt_versions(struct rule_set *set, const struct rule_set *previous);
+/* Names whose canonical content differs, for the answer of apply. */
+struct rule_set_difference {
+  size_t added, changed, removed, unchanged;
+};
+struct rule_set_difference rule_set_compare(const struct rule_set *set, const struct rule_set *previous);
+
+/* Compiles enabled rules. `previous` (may be NULL) gives stable selector bits. `shards` scratches are cloned. NULL with errors.
+ */
+struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t generation, const struct rule_image *previous,
+                                      uint32_t shards, struct rule_errors *errors);
+void rule_image_free(struct rule_image *image);

@@ -1,0 +1,26 @@
+#pragma once
+/* Hierarchical timer wheel with intrusive timers: arm, re-arm and cancel in O(1). Resolution 2^20 ns (about 1 ms), horizon
+ * about 12 days; a later deadline waits at the horizon and is re-armed by the wheel. A timer never fires early, and fires at most
+ * one tick late if `timer_wheel_advance` is called that often. Threads: one owner. */
+#include "arena.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct timer {
+  struct timer *next;
+  struct timer **previous_next; /* NULL when not armed */
+  uint64_t deadline_ns;
+  void (*fire)(struct timer *timer, void *context, uint64_t now_ns);
+};
+
+struct timer_wheel;
+
+struct timer_wheel *timer_wheel_create(struct arena *arena, uint64_t now_ns);
+/* Arms or re-arms; a deadline in the past fires at the next advance. `timer->fire` must be set. */
+void timer_arm(struct timer_wheel *wheel, struct timer *timer, uint64_t deadline_ns);
+void timer_cancel(struct timer *timer);
+static inline bool timer_armed(const struct timer *timer) { return timer->previous_next != NULL; }
+/* Fires up to `most` due timers with `context`; returns how many. Timers may be armed and cancelled from within. */
+uint32_t timer_wheel_advance(struct timer_wheel *wheel, void *context, uint64_t now_ns, uint32_t most);
+/* Empties the wheel without firing; for tests and drain. */
+uint32_t timer_wheel_armed_count(const struct timer_wheel *wheel);

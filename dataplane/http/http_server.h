@@ -1,0 +1,131 @@
+#pragma once
+/* HTTP/1.1 (RFC 9110, RFC 9112) on byte streams: parsing, bodies, content decoding, answers.
+ *
+ * One request of a connection is in progress at a time; pipelined ones wait in the stream's buffer. When the header block is
+ * complete `admit` decides before a byte of body is read (so Expect: 100-continue is honoured); when the body is complete
+ * and decoded `handle` is called. It answers at once or parks the exchange and answers later (durable acknowledgement).
+ * Memory: connections and body buffers are fixed pools; no free body buffer gives 503 + Retry-After.
+ * Threads: one shard. */
+#include "arena.h"
+#include "stream.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define HTTP_HEADERS_MAX 100
+#define HTTP_HEADER_BYTES_MAX (32u * 1024u) /* request line and headers; over: 431 */
+#define HTTP_BODY_SLACK_BYTES 64            /* readable after every body, so decoders may load wide */
+#define HTTP_RESPONSE_BODY_BYTES_MAX 4096u
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_METHOD_OTHER };
+
+struct http_text {
+  const char *at;
+  uint32_t length;
+};
+
+struct http_header {
+  struct http_text name;  /* lower case */
+  struct http_text value; /* without surrounding white space */
+};
+
+struct http_request {
+  enum http_method method;
+  uint16_t local_port;
+  uint32_t peer_ipv4;
+  struct http_text path;  /* without query, not percent-decoded; begins with '/' */
+  struct http_text query; /* after '?', may be empty */
+  uint32_t header_count;
+  const struct http_header *headers;
+  uint64_t content_length; /* UINT64_MAX when chunked */
+  /* Set in `handle` only: the decoded body, contiguous, HTTP_BODY_SLACK_BYTES readable after it. */
+  const uint8_t *body;
+  uint32_t body_bytes;
+};
+
+/* The value of a header by its lower-case name, or {NULL, 0}. The first, when repeated. */
+struct http_text http_request_header(const struct http_request *request, const char *lower_case_name);
+bool http_text_equals(struct http_text text, const char *literal);
+bool http_text_equals_ignoring_case(struct http_text text, const char *literal);
+/* The media type without parameters equals `lower_case_type` (RFC 9110 section 8.3.1). */
+bool http_media_type_is(struct http_text content_type, const char *lower_case_type);
+
+struct http_response {
+  uint16_t status;
+  const char *content_type; /* NULL when there is no body */
+  const void *body;         /* copied; at most HTTP_RESPONSE_BODY_BYTES_MAX */
+  uint32_t body_bytes;
+  uint32_t retry_after_s;       /* 0: no header */
+  const char *allow;            /* for 405 */
+  const char *www_authenticate; /* for 401 */
+  bool close;                   /* close the connection after it */
+};
+
+/* One request on its way through; the pointer is valid until answered or aborted. */
+struct http_exchange;
+
+struct http_admission {
+  uint16_t status;         /* 0: go on; else `response` is sent and the body is discarded or the connection closed */
+  uint32_t max_body_bytes; /* before and after decompression */
+  struct http_response response;
+};
+
+enum http_disposition { HTTP_ANSWERED, HTTP_PARKED };
+
+struct http_application {
+  void *context;
+  /* Route and method, media type, overload. Must fill `admission`. */
+  void (*admit)(void *context, const struct http_request *request, struct http_admission *admission, uint64_t now_ns);
+  /* HTTP_ANSWERED: http_respond was called. HTTP_PARKED: it will be, or `aborted` comes first. The request stays valid
+   * until the answer (header and body buffers are kept). */
+  enum http_disposition (*handle)(void *context, struct http_exchange *exchange, const struct http_request *request,
+                                  uint64_t now_ns);
+  /* The connection died while the exchange was parked. Forget it. */
+  void (*aborted)(void *context, struct http_exchange *exchange);
+  /* The body of an answer that the HTTP layer itself makes (400, 408, 411, 413, 431, 503...) so that each listener speaks its
+   * own error format. Writes into `body` (HTTP_RESPONSE_BODY_BYTES_MAX), returns its length, sets the content type. `request`
+   * may be partial (path empty) when the header block did not parse. */
+  uint32_t (*error_body)(void *context, uint16_t local_port, const struct http_request *request, uint16_t status,
+                         const char *reason, uint8_t *body, const char **content_type);
+};
+
+/* Application state for a parked exchange. */
+void http_exchange_set_data(struct http_exchange *exchange, void *data);
+void *http_exchange_data(const struct http_exchange *exchange);
+const struct http_request *http_exchange_request(const struct http_exchange *exchange);
+void http_respond(struct http_exchange *exchange, const struct http_response *response, uint64_t now_ns);
+
+struct http_config {
+  uint32_t connections_max;
+  /* Body buffers in four sizes; a body takes the smallest that holds it and moves up as it grows (chunked, gzip). */
+  struct {
+    uint32_t bytes, count;
+  } body_pools[4];
+  uint64_t header_timeout_ns;     /* first byte of a request to the end of its headers: 408 */
+  uint64_t body_timeout_ns;       /* end of headers to end of body: 408 */
+  uint64_t keep_alive_timeout_ns; /* between requests: close */
+  const struct http_application *application;
+};
+
+/* Why a request ended without an answer reaching the peer. */
+enum http_abort { HTTP_ABORT_PEER_RESET, HTTP_ABORT_PEER_CLOSED, HTTP_ABORT_TIMEOUT, HTTP_ABORT_DRAIN, HTTP_ABORTS };
+
+/* Conservation: requests = sum(answered) + sum(aborted) + in_progress. A request counts from its first byte. */
+struct http_counters {
+  uint64_t requests, answered_total;
+  uint64_t answered[600]; /* by status */
+  uint64_t aborted[HTTP_ABORTS];
+  uint64_t body_bytes, body_bytes_decoded, no_body_buffer, no_connection;
+  uint32_t in_progress, parked, connections; /* gauges */
+};
+
+struct http_server;
+
+struct http_server *http_server_create(struct arena *arena, const struct http_config *config, uint64_t now_ns);
+/* What to register with the network for each port. */
+const struct stream_handler *http_server_stream_handler(struct http_server *server);
+/* Deadlines. Returns timers fired. */
+uint32_t http_server_tick(struct http_server *server, uint64_t now_ns, uint32_t most);
+/* From now on answers carry Connection: close and idle connections are closed. */
+void http_server_drain(struct http_server *server, uint64_t now_ns);
+const struct http_counters *http_server_counters(const struct http_server *server);
+const char *http_abort_name(enum http_abort reason);

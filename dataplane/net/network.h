@@ -1,0 +1,124 @@
+#pragma once
+/* One shard's network stack on one port: Ethernet, ARP, IPv4, ICMP echo, UDP and a server-side TCP (RFC 9293; the exact
+ * profile is docs/tcp-profile.md). Frames and time in, frames out; it sees no NIC and no clock.
+ * Memory: all from the arena at create. Threads: one shard. */
+#include "arena.h"
+#include "siphash.h"
+#include "stream.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NETWORK_LISTENERS_MAX 16
+#define NETWORK_FRAME_HEADROOM 0
+
+/* Where frames to send are built. The stack reserves, writes a whole frame and commits; commits may be batched by the port. */
+struct network_output {
+  void *context;
+  /* A writable buffer of at least `bytes`, or NULL when the port has none: the stack drops (TCP retransmits) and counts. */
+  uint8_t *(*reserve)(void *context, uint32_t bytes);
+  /* Sends the reserved buffer. Exactly one commit or cancel follows each reserve. */
+  void (*commit)(void *context, uint32_t bytes, uint32_t offload); /* NETWORK_OFFLOAD_* actually left to the port */
+};
+
+/* What the port can do, and what a received frame already had done. */
+enum network_offload {
+  NETWORK_OFFLOAD_TX_IPV4_CHECKSUM = 1 << 0, /* port fills the IPv4 header checksum */
+  NETWORK_OFFLOAD_TX_L4_CHECKSUM = 1 << 1,   /* port fills TCP/UDP; the stack writes the pseudo-header sum */
+  NETWORK_OFFLOAD_RX_IPV4_VERIFY = 1 << 2,   /* verify the IPv4 header checksum in software */
+  NETWORK_OFFLOAD_RX_L4_VERIFY = 1 << 3,     /* verify TCP/UDP in software (off on kernel-backed ports: partial sums) */
+};
+
+struct network_tcp_listener {
+  uint16_t port;
+  const struct stream_handler *handler;
+};
+
+struct network_udp_listener {
+  uint16_t port;
+  void *context;
+  /* One datagram; `source` fields in host order. The bytes are valid only during the call. */
+  void (*received)(void *context, uint32_t source_ipv4, uint16_t source_port, const uint8_t *bytes, uint32_t length,
+                   uint64_t now_ns);
+};
+
+struct network_config {
+  uint8_t mac[6];
+  uint32_t ipv4;    /* host byte order */
+  uint16_t mtu;     /* IP bytes a frame */
+  uint32_t offload; /* NETWORK_OFFLOAD_* mask for this port */
+  struct siphash_key hash_key;
+  struct siphash_key isn_key; /* RFC 6528 */
+  uint32_t connections_max;
+  uint32_t half_open_max;
+  uint32_t receive_buffer_bytes; /* a connection's window limit; in-order untaken plus out-of-order bytes */
+  uint32_t receive_pool_bytes;   /* shared by all connections of the shard; windows shrink as it fills */
+  uint32_t send_buffer_bytes;    /* a connection's unacknowledged plus unsent bytes */
+  uint32_t send_pool_bytes;
+  uint64_t idle_timeout_ns; /* no segment either way: the connection is reset */
+  uint64_t time_wait_ns;
+  struct network_output output;
+  uint32_t tcp_listener_count, udp_listener_count;
+  struct network_tcp_listener tcp_listeners[NETWORK_LISTENERS_MAX];
+  struct network_udp_listener udp_listeners[NETWORK_LISTENERS_MAX];
+};
+
+/* Why a frame went nowhere. Each reason is one counter and one metric label (network_drop_name). */
+enum network_drop {
+  DROP_ETHERNET_SHORT,
+  DROP_ETHERNET_NOT_OURS, /* unicast to another MAC */
+  DROP_ETHERTYPE,         /* neither ARP nor IPv4 */
+  DROP_ARP_MALFORMED,
+  DROP_ARP_NOT_OURS,
+  DROP_IPV4_MALFORMED,
+  DROP_IPV4_CHECKSUM,
+  DROP_IPV4_OPTIONS,
+  DROP_IPV4_FRAGMENT,
+  DROP_IPV4_NOT_OURS,
+  DROP_IPV4_PROTOCOL,
+  DROP_ICMP_MALFORMED,
+  DROP_ICMP_TYPE,
+  DROP_UDP_MALFORMED,
+  DROP_UDP_CHECKSUM,
+  DROP_UDP_PORT,
+  DROP_TCP_MALFORMED,
+  DROP_TCP_CHECKSUM,
+  DROP_TRUNCATED, /* the port cut the frame: IP length beyond the frame */
+  NETWORK_DROPS,
+};
+
+/* Single writer: the shard. Conservation: frames_received = arp + icmp + udp_delivered + tcp_delivered + sum(drops). */
+struct network_counters {
+  uint64_t frames_received, frames_sent, bytes_received, bytes_sent;
+  uint64_t arp_answered, icmp_answered, udp_delivered, tcp_delivered;
+  uint64_t drops[NETWORK_DROPS];
+  uint64_t send_no_buffer;
+  uint64_t tcp_opened, tcp_established, tcp_refused_full, tcp_refused_half_open, tcp_refused_port;
+  uint64_t tcp_closed_by_end[4]; /* enum stream_end */
+  uint64_t tcp_resets_sent, tcp_resets_received, tcp_resets_ignored;
+  uint64_t tcp_segments_sent, tcp_retransmits, tcp_rto_fired, tcp_duplicate_acks, tcp_challenge_acks;
+  uint64_t tcp_out_of_order, tcp_out_of_order_dropped, tcp_duplicate_bytes, tcp_window_overrun_bytes;
+  uint64_t tcp_bytes_received, tcp_bytes_sent, tcp_acks_coalesced, tcp_zero_windows;
+  uint32_t tcp_connections, tcp_half_open; /* gauges */
+};
+
+struct network;
+
+struct network *network_create(struct arena *arena, const struct network_config *config, uint64_t now_ns);
+
+/* One received frame. `received_offload`: NETWORK_OFFLOAD_RX_* bits that the port says still need verifying are taken from
+ * config; a frame the NIC found bad is passed with `checksum_bad`. The frame is not kept. */
+void network_receive(struct network *network, const uint8_t *frame, uint32_t length, bool checksum_bad, uint64_t now_ns);
+/* End of a burst: coalesced ACKs, window updates and resumed streams go out. */
+void network_flush(struct network *network, uint64_t now_ns);
+/* Timers; at most `most` a call. Returns how many fired. */
+uint32_t network_tick(struct network *network, uint64_t now_ns, uint32_t most);
+/* Stop offering windows to new bytes (journal ring full), or go on. Acknowledged room is never taken back. */
+void network_pause_receiving(struct network *network, bool paused);
+/* Refuse new connections, close idle ones; for drain. */
+void network_drain(struct network *network, uint64_t now_ns);
+const struct network_counters *network_counters(const struct network *network);
+const char *network_drop_name(enum network_drop drop);
+
+/* Which of `shards` owns this frame: a symmetric keyed hash of addresses and ports for TCP and UDP over IPv4, or -1 when any
+ * shard may take it (ARP, ICMP, malformed). All shards of a port use the same key. */
+int network_flow_owner(const struct siphash_key *key, const uint8_t *frame, uint32_t length, uint32_t shards);

@@ -1,0 +1,43 @@
+#pragma once
+/* SPSC ring of messages of one or more 64-byte lines: trace digests and replay claims between shards.
+ *
+ * Messages are contiguous; the first line starts with a `struct line_header` that the caller fills after it, and the ring
+ * writes `lines`. A producer may reserve several messages, then publish all or roll all back: a request's digests are
+ * sent whole or not at all. Bound: `lines` (a power of two); reserve returns NULL when full and counts it; a shard
+ * never waits. Memory: from the arena. Threads: one producer, one consumer. */
+#include "arena.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define LINE_BYTES 64
+#define LINE_MESSAGE_LINES_MAX 64 /* 4 KiB */
+
+struct line_header {
+  uint16_t lines; /* written by the ring */
+  uint16_t type;  /* the caller's */
+  uint32_t reserved;
+};
+
+struct line_ring;
+
+struct line_ring *line_ring_create(struct arena *arena, uint32_t lines);
+
+/* Producer. A pointer to `lines` * 64 contiguous bytes, 64-byte aligned, valid until publish or rollback. */
+void *line_ring_reserve(struct line_ring *ring, uint32_t lines);
+void line_ring_publish(struct line_ring *ring);
+void line_ring_rollback(struct line_ring *ring);
+/* A message of `lines` would fit now (counting what is reserved). */
+bool line_ring_has_room(struct line_ring *ring, uint32_t lines);
+/* The most lines that could ever be reserved at once; a request that needs more can never fit. */
+uint32_t line_ring_capacity(const struct line_ring *ring);
+
+/* Consumer. The oldest published message, or NULL; consume frees it. */
+const void *line_ring_peek(struct line_ring *ring);
+void line_ring_consume(struct line_ring *ring);
+
+/* Any thread, approximate while running: messages published, consumed, reserves refused. */
+struct line_ring_counters {
+  uint64_t published, consumed, refused;
+  uint32_t lines_waiting;
+};
+struct line_ring_counters line_ring_read_counters(const struct line_ring *ring);

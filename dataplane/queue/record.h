@@ -1,0 +1,21 @@
+#pragma once
+/* What travels from a shard (or control) to the journal. Every record starts with this header; the journal adds LSN and
+ * checksum around it and never looks further. Layout is little-endian and part of the journal format. */
+#include <stdint.h>
+
+enum record_type {
+  RECORD_VIOLATION = 1,   /* rules/violation.h */
+  RECORD_WEBHOOK = 2,     /* ingest/webhook_record.h: an accepted webhook */
+  RECORD_RULES_BEGIN = 3, /* control/rules: a rule set is written in chunks and counts from its commit */
+  RECORD_RULES_CHUNK = 4,
+  RECORD_RULES_COMMIT = 5,
+};
+
+struct record_header {
+  uint16_t type;
+  uint16_t shard; /* 0xffff: control */
+  uint32_t bytes; /* the whole record, this header included */
+  uint64_t wall_ns;
+};
+
+#define RECORD_SHARD_CONTROL 0xffffu

@@ -1,0 +1,43 @@
+#pragma once
+/* SPSC byte ring of variable-size records: violations and accepted webhooks on their way from a shard to the journal thread.
+ *
+ * A position is a count of bytes since start; it only grows. The producer reserves records, then publishes them all or rolls
+ * them all back. The consumer releases space when it has copied a record, and sets the durable mark (a position) when that
+ * record is past fsync: the shard parks a response until `record_ring_durable() >=` the position at its publish.
+ * Bound: `bytes` (a power of two); reserve returns NULL when full. Threads: one producer (a shard), one consumer (journal). */
+#include "arena.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RECORD_BYTES_MAX (64u * 1024u)
+
+struct record_ring;
+
+struct record_ring *record_ring_create(struct arena *arena, uint32_t bytes);
+
+/* Producer. Contiguous room for one record of exactly `bytes` (1..RECORD_BYTES_MAX), 8-byte aligned, or NULL when full. */
+void *record_ring_reserve(struct record_ring *ring, uint32_t bytes);
+/* Shortens the last reserved record before publish. */
+void record_ring_trim(struct record_ring *ring, uint32_t bytes);
+/* Publishes all reserved records; returns the position that is durable when they are. */
+uint64_t record_ring_publish(struct record_ring *ring);
+/* Drops all reserved, unpublished records. */
+void record_ring_rollback(struct record_ring *ring);
+/* Records reserved and not yet published. */
+uint32_t record_ring_reserved_count(const struct record_ring *ring);
+uint64_t record_ring_durable(const struct record_ring *ring);
+uint32_t record_ring_capacity(const struct record_ring *ring);
+
+/* Consumer. The next unread record and its length, or NULL. Advance moves on and frees its space; the record's end position
+ * is then `record_ring_read_position`. */
+const void *record_ring_peek(struct record_ring *ring, uint32_t *bytes);
+void record_ring_advance(struct record_ring *ring);
+uint64_t record_ring_read_position(const struct record_ring *ring);
+void record_ring_set_durable(struct record_ring *ring, uint64_t position);
+
+/* Any thread, approximate while running. Counts are of records, bytes_waiting of bytes not yet read. */
+struct record_ring_counters {
+  uint64_t published, read, refused;
+  uint64_t bytes_waiting, bytes_waiting_high_water;
+};
+struct record_ring_counters record_ring_read_counters(const struct record_ring *ring);

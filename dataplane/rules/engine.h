@@ -1,0 +1,72 @@
+#pragma once
+/* One shard's judge: evaluates batches, raises violations into the shard's record ring, sends trace digests to their owners, and
+ * owns the traces whose id hashes to it.
+ *
+ * A request is a transaction: everything its batches raise is reserved, then engine_commit publishes it or engine_rollback
+ * forgets it. Verdicts of traces (by digest or by time) are published as they are made; one that finds the record ring full
+ * stays in the trace table and is tried again. Memory: from the arena. Threads: one shard. */
+#include "arena.h"
+#include "digest.h"
+#include "image.h"
+#include "record_ring.h"
+#include "siphash.h"
+#include "uuid7.h"
+
+struct engine_config {
+  uint16_t shard, shards;
+  struct siphash_key trace_key; /* same on all shards: trace id to owner */
+  struct uuid7_source uuids;
+  struct record_ring *records;
+  struct line_ring *digests_to[IMAGE_SHARDS_MAX]; /* producer ends, one a shard, own included */
+  uint32_t column_capacity;                       /* columns a kind may have; an image with more is refused at load */
+  uint32_t traces_max;                            /* live and remembered */
+  uint32_t captures_max;                          /* (trace, rule) states: span ids and message values */
+  uint64_t idle_ns;                               /* completion: no span has arrived for this long */
+};
+
+enum trace_completion { TRACE_COMPLETE_IDLE, TRACE_COMPLETE_DRAINED, TRACE_COMPLETIONS };
+
+/* Single writer: the shard. Conservation: spans_decoded (ingest) = spans_evaluated + rejected + in batch; digests_sent = applied
+ * + waiting, summed over shards; traces_opened = completed + evicted + live; violations_emitted counts published records. */
+struct engine_counters {
+  uint64_t events_evaluated[EVENT_KINDS]; /* committed */
+  uint64_t events_rolled_back[EVENT_KINDS];
+  uint64_t violations_emitted, violations_rolled_back;
+  uint64_t violations_retried; /* a trace verdict that found the ring full and waits */
+  uint64_t digests_sent, digests_applied, digests_no_room;
+  uint64_t records_no_room;
+  uint64_t traces_opened, traces_completed[TRACE_COMPLETIONS], traces_evicted, spans_late;
+  uint64_t captures_exhausted, message_cut;
+  uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */
+  uint32_t traces_live, traces_remembered; /* gauges */
+};
+
+struct engine;
+
+struct engine *engine_create(struct arena *arena, const struct engine_config *config, uint64_t now_ns);
+/* Adopts an image (same or newer generation). Called between requests only. NULL image: no rules yet. */
+void engine_adopt(struct engine *engine, const struct rule_image *image);
+/* The generation the shard now evaluates; 0 before the first image. Control frees older images when all shards are past. */
+uint64_t engine_generation(const struct engine *engine);
+
+/* The batch of a kind, empty, bound to the current image. One of each kind exists. */
+struct event_batch *engine_batch(struct engine *engine, enum event_kind kind);
+/* Evaluates and empties. False: no room in a ring; the caller stops and rolls back. `why_full` tells whether it could ever fit.
+ */
+bool engine_evaluate(struct engine *engine, struct event_batch *batch, uint64_t now_ns, uint64_t wall_ns);
+enum engine_room { ENGINE_ROOM_OK, ENGINE_ROOM_FULL_NOW, ENGINE_ROOM_NEVER };
+enum engine_room engine_room(const struct engine *engine);
+/* Publishes what the request raised. Returns the record ring position to wait for (durable acknowledgement); records appended
+ * by the caller to the same ring since the last commit are published with it. */
+uint64_t engine_commit(struct engine *engine);
+void engine_rollback(struct engine *engine);
+
+/* A LINE_SPAN_DIGEST that arrived from any shard. False: its verdict found no room; it is kept, do not resend. */
+void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns);
+/* Completes idle traces and retries waiting verdicts; at most `most` traces a call. Returns how many were looked at. */
+uint32_t engine_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most);
+/* Ends every live trace: `never` stands, `always` is not judged. At most `most` a call; returns live traces left. */
+uint32_t engine_drain(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most);
+const struct engine_counters *engine_counters(const struct engine *engine);
+/* Violations a rule has raised, by rule order in the image: kinds in order, then trace rules. For metrics. */
+uint64_t engine_rule_matches(const struct engine *engine, uint32_t rule_index);

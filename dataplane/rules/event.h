@@ -1,0 +1,111 @@
+#pragma once
+/* The event face: what a decoder fills and the engine judges. A batch holds up to 64 events of one kind; the attributes that
+ * some rule reads are columns, known from the image. Text points into the request body (or the decoder's scratch) and must
+ * live until the batch is evaluated. Threads: one shard. */
+#include <stdbool.h>
+#include <stdint.h>
+
+#define EVENT_BATCH_ROWS 64
+
+enum event_kind { EVENT_SPAN, EVENT_WEBHOOK, EVENT_ALERT, EVENT_KINDS };
+
+enum value_type {
+  VALUE_NULL, /* absent */
+  VALUE_BOOL,
+  VALUE_INTEGER,
+  VALUE_DOUBLE,
+  VALUE_STRING,
+  VALUE_OTHER, /* present, but an array, map or bytes: equal to nothing */
+};
+
+struct value {
+  union {
+    bool boolean;
+    int64_t integer;
+    double real;
+    const char *text; /* not NUL-terminated */
+  };
+  uint32_t length; /* of text */
+  enum value_type type;
+};
+
+struct event_text {
+  const char *at; /* NULL: null */
+  uint32_t length;
+};
+
+enum span_kind {
+  SPAN_KIND_UNSPECIFIED,
+  SPAN_KIND_INTERNAL,
+  SPAN_KIND_SERVER,
+  SPAN_KIND_CLIENT,
+  SPAN_KIND_PRODUCER,
+  SPAN_KIND_CONSUMER
+};
+enum span_status { SPAN_STATUS_UNSET, SPAN_STATUS_OK, SPAN_STATUS_ERROR };
+
+/* What every event has beside its columns. For a webhook: name = source, times = receipt. For an alert: name = the alertname
+ * label, status = firing (true when not resolved), service = the `service` label. */
+struct event_fields {
+  uint8_t trace_id[16]; /* spans */
+  uint8_t span_id[8];
+  uint8_t parent_id[8];
+  bool has_parent;
+  bool firing;    /* alerts */
+  uint8_t kind;   /* enum span_kind */
+  uint8_t status; /* enum span_status */
+  struct event_text name;
+  struct event_text service; /* null when the resource has no service.name */
+  uint64_t start_ns, end_ns; /* Unix; an end before start gives a duration of 0 */
+};
+
+enum column_scope { SCOPE_INTRINSIC, SCOPE_SPAN, SCOPE_RESOURCE, SCOPE_BODY, SCOPE_LABEL, SCOPE_ANNOTATION };
+
+enum intrinsic {
+  INTRINSIC_NAME,
+  INTRINSIC_SERVICE,
+  INTRINSIC_KIND,     /* text: unspecified internal server client producer consumer */
+  INTRINSIC_STATUS,   /* text: unset ok error; alerts: firing resolved */
+  INTRINSIC_DURATION, /* integer nanoseconds */
+  INTRINSIC_ROOT,     /* bool: no parent */
+  INTRINSIC_TRACE_ID, /* text: lower-case hex */
+  INTRINSIC_SPAN_ID,
+  INTRINSIC_PARENT_ID, /* null for a root */
+  INTRINSICS,
+};
+
+struct rule_image;
+
+/* Created by the engine; a decoder uses only the functions below. */
+struct event_batch {
+  const struct rule_image *image; /* of the current generation; decoders ask it for columns */
+  enum event_kind kind;
+  uint32_t count;
+  struct event_fields fields[EVENT_BATCH_ROWS];
+  struct value *columns; /* [slot * EVENT_BATCH_ROWS + row] */
+  uint32_t *interned;    /* same shape: id in the column's dictionary of rule constants, 0 when not a constant */
+  uint32_t column_capacity;
+};
+
+/* Adds a row: fields zeroed, all columns of the kind null. The batch must not be full. */
+uint32_t event_batch_add(struct event_batch *batch);
+/* Takes the last row back (its event proved bad). */
+void event_batch_remove_last(struct event_batch *batch);
+static inline bool event_batch_full(const struct event_batch *batch) { return batch->count == EVENT_BATCH_ROWS; }
+/* The column slot that holds this attribute for this kind of event, or -1 when no rule reads it. */
+int event_column_find(const struct rule_image *image, enum event_kind kind, enum column_scope scope, const char *key,
+                      uint32_t key_length);
+/* Sets a column; the last call for a (slot, row) wins. Interns strings. */
+void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const struct value *value);
+
+/* JSON body paths (`body.order.amount`): walk from the root (0) by member name; -1 when no rule reads below. A node may have a
+ * slot (a rule reads exactly this path; else -1) and children. */
+int event_path_child(const struct rule_image *image, enum event_kind kind, int node, const char *key, uint32_t key_length);
+int event_path_slot(const struct rule_image *image, enum event_kind kind, int node);
+
+/* Where a decoder hands over full (and the last) batches. `evaluate` empties the batch; false: no room for what it raised,
+ * stop decoding, the request will be rolled back. */
+struct event_sink {
+  void *context;
+  bool (*evaluate)(void *context, struct event_batch *batch);
+};

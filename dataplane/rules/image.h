@@ -1,0 +1,141 @@
+#pragma once
+/* The immutable rule image: what control/rules compiles and shards evaluate. Published by generation, never changed after;
+ * freed by control when every shard has adopted a later one. All pointers are into memory the image owns.
+ *
+ * Shape: for each kind of event a list of columns, a list of distinct predicates over one column each (evaluated once a batch
+ * into a 64-bit row mask), and boolean programs over those masks. Trace rules are programs over selectors (span programs), whose
+ * "some span of this trace matched" bits live in the trace table. */
+#include "event.h"
+#include <hs/hs.h>
+
+#define IMAGE_SELECTORS_MAX 256 /* bits in a trace entry and digest */
+#define IMAGE_TRACE_RULES_MAX 256
+#define IMAGE_PROGRAM_DEPTH_MAX 64 /* operand stack */
+#define IMAGE_MESSAGE_BYTES_MAX 1024u
+#define IMAGE_SHARDS_MAX 64
+
+enum severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
+enum rule_on { RULE_ON_SPAN, RULE_ON_TRACE, RULE_ON_WEBHOOK, RULE_ON_ALERT };
+
+enum predicate_operation {
+  PREDICATE_EQUAL,
+  PREDICATE_NOT_EQUAL,
+  PREDICATE_LESS,
+  PREDICATE_LESS_OR_EQUAL,
+  PREDICATE_GREATER,
+  PREDICATE_GREATER_OR_EQUAL,
+  PREDICATE_MATCHES,     /* =~, by the column's Hyperscan database, id = predicate index */
+  PREDICATE_NOT_MATCHES, /* !~: a valid string that does not match; null and other types are false */
+  PREDICATE_IN,          /* any of list */
+  PREDICATE_CONTAINS,    /* substring, case-sensitive */
+  PREDICATE_TRUE,        /* a bare boolean reference */
+  PREDICATE_CONSTANT,    /* `true` or `false` in an expression; constant.boolean, column unused */
+};
+
+struct image_text {
+  const char *at;
+  uint32_t length;
+};
+
+struct image_column {
+  enum column_scope scope;
+  enum intrinsic intrinsic;    /* SCOPE_INTRINSIC */
+  struct image_text key;       /* attribute key; for SCOPE_BODY the dotted path */
+  struct image_text reference; /* as spelled canonically in rules: span.http.method; the key in a violation's attributes */
+  /* Interned string constants compared by == != in: open addressing, power-of-two slots, hash = image_string_hash. */
+  const struct image_constant *dictionary;
+  uint32_t dictionary_slots; /* 0: none */
+  hs_database_t *patterns;   /* NULL: no regular expression on this column; block mode, HS_FLAG_UTF8 */
+};
+
+struct image_constant {
+  struct image_text text;
+  uint32_t hash;
+  uint32_t id; /* 1.., 0: empty slot */
+};
+
+struct image_predicate {
+  uint16_t column;
+  uint8_t operation; /* enum predicate_operation */
+  uint32_t interned; /* id of a string constant for EQUAL and NOT_EQUAL */
+  struct value constant;
+  const struct value *list; /* IN; string members' interned ids are in list_interned */
+  const uint32_t *list_interned;
+  uint32_t list_count;
+};
+
+/* Postfix over 64-bit masks: an operand index (predicate, or selector bit in trace programs) or one of these. */
+#define PROGRAM_AND 0xfffffffdu
+#define PROGRAM_OR 0xfffffffeu
+#define PROGRAM_NOT 0xffffffffu
+
+struct image_program {
+  const uint32_t *operations;
+  uint32_t count; /* 0: absent */
+};
+
+struct image_path_node { /* trie of SCOPE_BODY paths; node 0 is the root */
+  struct image_text key;
+  int32_t first_child, next_sibling; /* -1: none */
+  int32_t slot;                      /* -1: none */
+};
+
+struct image_message_part {
+  struct image_text literal; /* when slot < 0 */
+  int32_t slot;              /* column whose value is printed; null prints empty */
+};
+
+struct image_rule {
+  struct image_text name;
+  uint32_t version;
+  enum severity severity;
+  enum rule_on on;
+  struct image_program condition; /* span, webhook, alert rules: over predicates of that kind */
+  const struct image_message_part *message;
+  uint32_t message_parts;
+  const uint16_t *attributes; /* columns (condition and message) recorded in a violation */
+  uint32_t attribute_count;
+  /* Trace rules: programs over selector bits. `always` or `never` may be absent, not both. */
+  struct image_program when, always, never;
+  bool monotone_never;                           /* when && never has no negation: fires the moment it is known */
+  uint64_t when_bits[IMAGE_SELECTORS_MAX / 64];  /* selectors that occur in when */
+  uint64_t never_bits[IMAGE_SELECTORS_MAX / 64]; /* and in never: span_ids come from both */
+  uint64_t since_generation;                     /* the newest of its selectors; traces opened earlier are not judged by it */
+  uint32_t trace_rule;                           /* index among trace rules */
+};
+
+struct image_selector {
+  struct image_program condition; /* over span predicates */
+  uint32_t bit;                   /* stable across generations for the same canonical text */
+  uint64_t since_generation;
+};
+
+struct image_kind {
+  const struct image_column *columns;
+  uint32_t column_count;
+  const struct image_predicate *predicates;
+  uint32_t predicate_count;
+  const struct image_rule *rules; /* single-event rules of this kind */
+  uint32_t rule_count;
+  const struct image_path_node *paths;
+  uint32_t path_count;
+  /* Attribute lookup by (scope, key): open addressing over columns, 0xffff empty; hash = image_key_hash. */
+  const uint16_t *lookup;
+  uint32_t lookup_slots; /* power of two; 0: no attribute columns */
+};
+
+struct rule_image {
+  uint64_t generation; /* 1.. */
+  uint8_t sha256[32];  /* of the canonical rule set text */
+  struct image_kind kinds[EVENT_KINDS];
+  const struct image_selector *selectors;
+  uint32_t selector_count;
+  const struct image_rule *trace_rules; /* on: trace, columns of EVENT_SPAN */
+  uint32_t trace_rule_count;
+  uint32_t rule_count;
+  hs_scratch_t *scratch[IMAGE_SHARDS_MAX]; /* one a shard, NULL when no pattern; cloned before publish */
+};
+
+/* Both hashes are part of the image format: compiler and engine share them (image.c). */
+uint32_t image_string_hash(const char *text, uint32_t length);
+uint32_t image_key_hash(enum column_scope scope, const char *key, uint32_t length);
