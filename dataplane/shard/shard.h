@@ -2,9 +2,10 @@
 /* `struct shard`: one core's whole world - its queue of a port, its network stack, HTTP, decoders, rules, traces, replay ids and
  * parked answers - and its loop, one bounded step at a time. Time comes in; nothing here blocks, allocates or asks a clock.
  *
- * Shards share nothing but SPSC rings: `messages` (trace digests, replay claims) and `frames` (a frame that the port brought to
- * the wrong shard goes to its flow's owner), each an N x N matrix. Control talks to a shard through `struct shard_mailbox`.
- * Threads: shard_step and shard_create by the shard's thread or its builder; the functions marked "any" by others. */
+ * Shards share nothing but SPSC rings: `messages` (trace digests, replay claims), `verdicts` (answers to claims) and `frames` (a
+ * frame that the port brought to the wrong shard goes to its flow's owner), each an N x N matrix. Control talks to a shard
+ * through the functions marked so. Threads: shard_step and shard_create by the shard's thread or its builder; the functions
+ * marked "any" by others. */
 #include "driver.h"
 #include "engine.h"
 #include "histogram.h"
@@ -17,6 +18,7 @@
 
 #define SHARD_BURST_FRAMES 64
 #define SHARDS_MAX 32
+#define SHARD_RULES_COUNTED_MAX 1024
 
 struct shard_replay_entry { /* recovered from the journal */
   struct replay_key key;
@@ -25,8 +27,15 @@ struct shard_replay_entry { /* recovered from the journal */
   struct replay_answer answer;
 };
 
+/* Where control publishes the rule image: one pointer for all shards, so that a digest never arrives from a generation that its
+ * owner cannot see yet. */
+struct image_publication {
+  CACHE_ALIGNED _Atomic(const struct rule_image *) image; /* control:rw shard:ro */
+};
+
 struct shard_config {
   uint16_t shard, shards;
+  const struct image_publication *publication;
   /* The shards of one port are consecutive: they own its flows between them. */
   uint16_t port_first_shard, port_shards;
   struct driver_queue *queue;
@@ -53,6 +62,7 @@ struct shard_config {
   uint64_t trace_idle_ns;
   struct record_ring *records;
   struct line_ring *messages_to[SHARDS_MAX], *messages_from[SHARDS_MAX]; /* own ring included */
+  struct line_ring *verdicts_to[SHARDS_MAX], *verdicts_from[SHARDS_MAX]; /* at least parked_max lines: never full; NULL for own */
   struct line_ring *frames_to[SHARDS_MAX], *frames_from[SHARDS_MAX];     /* NULL for own */
 };
 
@@ -70,7 +80,7 @@ const char *webhook_refusal_name(unsigned refusal);
 /* Single writer: the shard. */
 struct shard_counters {
   uint64_t steps, steps_busy, long_loops, busy_cycles, idle_cycles;
-  uint64_t frames_handed_over, frames_taken_over, frames_hand_over_dropped, frames_wrong_shard;
+  uint64_t frames_handed_over, frames_taken_over, frames_hand_over_dropped;
   uint64_t burst_sizes[SHARD_BURST_FRAMES + 1];
   uint64_t spans_decoded, spans_evaluated, spans_rejected[OTLP_REJECTS], spans_rejected_overload, spans_rejected_malformed;
   uint64_t otlp_requests[2], otlp_datagrams, otlp_datagrams_dropped, otlp_datagrams_malformed;
@@ -91,6 +101,8 @@ struct shard_snapshot {
   struct network_counters network;
   struct http_counters http;
   struct engine_counters engine;
+  uint64_t
+      rule_matches[SHARD_RULES_COUNTED_MAX]; /* by rule order of the adopted image; rules beyond are not counted one by one */
   struct replay_counters replay;
   struct driver_queue_counters queue;
   struct record_ring_counters records;
@@ -111,8 +123,7 @@ void shard_account(struct shard *shard, uint64_t cycles, bool busy, bool long_lo
 /* Which shard owns a replay id. */
 uint16_t shard_of_replay_key(const struct siphash_key *key, const struct replay_key *replay, uint16_t shards);
 
-/* Any thread. The image must outlive every shard's use: see shard_generation. */
-void shard_publish_image(struct shard *shard, const struct rule_image *image);
+/* Any thread. */
 uint64_t shard_generation(const struct shard *shard); /* adopted; older images are no longer read */
 void shard_set_journal_failed(struct shard *shard, bool failed);
 void shard_request_drain(struct shard *shard);
