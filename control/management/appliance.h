@@ -78,8 +78,6 @@ struct appliance {
   /* The rule set in force, for reading until rules_release. NULL when there is none. */
   const struct rule_set *(*rules_acquire)(void *context);
   void (*rules_release)(void *context);
-  /* Violations each rule has raised since start, by name; 0 when unknown. */
-  uint64_t (*rule_violations)(void *context, const char *name);
   /* Replaces the set by the files' union (merge: adds or updates by name), journals it and publishes; returns when it is durable
    * and every shard has adopted it. 0, -EINVAL with errors (nothing changed), or another -errno. file_count 0: re-reads
    * rules.files. */
