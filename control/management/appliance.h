@@ -50,6 +50,7 @@ struct appliance_snapshot {
   uint32_t port_count;
   struct appliance_port ports[8];
   struct appliance_journal journal;
+  uint64_t violations_durable; /* of this run: raised since start and past fsync */
   struct appliance_rules rules;
   uint32_t check_count;
   struct appliance_check checks[APPLIANCE_CHECKS_MAX];
