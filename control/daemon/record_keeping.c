@@ -29,6 +29,7 @@ static void remember_webhook(struct daemon *daemon, const struct webhook_record 
 
 static void visit(void *context, uint64_t lsn, const struct record_header *record) {
   struct daemon *daemon = context;
+  (void)lsn;
   switch (record->type) {
   case RECORD_VIOLATION:
     violation_store_add(daemon->violations, lsn, record);
