@@ -6,10 +6,10 @@
  * Alike in both encodings: members in any order; of fields and attribute keys that occur twice the last counts; a parent id of
  * zeros is no parent; a name that is absent is the empty string; an unknown kind is unspecified, an unknown status code unset; an
  * array, map or bytes attribute is VALUE_OTHER, one without a value VALUE_NULL; service is null unless service.name is a string.
- * Protobuf: attributes that no rule reads, events and links are passed over by length and not looked into; a known field of another
- * wire type is malformed; strings are not checked for UTF-8 (stock SDKs and the Collector do not either): regular expressions do
- * not match invalid text. JSON: the whole body is checked; null is an absent field; only a body with a top object is a request;
- * `resource` or `scopeSpans` twice in one object is malformed; an id that is not hexadecimal is a bad id. */
+ * Protobuf: attributes that no rule reads, events and links are passed over by length and not looked into; a known field of
+ * another wire type is malformed; strings are not checked for UTF-8 (stock SDKs and the Collector do not either): regular
+ * expressions do not match invalid text. JSON: the whole body is checked; null is an absent field; only a body with a top object
+ * is a request; `resource` or `scopeSpans` twice in one object is malformed; an id that is not hexadecimal is a bad id. */
 #include "event.h"
 
 /* Distinct resource attributes that rules may read. Beyond it a value stays null and is counted; an image is kept below it by the
@@ -24,9 +24,8 @@ struct otlp_result {
   enum otlp_outcome outcome;
   uint64_t spans; /* all that were in the body up to where it ended, rejected included */
   uint64_t rejected[OTLP_REJECTS];
-  uint64_t discarded; /* not handed to the sink because decoding stopped: spans = handed over + rejected + discarded */
   uint64_t resource_values_dropped; /* see OTLP_RESOURCE_COLUMNS_MAX */
-  const char *error; /* static text, malformed only */
+  const char *error;                /* static text, malformed only */
   uint32_t error_offset;
 };
 
@@ -37,9 +36,7 @@ void otlp_decode_protobuf(const uint8_t *body, uint32_t bytes, struct event_batc
 void otlp_decode_json(const uint8_t *body, uint32_t bytes, char *scratch, uint32_t scratch_bytes, struct event_batch *batch,
                       const struct event_sink *sink, struct otlp_result *result);
 
-/* Room that every answer fits into; with less a message is cut, at whole characters, down to none. */
-#define OTLP_ANSWER_BYTES_MAX 4096u
-/* Below this room nothing is written. */
+/* Both need at least this much room; a longer message is cut at whole characters to fit. */
 #define OTLP_ANSWER_BYTES_MIN 256u
 
 /* ExportTraceServiceResponse for OTLP_OK: empty (protobuf) or {} without rejects, else partial_success. Returns bytes written. */

@@ -3,7 +3,8 @@
 
 static const uint8_t zeros[16];
 
-void otlp_rows_begin(struct otlp_rows *rows, struct event_batch *batch, const struct event_sink *sink, struct otlp_result *result) {
+void otlp_rows_begin(struct otlp_rows *rows, struct event_batch *batch, const struct event_sink *sink,
+                     struct otlp_result *result) {
   *result = (struct otlp_result){.outcome = OTLP_OK};
   rows->batch = batch;
   rows->sink = sink;
@@ -37,7 +38,7 @@ void otlp_rows_end(struct otlp_rows *rows, bool complete, const char *error, uin
     result->error = error;
     result->error_offset = error_offset;
   }
-  for (; rows->batch->count > 0; event_batch_remove_last(rows->batch)) result->discarded++;
+  while (rows->batch->count > 0) event_batch_remove_last(rows->batch);
 }
 
 void otlp_resource_begin(struct otlp_rows *rows) {

@@ -13,9 +13,9 @@ struct otlp_rows {
   struct event_batch *batch;
   const struct event_sink *sink;
   struct otlp_result *result;
-  bool reads_span_attributes;  /* some rule does: else attributes are passed over */
-  uint64_t span_keys[4];       /* a 256-bit set of key marks of SCOPE_SPAN columns: most keys are no rule's, and are told so cheaply */
-  struct event_text service;   /* of the current resource */
+  bool reads_span_attributes; /* some rule does: else attributes are passed over */
+  uint64_t span_keys[4]; /* a 256-bit set of key marks of SCOPE_SPAN columns: most keys are no rule's, and are told so cheaply */
+  struct event_text service; /* of the current resource */
   uint32_t resource_count;
   struct otlp_resource_value resource[OTLP_RESOURCE_COLUMNS_MAX];
 };
@@ -24,9 +24,10 @@ struct otlp_rows {
 struct otlp_span_ids {
   uint32_t trace_id_bytes, span_id_bytes, parent_id_bytes;
 };
-#define OTLP_ID_NOT_HEX UINT32_MAX
+#define OTLP_ID_BAD UINT32_MAX
 
-void otlp_rows_begin(struct otlp_rows *rows, struct event_batch *batch, const struct event_sink *sink, struct otlp_result *result);
+void otlp_rows_begin(struct otlp_rows *rows, struct event_batch *batch, const struct event_sink *sink,
+                     struct otlp_result *result);
 /* The last batch to the sink, or on failure all rows dropped. `error` NULL: none. Sets the outcome. */
 void otlp_rows_end(struct otlp_rows *rows, bool complete, const char *error, uint32_t error_offset);
 

@@ -51,7 +51,8 @@ static inline const uint8_t *protobuf_tag(const uint8_t *at, const uint8_t *end,
   return at;
 }
 
-/* Reads one field and returns the position behind it. `at` is before `end`. A group is skipped and gives tag 0. */
+/* Reads one field and returns the position behind it. `at` is before `end`. A group is passed
+ * over whole; only its start tag is given. */
 static inline const uint8_t *protobuf_next(const uint8_t *at, const uint8_t *end, struct protobuf_field *field) {
   at = protobuf_tag(at, end, &field->tag);
   if (!at) return NULL;
