@@ -20,11 +20,14 @@ struct violation_store;
 struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity);
 /* Reads what has become durable since the last call (the whole log at first). 0 or -errno. */
 int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn);
-/* Calls `each` for each match in order; `each` returns false to stop. Returns how many were given, or -errno. */
+/* Calls `each` for each match in order, up to `limit`; `each` returns false to stop. Returns how many were given, or -errno. The
+ * lock is not held while it reads and calls; text of a violation lives until `each` returns. */
 int violation_store_query(struct violation_store *store, const struct violation_filter *filter,
                           bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *context);
-/* Violations that were made durable above the LSN, by all records read so far. */
+/* Violations above the LSN among all records read so far. Exact when nothing above it has left the index, and for the LSN of
+ * the call before; otherwise what the index holds. */
 uint64_t violation_store_count_above(struct violation_store *store, uint64_t lsn);
 uint64_t violation_store_count(struct violation_store *store);
+/* The last LSN, of any type of record, that the store has seen. */
 uint64_t violation_store_last_lsn(struct violation_store *store);
 void violation_store_destroy(struct violation_store *store);
