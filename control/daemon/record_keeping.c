@@ -31,9 +31,6 @@ static void visit(void *context, uint64_t lsn, const struct record_header *recor
   struct daemon *daemon = context;
   (void)lsn;
   switch (record->type) {
-  case RECORD_VIOLATION:
-    violation_store_add(daemon->violations, lsn, record);
-    break;
   case RECORD_WEBHOOK:
     if (record->bytes == sizeof(struct webhook_record)) remember_webhook(daemon, (const struct webhook_record *)record);
     break;

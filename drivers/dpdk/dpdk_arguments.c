@@ -24,9 +24,9 @@ __attribute__((format(printf, 2, 3))) static void add(struct dpdk_arguments *arg
 }
 
 void dpdk_vdev_name(const struct dpdk_port_config *config, char *name, size_t room) {
-  static const char *const drivers[] = {[DPDK_PORT_AF_PACKET] = "net_af_packet", [DPDK_PORT_AF_XDP] = "net_af_xdp",
-                                        [DPDK_PORT_TAP] = "net_tap",             [DPDK_PORT_MEMIF] = "net_memif",
-                                        [DPDK_PORT_PCAP] = "net_pcap",           [DPDK_PORT_RING] = "net_ring"};
+  static const char *const drivers[] = {
+      [DPDK_PORT_AF_PACKET] = "net_af_packet", [DPDK_PORT_AF_XDP] = "net_af_xdp", [DPDK_PORT_TAP] = "net_tap",
+      [DPDK_PORT_MEMIF] = "net_memif",         [DPDK_PORT_PCAP] = "net_pcap",     [DPDK_PORT_RING] = "net_ring"};
   snprintf(name, room, "%s%u", drivers[config->kind], config->index);
 }
 
@@ -42,11 +42,15 @@ static void add_vdev(struct dpdk_arguments *arguments, const struct dpdk_port_co
   char name[32];
   dpdk_vdev_name(port, name, sizeof name);
   switch ((enum dpdk_port_kind)port->kind) {
-  case DPDK_PORT_AF_PACKET: add_af_packet(arguments, port, name); break;
+  case DPDK_PORT_AF_PACKET:
+    add_af_packet(arguments, port, name);
+    break;
   case DPDK_PORT_AF_XDP:
     add(arguments, "--vdev=%s,iface=%s,start_queue=0,queue_count=1,busy_budget=0", name, port->interface);
     break;
-  case DPDK_PORT_TAP: add(arguments, "--vdev=%s,iface=%s", name, port->interface); break;
+  case DPDK_PORT_TAP:
+    add(arguments, "--vdev=%s,iface=%s", name, port->interface);
+    break;
   case DPDK_PORT_MEMIF:
     add(arguments, "--vdev=%s,role=%s,id=0,socket=%s,socket-abstract=no", name, port->server ? "server" : "client", port->path);
     break;
@@ -57,8 +61,11 @@ static void add_vdev(struct dpdk_arguments *arguments, const struct dpdk_port_co
       add(arguments, "--vdev=%s,rx_pcap=%s", name, port->path);
     }
     break;
-  case DPDK_PORT_RING: add(arguments, "--vdev=%s", name); break;
-  case DPDK_PORT_PCI: break;
+  case DPDK_PORT_RING:
+    add(arguments, "--vdev=%s", name);
+    break;
+  case DPDK_PORT_PCI:
+    break;
   }
 }
 

@@ -123,7 +123,9 @@ int dpdk_port_start(struct dpdk_port *port) {
 
 const struct driver_port_information *dpdk_port_information(const struct dpdk_port *port) { return &port->information; }
 
-struct driver_queue *dpdk_port_queue(struct dpdk_port *port, uint16_t queue) { return &port->queues[queue].queue; }
+struct driver_queue *dpdk_port_queue(struct dpdk_port *port, uint16_t queue) {
+  return &port->queues[queue].queue;
+}
 
 void dpdk_port_counters(struct dpdk_port *port, struct driver_port_counters *counters) {
   struct rte_eth_stats stats = {0};

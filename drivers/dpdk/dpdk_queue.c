@@ -49,8 +49,8 @@ static bool take(struct driver_queue *queue, struct driver_frame *frame) {
   return true;
 }
 
-/* What the device takes at once it takes; the rest is lost and counted, and TCP sends it again. A kernel-backed device may block here
- * instead (af_packet polls for room): its ring is sized beyond the load, and the loop counts long turns. */
+/* What the device takes at once it takes; the rest is lost and counted, and TCP sends it again. A kernel-backed device may block
+ * here instead (af_packet polls for room): its ring is sized beyond the load, and the loop counts long turns. */
 static void flush(struct driver_queue *queue) {
   struct dpdk_queue *self = of(queue);
   if (self->pending_count == 0) return;
