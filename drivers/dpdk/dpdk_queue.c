@@ -76,7 +76,7 @@ static void request_offload(struct rte_mbuf *buffer, uint32_t offload) {
   if (ip->next_proto_id == IPPROTO_UDP) buffer->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
 }
 
-static void send(struct driver_queue *queue, struct driver_frame *frame, uint32_t offload) {
+static void send_frame(struct driver_queue *queue, struct driver_frame *frame, uint32_t offload) {
   struct dpdk_queue *self = of(queue);
   struct rte_mbuf *buffer = frame->owner;
   buffer->data_len = (uint16_t)frame->length;
@@ -95,7 +95,7 @@ const struct driver_queue_operations dpdk_queue_operations = {
     .receive = receive,
     .release = release,
     .take = take,
-    .send = send,
+    .send = send_frame,
     .flush = flush,
     .counters = counters,
 };
