@@ -105,4 +105,8 @@ void network_drain(struct network *network, uint64_t now_ns) {
 
 const struct network_counters *network_counters(const struct network *network) { return &network->counters; }
 
+bool network_pools_full(const struct network *network) {
+  return network->receive_blocks.in_use == 0 && network->send_blocks.in_use == 0 && network->streams.in_use == 0;
+}
+
 const char *network_drop_name(enum network_drop drop) { return (unsigned)drop < NETWORK_DROPS ? drop_names[drop] : "unknown"; }

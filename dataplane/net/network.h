@@ -123,6 +123,8 @@ void network_pause_receiving(struct network *network, bool paused);
 /* From now on new connections are answered with RST; closing the live ones is for those who own their streams. */
 void network_drain(struct network *network, uint64_t now_ns);
 const struct network_counters *network_counters(const struct network *network);
+/* True when no connection holds a receive or send block: what must be so when all is over. */
+bool network_pools_full(const struct network *network);
 const char *network_drop_name(enum network_drop drop);
 
 /* Which of `shards` owns this frame: a symmetric keyed hash of addresses and ports for TCP and UDP over IPv4, or -1 when any

@@ -16,7 +16,7 @@ uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length)
 uint32_t stream_write_room(const struct stream *stream) { return writable_state(stream) ? send_queue_room(stream) : 0; }
 
 void stream_resume(struct stream *stream) {
-  if (stream->state == TCP_CLOSED || !(stream->flags & (STREAM_OPENED | STREAM_DELIVERING))) return;
+  if (stream->state == TCP_CLOSED || !(stream->flags & STREAM_OPENED)) return;
   stream->flags |= STREAM_OFFER_DUE;
   stream_pend(stream);
 }

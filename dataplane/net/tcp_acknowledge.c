@@ -26,11 +26,15 @@ static void window_grow(struct stream *stream, uint32_t acked) {
   if (stream->cwnd > most) stream->cwnd = most;
 }
 
-static void retransmit_first(struct stream *stream) {
-  const uint32_t length = stream->send_queued < stream->mss ? stream->send_queued : stream->mss;
-  const uint32_t fin = length == stream->send_queued && seq_after(stream->snd_max, stream->snd_una + length) ? TCP_FIN : 0;
-  if (length == 0 && !fin) return;
-  tcp_send_segment(stream, stream->snd_una, length, (uint8_t)(TCP_ACK | fin));
+uint32_t tcp_retransmit_first(struct stream *stream) {
+  const uint32_t outstanding = stream->snd_max - stream->snd_una;
+  uint32_t length = outstanding < stream->send_queued ? outstanding : stream->send_queued;
+  if (length > stream->mss) length = stream->mss;
+  if (length > stream->snd_wnd && stream->snd_wnd) length = stream->snd_wnd;
+  const bool fin = length == stream->send_queued && outstanding > length;
+  if (length == 0 && !fin) return 0;
+  if (!tcp_send_segment(stream, stream->snd_una, length, fin ? TCP_ACK | TCP_FIN : TCP_ACK)) return 0;
+  return length + (fin ? 1 : 0);
 }
 
 static void duplicate_ack(struct stream *stream) {
@@ -42,13 +46,13 @@ static void duplicate_ack(struct stream *stream) {
   }
   if (stream->duplicate_acks < UINT8_MAX) stream->duplicate_acks++;
   /* RFC 6582 section 3.2: none for what a timeout already sends again. */
-  if (stream->duplicate_acks != 3 || !seq_after(stream->snd_una, stream->recover)) return;
+  if (stream->duplicate_acks != 3 || seq_before(stream->snd_una, stream->recover)) return;
   const uint32_t flight = stream->snd_max - stream->snd_una;
   stream->ssthresh = flight / 2 > 2u * stream->mss ? flight / 2 : 2u * stream->mss;
   stream->cwnd = stream->ssthresh + 3u * stream->mss;
   stream->recover = stream->snd_max;
   stream->flags |= STREAM_RECOVERY;
-  retransmit_first(stream);
+  tcp_retransmit_first(stream);
 }
 
 static void recovery_progress(struct stream *stream, uint32_t acked) {
@@ -60,7 +64,7 @@ static void recovery_progress(struct stream *stream, uint32_t acked) {
   /* A partial ACK: the next hole is lost as well. */
   stream->cwnd = stream->cwnd > acked ? stream->cwnd - acked : 0;
   if (acked >= stream->mss || stream->cwnd < stream->mss) stream->cwnd += stream->mss;
-  retransmit_first(stream);
+  tcp_retransmit_first(stream);
 }
 
 static void acknowledge_new(struct stream *stream, uint32_t ack) {

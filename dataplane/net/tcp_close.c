@@ -6,11 +6,13 @@ static void time_wait_enter(struct stream *stream) {
   struct network *network = stream->network;
   stream->state = TCP_TIME_WAIT;
   reassembly_discard(stream);
+  stream->delivered = stream->rcv_nxt - 1;
   link_remove(&stream->age);
   link_append(&network->time_wait, &stream->age);
   tcp_set_deadline(stream, network->now_ns + network->config.time_wait_ns);
+  stream->flags &= ~(uint32_t)(STREAM_OFFER_DUE | STREAM_WRITE_CUT);
   if (!(stream->flags & STREAM_OPENED)) return;
-  stream->flags &= ~(uint32_t)(STREAM_OPENED | STREAM_OFFER_DUE | STREAM_WRITE_CUT);
+  stream->flags &= ~(uint32_t)STREAM_OPENED;
   network->counters.tcp_closed_by_end[STREAM_END_FINISHED]++;
   stream_handler(stream)->closed(stream->handler_state, STREAM_END_FINISHED, network->now_ns);
 }

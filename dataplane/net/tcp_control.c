@@ -29,7 +29,7 @@ void tcp_frame_commit(struct network *network, uint8_t *frame, const struct tcp_
 }
 
 void tcp_send_ack(struct stream *stream) {
-  if (!tcp_send_segment(stream, stream->snd_nxt, 0, TCP_ACK)) {
+  if (!tcp_send_segment(stream, stream_control_seq(stream), 0, TCP_ACK)) {
     stream->flags |= STREAM_ACK_DUE;
     stream_pend(stream);
   }
@@ -49,7 +49,7 @@ bool tcp_challenge_allowed(struct stream *stream) {
 void tcp_send_challenge(struct stream *stream) {
   if (!tcp_challenge_allowed(stream)) return;
   stream->network->counters.tcp_challenge_acks++;
-  tcp_send_segment(stream, stream->snd_nxt, 0, TCP_ACK);
+  tcp_send_segment(stream, stream_control_seq(stream), 0, TCP_ACK);
 }
 
 bool tcp_send_syn_ack(struct stream *stream) {
@@ -86,7 +86,7 @@ void tcp_send_reset(struct stream *stream) {
   const struct tcp_header header = {
       .key = stream->key,
       .peer_mac = stream->peer_mac,
-      .seq = stream->snd_nxt,
+      .seq = stream_control_seq(stream),
       .ack = stream->rcv_nxt,
       .flags = TCP_RST | TCP_ACK,
   };

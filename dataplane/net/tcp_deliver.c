@@ -4,9 +4,7 @@
 /* The handler's share of `length` bytes; all of them when nobody listens any more. */
 static uint32_t handler_take(struct stream *stream, const uint8_t *bytes, uint32_t length) {
   if ((stream->flags & STREAM_CLOSE_CALLED) || !(stream->flags & STREAM_OPENED)) return length;
-  stream->flags |= STREAM_DELIVERING;
   const uint32_t taken = stream_handler(stream)->received(stream->handler_state, bytes, length, stream->network->now_ns);
-  stream->flags &= ~(uint32_t)STREAM_DELIVERING;
   ALWAYS_ASSERT(taken <= length);
   /* Closed meanwhile: the rest is discarded. */
   return stream->flags & STREAM_CLOSE_CALLED ? length : taken;
@@ -20,7 +18,6 @@ static void finish_if_all_taken(struct stream *stream) {
 }
 
 void tcp_deliver(struct stream *stream) {
-  if (stream->flags & STREAM_DELIVERING) return;
   for (uint32_t held; (held = stream_held_bytes(stream)) > 0;) {
     uint32_t length;
     const uint8_t *run = reassembly_run(stream, held, &length);
@@ -33,14 +30,16 @@ void tcp_deliver(struct stream *stream) {
   finish_if_all_taken(stream);
 }
 
-/* In-order bytes at rcv_nxt: to the handler without a copy when nothing is before them, the rest into the buffer. */
-static void accept_in_order(struct stream *stream, const uint8_t *bytes, uint32_t length) {
+/* In-order bytes at rcv_nxt: to the handler without a copy when nothing is before them, the rest into the buffer. True when what
+ * is held then may be offered: not again what the handler has just left. */
+static bool accept_in_order(struct stream *stream, const uint8_t *bytes, uint32_t length) {
   struct network *network = stream->network;
+  const bool direct = !stream_paused(stream) && stream_held_bytes(stream) == 0;
   uint32_t taken = 0;
-  if (!network->paused && stream_held_bytes(stream) == 0) {
+  if (direct) {
     stream->rcv_nxt += length;
     taken = handler_take(stream, bytes, length);
-    if (stream->state == TCP_CLOSED) return;
+    if (stream->state == TCP_CLOSED) return false;
     stream->delivered += taken;
     stream->rcv_nxt -= length - taken;
     if (stream->receive_head) reassembly_consumed(stream);
@@ -53,6 +52,7 @@ static void accept_in_order(struct stream *stream, const uint8_t *bytes, uint32_
     network->counters.tcp_window_overrun_bytes += length - taken - kept;
   }
   network->counters.tcp_bytes_received += taken + kept;
+  return !direct || taken == length;
 }
 
 static void accept_out_of_order(struct stream *stream, uint32_t seq, const uint8_t *bytes, uint32_t length) {
@@ -76,53 +76,47 @@ static void advance_over_kept(struct stream *stream) {
   stream->network->counters.tcp_bytes_received += more;
 }
 
-void tcp_accept_bytes(struct stream *stream, uint32_t seq, const uint8_t *bytes, uint32_t length, bool fin) {
-  struct network *network = stream->network;
-  if (stream->flags & STREAM_PEER_FIN_TAKEN) return;
+/* The FIN's place; nothing follows it, whatever later segments say. Returns the bytes that count. */
+static uint32_t cut_at_fin(struct stream *stream, uint32_t seq, uint32_t length, bool fin) {
   if (fin && !(stream->flags & STREAM_PEER_FIN_SEEN)) {
     stream->flags |= STREAM_PEER_FIN_SEEN;
     stream->peer_fin = seq + length;
   }
-  /* Nothing follows a FIN, whatever later segments say. */
-  if (stream->flags & STREAM_PEER_FIN_SEEN) {
-    const int32_t before_fin = (int32_t)(stream->peer_fin - seq);
-    if (before_fin < 0) return;
-    if (length > (uint32_t)before_fin) length = (uint32_t)before_fin;
+  if (!(stream->flags & STREAM_PEER_FIN_SEEN)) return length;
+  const int32_t before_fin = (int32_t)(stream->peer_fin - seq);
+  if (before_fin < 0) return 0;
+  return length < (uint32_t)before_fin ? length : (uint32_t)before_fin;
+}
+
+static void accept_in_step(struct stream *stream, const uint8_t *bytes, uint32_t length) {
+  const bool offer = accept_in_order(stream, bytes, length);
+  if (stream->state == TCP_CLOSED || !stream->receive_head) return;
+  advance_over_kept(stream);
+  if (stream_paused(stream)) {
+    stream->flags |= STREAM_OFFER_DUE;
+  } else if (offer) {
+    tcp_deliver(stream);
   }
-  const bool acknowledge_now = seq != stream->rcv_nxt;
-  if (length) {
-    if (seq == stream->rcv_nxt) {
-      accept_in_order(stream, bytes, length);
-      if (stream->state == TCP_CLOSED) return;
-    } else {
-      accept_out_of_order(stream, seq, bytes, length);
-    }
-  }
-  if (stream->receive_head) {
-    advance_over_kept(stream);
-    if (network->paused) {
-      stream->flags |= STREAM_OFFER_DUE;
-    } else {
-      tcp_deliver(stream);
-      if (stream->state == TCP_CLOSED) return;
-    }
-  }
+}
+
+void tcp_accept_bytes(struct stream *stream, uint32_t seq, const uint8_t *bytes, uint32_t length, bool fin) {
+  if (stream->flags & STREAM_PEER_FIN_TAKEN) return;
+  length = cut_at_fin(stream, seq, length, fin);
+  const bool early = seq != stream->rcv_nxt;
+  if (length && early) accept_out_of_order(stream, seq, bytes, length);
+  if (length && !early) accept_in_step(stream, bytes, length);
+  if (stream->state == TCP_CLOSED) return;
   if ((stream->flags & STREAM_PEER_FIN_SEEN) && stream->rcv_nxt == stream->peer_fin) {
     tcp_peer_finished(stream);
+    finish_if_all_taken(stream);
     if (stream->state == TCP_CLOSED) return;
-    if (network->paused) {
-      stream->flags |= STREAM_OFFER_DUE;
-    } else {
-      finish_if_all_taken(stream);
-      if (stream->state == TCP_CLOSED) return;
-    }
   }
-  if (acknowledge_now) {
+  if (early) {
     /* RFC 5681 section 4.2: at once, so that the peer counts three and sends again. */
     tcp_send_ack(stream);
     return;
   }
-  if (stream->flags & STREAM_ACK_DUE) network->counters.tcp_acks_coalesced++;
+  if (stream->flags & STREAM_ACK_DUE) stream->network->counters.tcp_acks_coalesced++;
   stream->flags |= STREAM_ACK_DUE;
   stream_pend(stream);
 }

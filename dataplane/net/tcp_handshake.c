@@ -56,7 +56,7 @@ void tcp_listen(struct network *network, const struct segment *segment, uint32_t
   if (segment->flags & TCP_RST) return;
   const uint32_t listener = listener_of(network, segment->key);
   if (!(segment->flags & TCP_SYN) || (segment->flags & TCP_ACK) || listener == NETWORK_LISTENERS_MAX) {
-    if (segment->flags & TCP_SYN) network->counters.tcp_refused_port++;
+    if ((segment->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) network->counters.tcp_refused_port++;
     tcp_refuse(network, segment);
     return;
   }
@@ -92,7 +92,6 @@ void tcp_handshake_timeout(struct stream *stream) {
   }
   stream->retransmits++;
   stream->backoff++;
-  stream->flags |= STREAM_SYN_RESENT;
   stream->network->counters.tcp_rto_fired++;
   stream->network->counters.tcp_retransmits++;
   tcp_send_syn_ack(stream);
@@ -110,16 +109,17 @@ static void establish(struct stream *stream, const struct segment *segment) {
   stream->snd_wnd_max = stream->snd_wnd;
   stream->snd_wl1 = segment->seq;
   stream->snd_wl2 = segment->ack;
+  const bool timed_out = stream->retransmits > 0;
   stream->retransmits = stream->backoff = 0;
   stream->retransmit_deadline_ns = 0;
-  if (stream->flags & STREAM_SYN_RESENT) {
+  if (timed_out) {
     stream->rto_us = TCP_RTO_AFTER_LOST_SYN_US;
-  } else {
+  } else if (!(stream->flags & STREAM_SYN_RESENT)) {
     tcp_round_trip_sample(stream, now_us(network) - stream->rtt_start_us);
   }
   /* RFC 6928, and one segment when the SYN-ACK was lost (RFC 5681 section 3.1). */
   const uint32_t ten = 10u * stream->mss, least = 2u * stream->mss > 14600 ? 2u * stream->mss : 14600;
-  stream->cwnd = stream->flags & STREAM_SYN_RESENT ? stream->mss : ten < least ? ten : least;
+  stream->cwnd = timed_out ? stream->mss : ten < least ? ten : least;
   stream->ssthresh = UINT32_MAX;
   stream_touch(stream);
   tcp_arm(stream);
@@ -142,8 +142,8 @@ static void handler_open(struct stream *stream) {
   }
   stream->handler_state = state;
   stream->flags |= STREAM_OPENED;
-  /* Established during a pause with no window: it needs word when the pause ends. */
-  if (stream->network->paused) {
+  /* The SYN-ACK of a pause promised nothing: the peer needs word when it is over, or now. */
+  if (stream->rcv_adv == stream->rcv_nxt) {
     stream->flags |= STREAM_OFFER_DUE;
     stream_pend(stream);
   }

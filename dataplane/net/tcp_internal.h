@@ -45,7 +45,7 @@ enum stream_flag {
   STREAM_PEER_SCALES = 1 << 11,
   STREAM_OPENED = 1 << 12, /* the handler has state: `closed` is owed */
   STREAM_SYN_RESENT = 1 << 13,
-  STREAM_DELIVERING = 1 << 14, /* inside the handler's `received` */
+  STREAM_HELD = 1 << 14, /* in the network's `held`, or was when the pause ended */
 };
 
 struct send_block;
@@ -128,7 +128,20 @@ static inline void stream_touch(struct stream *stream) {
 }
 /* Makes sure that the next flush looks at the stream. */
 static inline void stream_pend(struct stream *stream) {
-  if (link_alone(&stream->pending)) link_append(&stream->network->pending, &stream->pending);
+  if (!link_alone(&stream->pending)) {
+    if (!(stream->flags & STREAM_HELD)) return;
+    link_remove(&stream->pending);
+  }
+  stream->flags &= ~(uint32_t)STREAM_HELD;
+  link_append(&stream->network->pending, &stream->pending);
+}
+/* Whether new bytes must wait. What a closed stream gets is discarded, so it need not. */
+static inline bool stream_paused(const struct stream *stream) {
+  return stream->network->paused && !(stream->flags & STREAM_CLOSE_CALLED);
+}
+/* The sequence number of a segment without data: what a peer that has all, or a peer with a shut window, expects. */
+static inline uint32_t stream_control_seq(const struct stream *stream) {
+  return stream->flags & STREAM_PERSIST ? stream->snd_nxt : stream->snd_max;
 }
 /* In-order bytes that the handler has not taken. */
 static inline uint32_t stream_held_bytes(const struct stream *stream) {
@@ -159,6 +172,8 @@ void tcp_input(struct network *network, const struct segment *segment);
 /* tcp_acknowledge.c: the ACK field. False when the segment must go no further or the stream has ended. */
 bool tcp_acknowledge(struct stream *stream, const struct segment *segment);
 void tcp_round_trip_sample(struct stream *stream, uint32_t sample_us);
+/* Sends the first unacknowledged segment again; returns its length in sequence space, 0 when there was no buffer. */
+uint32_t tcp_retransmit_first(struct stream *stream);
 
 /* tcp_deliver.c: bytes and FIN of an acceptable segment, trimmed at rcv_nxt. */
 void tcp_accept_bytes(struct stream *stream, uint32_t seq, const uint8_t *bytes, uint32_t length, bool fin);

@@ -4,7 +4,7 @@
 uint32_t tcp_window(const struct stream *stream) {
   const struct network *network = stream->network;
   const uint32_t promised = stream->rcv_adv - stream->rcv_nxt;
-  if (network->paused || (stream->flags & STREAM_PEER_FIN_TAKEN)) return promised;
+  if (stream_paused(stream) || (stream->flags & STREAM_PEER_FIN_TAKEN)) return promised;
   const uint32_t limit = network->config.receive_buffer_bytes, held = stream_held_bytes(stream);
   uint32_t window = limit > held ? limit - held : 0;
   /* As the shared pool fills each connection may count on a quarter of what is left, but one that holds nothing keeps two
@@ -132,7 +132,7 @@ void tcp_output(struct stream *stream) {
 
 static void stream_flush(struct stream *stream) {
   const struct network *network = stream->network;
-  if ((stream->flags & STREAM_OFFER_DUE) && !network->paused) {
+  if ((stream->flags & STREAM_OFFER_DUE) && !stream_paused(stream)) {
     stream->flags &= ~(uint32_t)STREAM_OFFER_DUE;
     tcp_deliver(stream);
     if (stream->state == TCP_CLOSED) return;
@@ -149,7 +149,8 @@ static void stream_flush(struct stream *stream) {
     }
   }
   tcp_output(stream);
-  if ((stream->flags & STREAM_OFFER_DUE) && network->paused && link_alone(&stream->pending)) {
+  if ((stream->flags & STREAM_OFFER_DUE) && stream_paused(stream) && link_alone(&stream->pending)) {
+    stream->flags |= STREAM_HELD;
     link_append(&stream->network->held, &stream->pending);
   }
 }

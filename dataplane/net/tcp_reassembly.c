@@ -140,6 +140,14 @@ static bool block_spent(const struct receive_block *block, uint32_t position) {
   return block->position + CAPACITY <= position || (!block->next && block->position + end <= position);
 }
 
+/* Ranges that were delivered make room for new ones. */
+static void ranges_forget(struct receive_block *block, uint32_t position) {
+  uint32_t gone = 0;
+  while (gone < block->range_count && block->position + block->ranges[gone].end <= position) gone++;
+  block->range_count -= gone;
+  memmove(&block->ranges[0], &block->ranges[gone], block->range_count * sizeof(struct range));
+}
+
 void reassembly_consumed(struct stream *stream) {
   const uint32_t position = stream->delivered - stream->receive_origin;
   while (stream->receive_head && block_spent(stream->receive_head, position)) {
@@ -149,6 +157,7 @@ void reassembly_consumed(struct stream *stream) {
     pool_give(&stream->network->receive_blocks, block);
   }
   if (!stream->receive_head) return;
+  ranges_forget(stream->receive_head, position);
   /* Positions are kept small: far below the 2^32 at which they would wrap. */
   const uint32_t passed =
       stream->receive_head->position < position ? stream->receive_head->position : position / CAPACITY * CAPACITY;

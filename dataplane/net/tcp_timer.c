@@ -67,10 +67,10 @@ static void retransmission_timeout(struct stream *stream) {
   stream->recover = stream->snd_max;
   stream->duplicate_acks = 0;
   stream->flags &= ~(uint32_t)(STREAM_RECOVERY | STREAM_RTT_TIMING);
-  stream->snd_nxt = stream->snd_una;
   /* Set first: without a buffer nothing is sent, and the next timeout tries again. */
   tcp_set_deadline(stream, stream->network->now_ns + rto_ns(stream));
-  tcp_output(stream);
+  /* All that was in flight counts as lost; it goes out again as ACKs open the congestion window. */
+  stream->snd_nxt = stream->snd_una + tcp_retransmit_first(stream);
 }
 
 void tcp_timer_fire(struct timer *timer, void *context, uint64_t now_ns) {
