@@ -81,6 +81,7 @@ static void acknowledge_new(struct stream *stream, uint32_t ack) {
   if (!(stream->flags & STREAM_RECOVERY) && seq_after(ack, stream->recover)) stream->recover = ack - 1;
   stream->duplicate_acks = 0;
   stream->retransmits = 0;
+  if (stream->backoff > TCP_BACKOFF_KEPT_MAX) stream->backoff = TCP_BACKOFF_KEPT_MAX;
   stream->flags &= ~(uint32_t)STREAM_PERSIST;
   if (stream->flags & STREAM_RECOVERY) {
     recovery_progress(stream, acked);

@@ -9,6 +9,9 @@
 #define TCP_RTO_AFTER_LOST_SYN_US 3000000u /* RFC 6298 section 5.7 */
 #define TCP_RTO_MIN_US 200000u
 #define TCP_RTO_MAX_US 60000000u
+/* Karn: a backed-off RTO stays until there is a sample; but once bytes get through only this much of it, or a path that loses
+ * often would crawl at the largest RTO. */
+#define TCP_BACKOFF_KEPT_MAX 2u
 #define TCP_RETRANSMITS_MAX 9u           /* at the smallest RTO 204 s: beyond R2 of RFC 9293 section 3.8.3 */
 #define TCP_HANDSHAKE_RETRANSMITS_MAX 4u /* 31 s */
 #define TCP_FIN_WAIT_2_NS (60ull * 1000000000)
