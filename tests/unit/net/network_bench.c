@@ -112,6 +112,7 @@ static void output_commit(void *context, uint32_t bytes, uint32_t offload) {
     bench->on_frame(bench, bench->building, bytes);
     return;
   }
+  if (!bench->frames) bench->frames = malloc(BENCH_FRAMES * sizeof *bench->frames);
   struct bench_frame *frame = &bench->frames[bench->sent++ % BENCH_FRAMES];
   frame->time_ns = bench->now_ns;
   frame->length = bytes;
@@ -157,7 +158,6 @@ bool bench_start(struct bench *bench, const struct network_config *config) {
   bench->config.udp_listeners[0] =
       (struct network_udp_listener){.port = BENCH_UDP_PORT, .context = bench, .received = datagram_received};
   bench->heap = heap_arena_create();
-  bench->frames = calloc(BENCH_FRAMES, sizeof *bench->frames);
   bench->network = network_create(heap_arena_arena(bench->heap), &bench->config, bench->now_ns);
   return bench->network != NULL;
 }
