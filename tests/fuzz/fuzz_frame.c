@@ -46,14 +46,17 @@ static void frame_out(struct bench *bench, const uint8_t *bytes, uint32_t length
   *live = (struct live){.seq = segment.ack, .ack = end, .edge = edge, .known = true};
 }
 
+/* A distance from the live numbers, either way. */
+static uint32_t distance(uint32_t number) { return (uint32_t)(int32_t)(int16_t)(uint16_t)number; }
+
 /* Our addresses, a live port, numbers relative to the live connection, and right sums. */
 static uint32_t fit(const struct fuzz *fuzz, uint8_t *frame, uint32_t length, uint8_t control) {
   if (length < 54) return length;
   const uint32_t port = control >> 6;
   const struct live *live = &fuzz->live[port];
   struct cursor cursor = cursor_over(frame + 38, 8);
-  const uint32_t seq = live->seq + (uint32_t)(int16_t)cursor_be32(&cursor);
-  const uint32_t ack = live->ack + (uint32_t)(int16_t)cursor_be32(&cursor);
+  const uint32_t seq = live->seq + distance(cursor_be32(&cursor));
+  const uint32_t ack = live->ack + distance(cursor_be32(&cursor));
   struct bench_segment segment = {.peer_port = (uint16_t)(FIRST_PORT + port), .seq = seq, .ack = ack};
   uint8_t header[64];
   bench_segment_build(header, &segment);
@@ -78,8 +81,8 @@ static void segment_in(struct fuzz *fuzz, struct cursor *cursor, uint8_t control
   const struct live *live = &fuzz->live[port];
   struct bench_segment segment = {.peer_port = (uint16_t)(FIRST_PORT + port)};
   segment.flags = cursor_u8(cursor);
-  segment.seq = live->seq + (uint32_t)(int16_t)cursor_be16(cursor);
-  segment.ack = live->ack + (uint32_t)(int16_t)cursor_be16(cursor);
+  segment.seq = live->seq + distance(cursor_be16(cursor));
+  segment.ack = live->ack + distance(cursor_be16(cursor));
   segment.window = cursor_be16(cursor);
   segment.payload_bytes = cursor_u8(cursor) * 6u;
   segment.pattern_at = segment.seq;
@@ -212,9 +215,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   config.connections_max = 4;
   config.half_open_max = 2;
   config.receive_buffer_bytes = shape & 1 ? 4096 : 20000;
-  config.receive_pool_bytes = (shape >> 1 & 3) * 8192;
+  config.receive_pool_bytes = (shape >> 1 & 3u) * 8192;
   config.send_buffer_bytes = shape & 8 ? 2048 : 16384;
-  config.send_pool_bytes = (1 + (shape >> 4 & 3)) * 4096;
+  config.send_pool_bytes = (1 + (shape >> 4 & 3u)) * 4096;
   config.idle_timeout_ns = 20ull * 1000000000;
   if (shape & 64) config.offload = 0;
   REQUIRE(bench_start(&fuzz.bench, &config));
