@@ -28,6 +28,7 @@ TOOLCHAIN = re.compile(
     r"__stack_chk_fail|_GLOBAL_OFFSET_TABLE_"
     r"|__(asan|ubsan|tsan|msan|lsan|sancov|sanitizer|gcov|llvm)_\w+"
     r"|__start___sancov_\w+|__stop___sancov_\w+"
+    r"|__u?(div|mod|divmod|mul)[dt]i[34]|__(popcount|clz|ctz)[dt]i2|__(float|fix)\w+"  # 128-bit arithmetic
 )
 
 

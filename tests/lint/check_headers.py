@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Every header compiles alone, and twice, with the flags and include directories of its own room.
 
-Usage: check_headers.py SOURCE_ROOT BUILD_ROOT. Flags come from the build's compile_commands.json: those of a source file in the
-header's folder, else of any file that can see the folder. A header that no file sees yet is named and skipped.
+Usage: check_headers.py SOURCE_ROOT BUILD_ROOT. Flags come from the build's compile_commands.json: those of a source file that
+includes the header, else of one in its folder, else of any that can see the folder. A header that no file sees yet is named and skipped.
 """
 import json
 import os
@@ -35,17 +35,20 @@ def flags(command):
     return kept
 
 
-def command_for(header, commands):
-    def source_of(command):
-        return Path(os.path.normpath(Path(command["directory"]) / command["file"]))
+def source_of(command):
+    return Path(os.path.normpath(Path(command["directory"]) / command["file"]))
 
-    for command in commands:
-        if source_of(command).parent == header.parent:
-            return command
-    for command in commands:
-        if header.parent in include_folders(command):
-            return command
-    return None
+
+def command_for(header, commands):
+    """The best of those that see the header's folder: of a file in that folder that includes it, or one elsewhere, or neither."""
+    includes = f'#include "{header.name}"'
+
+    def rank(command):
+        source = source_of(command)
+        return (includes in source.read_text(), source.parent == header.parent)
+
+    seeing = [c for c in commands if header.parent == source_of(c).parent or header.parent in include_folders(c)]
+    return max(seeing, key=rank, default=None)
 
 
 def compile_alone(header, command):
@@ -56,7 +59,7 @@ def compile_alone(header, command):
 
 def main():
     root, build = (Path(os.path.realpath(path)) for path in sys.argv[1:3])
-    commands = json.loads((build / "compile_commands.json").read_text())
+    commands = [c for c in json.loads((build / "compile_commands.json").read_text()) if source_of(c).suffix == ".c"]
     jobs, skipped = [], []
     for path in c_files(root, suffixes=(".h",)):
         command = command_for(root / path, commands)
