@@ -30,7 +30,6 @@ struct violation_store {
   uint64_t added;        /* ever; entry i (0 = first ever) is at i % capacity */
   uint64_t count;
   uint64_t last_lsn;
-  uint64_t asked_lsn, asked_at_or_below; /* violation_store_count_above's last LSN, and violations up to it */
 };
 
 struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity) {
@@ -108,7 +107,7 @@ static int read_new(struct violation_store *store, uint64_t durable_lsn) {
       add(store, lsn, record, journal_reader_position(store->reader));
       break;
     case JOURNAL_READ_END:
-      return records;
+      return 0;
     case JOURNAL_READ_DAMAGED:
       return -EBADMSG;
     case JOURNAL_READ_ERROR:
@@ -138,7 +137,7 @@ static bool may_match(const struct query *query, const struct entry *entry) {
   const struct violation_filter *filter = query->filter;
   return (!filter->rule || entry->rule == query->rule) && (filter->severity < 0 || entry->severity == filter->severity) &&
          (!filter->has_trace_id || entry->trace == query->trace) && (!filter->since_ns || entry->wall_ns >= filter->since_ns) &&
-         (!filter->until_ns || entry->wall_ns <= filter->until_ns);
+         (!filter->until_ns || entry->wall_ns < filter->until_ns);
 }
 
 static bool matches(const struct query *query, const struct violation *violation) {
@@ -225,15 +224,11 @@ int violation_store_query(struct violation_store *store, const struct violation_
   return result < 0 && result != -ECANCELED ? result : (int)given;
 }
 
-uint64_t violation_store_count_above(struct violation_store *store, uint64_t lsn) {
+uint64_t violation_store_total(struct violation_store *store) {
   pthread_mutex_lock(&store->lock);
-  if (lsn != store->asked_lsn || lsn > store->last_lsn) {
-    store->asked_lsn = lsn;
-    store->asked_at_or_below = lsn ? store->added - store->count + entries_below(store, lsn == UINT64_MAX ? lsn : lsn + 1) : 0;
-  }
-  const uint64_t above = store->added - store->asked_at_or_below;
+  const uint64_t total = store->added;
   pthread_mutex_unlock(&store->lock);
-  return above;
+  return total;
 }
 
 uint64_t violation_store_count(struct violation_store *store) {

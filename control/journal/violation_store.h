@@ -9,7 +9,7 @@ struct violation_filter {
   int severity;     /* enum severity, -1: any */
   bool has_trace_id;
   uint8_t trace_id[16];
-  uint64_t since_ns, until_ns; /* wall time of the verdict; 0: open */
+  uint64_t since_ns, until_ns; /* wall time of the verdict, from and before; 0: open */
   uint64_t before_lsn;         /* cursor, newest first: only LSNs below; 0: none */
   uint64_t after_lsn;          /* tail, oldest first: only LSNs above */
   bool oldest_first;
@@ -24,10 +24,9 @@ int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn
  * lock is not held while it reads and calls; text of a violation lives until `each` returns. */
 int violation_store_query(struct violation_store *store, const struct violation_filter *filter,
                           bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *context);
-/* Violations above the LSN among all records read so far. Exact when nothing above it has left the index, and for the LSN of
- * the call before; otherwise what the index holds. */
-uint64_t violation_store_count_above(struct violation_store *store, uint64_t lsn);
+/* Violations read so far, those that the index has let go included. */
+uint64_t violation_store_total(struct violation_store *store);
 uint64_t violation_store_count(struct violation_store *store);
-/* The last LSN, of any type of record, that the store has seen. */
+/* The last LSN, of any type of record, that was read. */
 uint64_t violation_store_last_lsn(struct violation_store *store);
 void violation_store_destroy(struct violation_store *store);

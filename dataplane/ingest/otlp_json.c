@@ -131,8 +131,8 @@ static bool read_attributes(struct decoder *decoder, int row) {
     if (reader->error) return false;
     if (row < 0) {
       otlp_resource_set(&decoder->rows, key.at, key.length, &value);
-    } else if (otlp_may_read(&decoder->rows, key.at, key.length)) {
-      otlp_span_attribute(&decoder->rows, (uint32_t)row, key.at, key.length, &value);
+    } else {
+      event_batch_set(decoder->rows.batch, (uint32_t)row, otlp_span_column(&decoder->rows, key.at, key.length), &value);
     }
   }
   return !reader->error;

@@ -76,23 +76,34 @@ static bool read_key_value(struct decoder *decoder, const uint8_t *at, const uin
   return true;
 }
 
+/* A short string with nothing else in its AnyValue, or the exact routine. */
+static inline bool read_common_value(struct decoder *decoder, const uint8_t *at, const uint8_t *end, struct value *value) {
+  if (end - at >= 2 && at[0] == PROTOBUF_TAG(1, PROTOBUF_BYTES) && at[1] < 0x80 && at[1] == end - at - 2) {
+    *value = (struct value){.text = (const char *)at + 2, .length = at[1], .type = VALUE_STRING};
+    return true;
+  }
+  value->type = VALUE_NULL;
+  return read_any_value(decoder, at, end, value);
+}
+
 /* How encoders write a KeyValue: key, then a value, lengths of one byte. Anything else is read by the exact routine. */
 static inline bool read_span_attribute(struct decoder *decoder, uint32_t row, const uint8_t *at, const uint8_t *end) {
+  struct otlp_rows *rows = &decoder->rows;
   if (end - at >= 2 && at[0] == PROTOBUF_TAG(1, PROTOBUF_BYTES) && at[1] < 0x80 && at[1] + 4 <= end - at) {
-    const char *key = (const char *)at + 2;
     const uint32_t key_length = at[1];
     const uint8_t *value_at = at + 2 + key_length;
     if (value_at[0] == PROTOBUF_TAG(2, PROTOBUF_BYTES) && value_at[1] < 0x80 && value_at[1] == end - value_at - 2) {
-      if (!otlp_may_read(&decoder->rows, key, key_length)) return true;
-      struct value value = {.type = VALUE_NULL};
-      if (!read_any_value(decoder, value_at + 2, end, &value)) return false;
-      otlp_span_attribute(&decoder->rows, row, key, key_length, &value);
+      const int slot = otlp_span_column(rows, (const char *)at + 2, key_length);
+      struct value value;
+      if (slot < 0) return true;
+      if (!read_common_value(decoder, value_at + 2, end, &value)) return false;
+      event_batch_set(rows->batch, row, slot, &value);
       return true;
     }
   }
   struct attribute attribute;
   if (!read_key_value(decoder, at, end, &attribute)) return false;
-  otlp_span_attribute(&decoder->rows, row, attribute.key, attribute.key_length, &attribute.value);
+  event_batch_set(rows->batch, row, otlp_span_column(rows, attribute.key, attribute.key_length), &attribute.value);
   return true;
 }
 
@@ -147,19 +158,50 @@ static bool read_span_field(struct decoder *decoder, const struct protobuf_field
   }
 }
 
+/* The ids as every encoder begins a span: both of their right length, one after the other. */
+static inline const uint8_t *read_leading_ids(const uint8_t *at, const uint8_t *end, struct event_fields *fields,
+                                              struct otlp_span_ids *ids) {
+  if (end - at < 28 || at[0] != PROTOBUF_TAG(1, PROTOBUF_BYTES) || at[1] != 16 || at[18] != PROTOBUF_TAG(2, PROTOBUF_BYTES) ||
+      at[19] != 8)
+    return at;
+  memcpy(fields->trace_id, at + 2, sizeof fields->trace_id);
+  memcpy(fields->span_id, at + 20, sizeof fields->span_id);
+  ids->trace_id_bytes = 16;
+  ids->span_id_bytes = 8;
+  return at + 28;
+}
+
+/* A run of attributes with lengths of one byte: most of a span's bytes. NULL: one of them is malformed. */
+static inline const uint8_t *read_attribute_run(struct decoder *decoder, uint32_t row, const uint8_t *at, const uint8_t *end) {
+  const bool reads_attributes = decoder->rows.reads_span_attributes;
+  while (end - at >= 2 && at[0] == PROTOBUF_TAG(9, PROTOBUF_BYTES) && at[1] < 0x80 && at[1] <= end - at - 2) {
+    const uint8_t *attribute = at + 2;
+    at = attribute + at[1];
+    if (reads_attributes && !read_span_attribute(decoder, row, attribute, at)) return NULL;
+  }
+  return at;
+}
+
 static bool read_span(struct decoder *decoder, const uint8_t *at, const uint8_t *end) {
   const int row = otlp_span_begin(&decoder->rows);
   if (row < 0) return false;
   struct event_fields *fields = &decoder->rows.batch->fields[row];
   struct otlp_span_ids ids = {0};
-  const bool reads_attributes = decoder->rows.reads_span_attributes;
+  at = read_leading_ids(at, end, fields, &ids);
   while (at < end) {
     struct protobuf_field field;
+    if (*at == PROTOBUF_TAG(9, PROTOBUF_BYTES)) {
+      at = read_attribute_run(decoder, (uint32_t)row, at, end);
+      if (!at) return false;
+      if (at == end) break;
+    }
     const uint8_t *start = at;
     at = protobuf_next(at, end, &field);
     if (!at) return fail(decoder, start, malformed);
     if (field.tag == PROTOBUF_TAG(9, PROTOBUF_BYTES)) {
-      if (reads_attributes && !read_span_attribute(decoder, (uint32_t)row, field.bytes, field.bytes + field.length)) return false;
+      if (decoder->rows.reads_span_attributes &&
+          !read_span_attribute(decoder, (uint32_t)row, field.bytes, field.bytes + field.length))
+        return false;
     } else if (!read_span_field(decoder, &field, start, fields, &ids)) {
       return false;
     }

@@ -10,14 +10,14 @@ void otlp_rows_begin(struct otlp_rows *rows, struct event_batch *batch, const st
   rows->sink = sink;
   rows->result = result;
   rows->reads_span_attributes = false;
-  memset(rows->span_keys, 0, sizeof rows->span_keys);
+  memset(rows->slot_by_mark, 0xff, sizeof rows->slot_by_mark);
   otlp_resource_begin(rows);
   const struct image_kind *kind = batch->image ? &batch->image->kinds[EVENT_SPAN] : NULL;
   for (uint32_t slot = 0; kind && slot < kind->column_count; slot++) {
     const struct image_column *column = &kind->columns[slot];
     if (column->scope != SCOPE_SPAN) continue;
-    const uint8_t mark = otlp_key_mark(column->key.at, column->key.length);
-    rows->span_keys[mark / 64] |= (uint64_t)1 << (mark % 64);
+    uint16_t *marked = &rows->slot_by_mark[otlp_key_mark(column->key.at, column->key.length)];
+    *marked = *marked == OTLP_MARK_NONE && slot < OTLP_MARK_SHARED ? (uint16_t)slot : OTLP_MARK_SHARED;
     rows->reads_span_attributes = true;
   }
 }

@@ -3,18 +3,24 @@
  * batches go to the sink. Lives on the decoder's stack for one request. Threads: one shard. */
 #include "image.h"
 #include "otlp.h"
+#include <string.h>
 
 struct otlp_resource_value {
   int slot;
   struct value value;
 };
 
+#define OTLP_MARK_NONE 0xffffu
+#define OTLP_MARK_SHARED 0xfffeu
+
 struct otlp_rows {
   struct event_batch *batch;
   const struct event_sink *sink;
   struct otlp_result *result;
   bool reads_span_attributes; /* some rule does: else attributes are passed over */
-  uint64_t span_keys[4]; /* a 256-bit set of key marks of SCOPE_SPAN columns: most keys are no rule's, and are told so cheaply */
+  /* By key mark: the one SCOPE_SPAN column with that mark, or one of the two below. Most keys are no rule's, and are told so
+   * without hashing them. */
+  uint16_t slot_by_mark[256];
   struct event_text service; /* of the current resource */
   uint32_t resource_count;
   struct otlp_resource_value resource[OTLP_RESOURCE_COLUMNS_MAX];
@@ -46,13 +52,12 @@ static inline uint8_t otlp_key_mark(const char *key, uint32_t length) {
   return (uint8_t)(length * 37u + (uint8_t)key[length - 1] + (uint8_t)key[length / 2] * 7u);
 }
 
-static inline void otlp_span_attribute(struct otlp_rows *rows, uint32_t row, const char *key, uint32_t key_length,
-                                       const struct value *value) {
-  event_batch_set(rows->batch, row, event_column_find(rows->batch->image, EVENT_SPAN, SCOPE_SPAN, key, key_length), value);
-}
-
-/* False: certainly no rule reads this span attribute. */
-static inline bool otlp_may_read(const struct otlp_rows *rows, const char *key, uint32_t key_length) {
-  const uint8_t mark = otlp_key_mark(key, key_length);
-  return rows->span_keys[mark / 64] >> (mark % 64) & 1;
+/* The column of a span attribute, or -1. */
+static inline int otlp_span_column(const struct otlp_rows *rows, const char *key, uint32_t key_length) {
+  const uint16_t slot = rows->slot_by_mark[otlp_key_mark(key, key_length)];
+  if (slot == OTLP_MARK_NONE) return -1;
+  const struct rule_image *image = rows->batch->image;
+  if (slot == OTLP_MARK_SHARED) return event_column_find(image, EVENT_SPAN, SCOPE_SPAN, key, key_length);
+  const struct image_text *expected = &image->kinds[EVENT_SPAN].columns[slot].key;
+  return expected->length == key_length && memcmp(expected->at, key, key_length) == 0 ? slot : -1;
 }

@@ -5,7 +5,7 @@
 #include "event.h"
 #include <stddef.h>
 
-#define MODEL_ATTRIBUTES_MAX 8
+#define MODEL_ATTRIBUTES_MAX 10
 
 struct model_bytes {
   uint8_t *at;

@@ -7,15 +7,28 @@
 #include <string.h>
 
 static const struct fixture_column columns[] = {
-    {SCOPE_SPAN, "http.request.method"},  {SCOPE_SPAN, "amount"},           {SCOPE_SPAN, ""},
-    {SCOPE_RESOURCE, "deployment.zone"},  {SCOPE_RESOURCE, "service.name"}, {SCOPE_RESOURCE, "amount"},
+    {SCOPE_SPAN, "http.request.method"},
+    {SCOPE_SPAN, "amount"},
+    {SCOPE_SPAN, ""},
+    {SCOPE_RESOURCE, "deployment.zone"},
+    {SCOPE_RESOURCE, "service.name"},
+    {SCOPE_RESOURCE, "amount"},
     {SCOPE_SPAN, "\xe2\x82\xac\"\\\x01"},
+    /* Same length, middle and end as the first: keys that a cheap mark cannot tell apart. */
+    {SCOPE_SPAN, "xttp.request.method"},
 };
 #define COLUMNS (sizeof columns / sizeof *columns)
 
-static const char *const keys[] = {
-    "http.request.method", "amount", "", "deployment.zone", "service.name", "\xe2\x82\xac\"\\\x01", "not.read",
-    "http.request.methoc"};
+static const char *const keys[] = {"http.request.method",
+                                   "amount",
+                                   "",
+                                   "deployment.zone",
+                                   "service.name",
+                                   "\xe2\x82\xac\"\\\x01",
+                                   "not.read",
+                                   "http.request.methoc",
+                                   "xttp.request.method",
+                                   "yttp.request.method"};
 static const char *const texts[] = {"",
                                     "GET",
                                     "a longer text with \"quotes\", a \\ and \n a line",
