@@ -188,7 +188,9 @@ static int judge_open_segment(struct recovery *recovery, struct subject *subject
   if (size < 0) return unreadable(recovery, subject->name, 0, (int)size);
   subject->file_bytes = (uint64_t)size;
   journal_window_reset(&recovery->window, file);
-  int error = 0;
+  const uint32_t room = subject->file_bytes < READ_BYTES ? (uint32_t)subject->file_bytes : READ_BYTES;
+  int error = journal_window_reserve(&recovery->window, room > JOURNAL_BLOCK_BYTES ? room : JOURNAL_BLOCK_BYTES);
+  if (error < 0) return error;
   const uint8_t *block = journal_window_at(&recovery->window, 0, JOURNAL_BLOCK_BYTES, READ_BYTES, &error);
   if (!block) return unreadable(recovery, subject->name, 0, error);
   const enum segment_state state = segment_header_check(block);
@@ -299,7 +301,6 @@ int journal_recover(struct journal *journal, journal_record_visitor *visit, void
   uint64_t *segments = NULL;
   size_t count = 0;
   int result = journal_list_segments(journal->io, &segments, &count);
-  if (result == 0) result = journal_window_reserve(&recovery.window, READ_BYTES);
   for (size_t i = 0; i < count && result == 0; i++) result = judge_segment(&recovery, segments[i]);
   if (result == 0) result = resume(&recovery, segments, count);
   struct temporaries temporaries = {.io = journal->io};

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILES_MAX 4096u
+#define FILES_MAX 1024u
 #define HANDLES_MAX 256u
 #define NAME_CHANGES_MAX 256u
 #define SECTOR_BYTES 512u
@@ -134,13 +134,29 @@ static struct sim_file *file_of(struct sim_io *sim, int handle) {
   return &sim->files[sim->handles[index].file];
 }
 
-static struct sim_file *make_file(struct sim_io *sim) {
-  for (uint32_t i = 0; i < FILES_MAX; i++) {
-    if (sim->files[i].used) continue;
-    sim->files[i].used = true;
-    return &sim->files[i];
-  }
+static struct sim_file *free_slot(struct sim_io *sim) {
+  for (uint32_t i = 0; i < FILES_MAX; i++)
+    if (!sim->files[i].used) return &sim->files[i];
   return NULL;
+}
+
+static bool is_open(const struct sim_io *sim, const struct sim_file *file) {
+  for (uint32_t i = 0; i < HANDLES_MAX; i++)
+    if (sim->handles[i].open && &sim->files[sim->handles[i].file] == file) return true;
+  return false;
+}
+
+static struct sim_file *make_file(struct sim_io *sim) {
+  struct sim_file *file = free_slot(sim);
+  if (!file) {
+    /* Removed files give their slots back once no crash can bring them back. */
+    sync_names(sim);
+    for (uint32_t i = 0; i < FILES_MAX; i++)
+      if (!sim->files[i].name[0] && !is_open(sim, &sim->files[i])) release(&sim->files[i]);
+    file = free_slot(sim);
+  }
+  if (file) file->used = true;
+  return file;
 }
 
 static int sim_open(struct journal_io *io, const char *name, bool create) {
