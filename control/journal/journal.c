@@ -67,16 +67,21 @@ static int reap(struct journal *journal, uint64_t now_ns, uint64_t wait_ns, int 
   return error ? error : durable;
 }
 
+/* Hands over what the queue had no room for before. */
+static int poke(struct journal *journal) {
+  struct journal_write *writes[] = {&journal->write, &journal->header_write, &journal->preparer.operation};
+  int result = 0;
+  for (unsigned i = 0; i < 3 && result == 0; i++) result = journal_write_poke(journal, writes[i]);
+  return result;
+}
+
 /* Gathers, flushes and prepares. Whether there was anything to do, or -errno. */
 static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
-  struct journal_write *writes[] = {&journal->write, &journal->header_write, &journal->preparer.operation};
-  for (unsigned i = 0; i < 3; i++) {
-    const int result = journal_write_poke(journal, writes[i]);
-    if (result < 0) return result;
-  }
+  int result = poke(journal);
+  if (result < 0) return result;
   const uint32_t gathered = journal_gather(journal);
   const bool was_in_flight = journal->in_flight || journal->opening;
-  int result = journal_flush(journal, wall_ns);
+  result = journal_flush(journal, wall_ns);
   if (result < 0) return result;
   result = journal_prepare(journal, now_ns);
   if (result < 0) return result;
@@ -121,7 +126,8 @@ int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
 static int prepare_first(struct journal *journal) {
   while (journal->file < 0 && journal->prepared_count == 0) {
     const uint64_t now_ns = journal->io->operations->now(journal->io);
-    int handled, result = journal_prepare(journal, now_ns);
+    int handled, result = poke(journal);
+    if (result >= 0) result = journal_prepare(journal, now_ns);
     if (result >= 0) result = reap(journal, now_ns, WAIT_SLICE_NS, &handled);
     if (result < 0) return result;
     if (journal_stalled(journal)) return journal_stalled(journal);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -205,8 +206,9 @@ static int restrict_ring(struct io_uring *ring) {
   restrictions[count++].register_op = IORING_REGISTER_IOWQ_AFF;
   restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
   restrictions[count++].register_op = IORING_REGISTER_ENABLE_RINGS;
-  const int result = io_uring_register_restrictions(ring, restrictions, count);
-  return result < 0 ? result : io_uring_enable_rings(ring);
+  /* liburing 2.3 declares functions for these two and does not export them. */
+  if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, restrictions, count) < 0) return -errno;
+  return syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0 ? -errno : 0;
 }
 
 /* Opens the directory, making it (and its name durable) when it is missing. */
