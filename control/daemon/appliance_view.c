@@ -118,7 +118,7 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   read_ports(daemon, snapshot);
   read_journal(daemon, &snapshot->journal);
   read_rules(daemon, &snapshot->rules);
-  snapshot->violations_durable = violation_store_count_above(violations(daemon), daemon->recovery.next_lsn - 1);
+  snapshot->violations_durable = violation_store_total(violations(daemon)) - daemon->violations_recovered;
   run_checks(daemon, snapshot, result == 0);
   snapshot->logs_suppressed = log_suppressed();
   pthread_mutex_unlock(&daemon->snapshot_lock);

@@ -31,9 +31,6 @@ static void visit(void *context, uint64_t lsn, const struct record_header *recor
   struct daemon *daemon = context;
   (void)lsn;
   switch (record->type) {
-  case RECORD_VIOLATION:
-    violation_store_add(daemon->violations, lsn, record);
-    break;
   case RECORD_WEBHOOK:
     if (record->bytes == sizeof(struct webhook_record)) remember_webhook(daemon, (const struct webhook_record *)record);
     break;
@@ -83,6 +80,12 @@ int records_open(struct daemon *daemon) {
     log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
     return error < 0 ? error : -error;
   }
+  error = violation_store_catch_up(daemon->violations, journal_durable_lsn(daemon->journal));
+  if (error < 0) {
+    log_error("journal", "cannot be read again: %s", strerror(-error));
+    return error;
+  }
+  daemon->violations_recovered = violation_store_total(daemon->violations);
   log_info("journal", "%llu records recovered in %llu ms, next LSN %llu, %llu bytes of torn tail truncated",
            (unsigned long long)daemon->recovery.records, (unsigned long long)((monotonic_ns() - before_ns) / 1000000),
            (unsigned long long)daemon->recovery.next_lsn, (unsigned long long)daemon->recovery.truncated_bytes);

@@ -152,12 +152,11 @@ int violation_store_query(struct violation_store *store, const struct violation_
   return given;
 }
 
-uint64_t violation_store_count_above(struct violation_store *store, uint64_t lsn) {
+uint64_t violation_store_total(struct violation_store *store) {
   pthread_mutex_lock(&store->lock);
-  const uint64_t oldest = store->added > store->capacity ? store->added - store->capacity : 0;
-  const uint64_t count = store->added - first_above(store, oldest, lsn);
+  const uint64_t total = store->added;
   pthread_mutex_unlock(&store->lock);
-  return count;
+  return total;
 }
 
 uint64_t violation_store_count(struct violation_store *store) {

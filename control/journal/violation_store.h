@@ -23,8 +23,8 @@ int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn
 /* Calls `each` for each match in order; `each` returns false to stop. Returns how many were given, or -errno. */
 int violation_store_query(struct violation_store *store, const struct violation_filter *filter,
                           bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *context);
-/* Violations that were made durable above the LSN, by all records read so far. */
-uint64_t violation_store_count_above(struct violation_store *store, uint64_t lsn);
+/* Violations read so far, those that the index has let go included. */
+uint64_t violation_store_total(struct violation_store *store);
 uint64_t violation_store_count(struct violation_store *store);
 uint64_t violation_store_last_lsn(struct violation_store *store);
 void violation_store_destroy(struct violation_store *store);
