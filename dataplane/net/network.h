@@ -110,8 +110,8 @@ struct network;
 /* NULL when the arena has no room or a bound of the configuration is not usable. */
 struct network *network_create(struct arena *arena, const struct network_config *config, uint64_t now_ns);
 
-/* One received frame. `received_offload`: NETWORK_OFFLOAD_RX_* bits that the port says still need verifying are taken from
- * config; a frame the NIC found bad is passed with `checksum_bad`. The frame is not kept. */
+/* One received frame. What is verified in software is config.offload's; a frame that the NIC found bad is passed with
+ * `checksum_bad`. The frame is not kept. */
 void network_receive(struct network *network, const uint8_t *frame, uint32_t length, bool checksum_bad, uint64_t now_ns);
 /* End of a burst: coalesced ACKs, queued writes, window updates and resumed streams go out; at most 256 streams a call, the
  * rest keep their order for the next. */

@@ -6,6 +6,8 @@
 #define RANGES_MAX 4
 /* The last range is kept for bytes in order, which may then always be kept if there is a block. */
 #define RANGES_OUT_OF_ORDER_MAX (RANGES_MAX - 1)
+/* How far positions grow before they are counted from a later origin: well below the 2^32 at which they would wrap. */
+#define POSITIONS_MAX (1u << 20)
 /* Bytes out of order leave this share of the pool to bytes in order. */
 #define POOL_RESERVE_DIVISOR 8
 
@@ -158,10 +160,9 @@ void reassembly_consumed(struct stream *stream) {
   }
   if (!stream->receive_head) return;
   ranges_forget(stream->receive_head, position);
-  /* Positions are kept small: far below the 2^32 at which they would wrap. */
   const uint32_t passed =
       stream->receive_head->position < position ? stream->receive_head->position : position / CAPACITY * CAPACITY;
-  if (passed < NETWORK_BUFFER_BYTES_MAX) return;
+  if (passed < POSITIONS_MAX) return;
   for (struct receive_block *block = stream->receive_head; block; block = block->next) block->position -= passed;
   stream->receive_origin += passed;
 }

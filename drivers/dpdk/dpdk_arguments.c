@@ -10,7 +10,6 @@
 
 /* One frame slot of af_packet holds a whole frame and its header, and a block a whole number of slots. */
 #define AF_PACKET_FRAME_SMALL 2048u
-#define AF_PACKET_FRAME_JUMBO 16384u
 #define AF_PACKET_BLOCK 65536u
 
 __attribute__((format(printf, 2, 3))) static void add(struct dpdk_arguments *arguments, const char *format, ...) {
@@ -35,7 +34,7 @@ void dpdk_vdev_name(const struct dpdk_port_config *config, char *name, size_t ro
 static void add_af_packet(struct dpdk_arguments *arguments, const struct dpdk_port_config *port, const char *name) {
   const bool jumbo = port->mtu > 1900;
   add(arguments, "--vdev=%s,iface=%s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u", name, port->interface, port->queues,
-      AF_PACKET_BLOCK, jumbo ? AF_PACKET_FRAME_JUMBO : AF_PACKET_FRAME_SMALL, jumbo ? 1024u : 4096u);
+      AF_PACKET_BLOCK, jumbo ? DPDK_AF_PACKET_FRAME_JUMBO : AF_PACKET_FRAME_SMALL, jumbo ? 1024u : 4096u);
 }
 
 static void add_vdev(struct dpdk_arguments *arguments, const struct dpdk_port_config *port) {

@@ -5,6 +5,7 @@
 #include <rte_mbuf.h>
 
 #define DPDK_BURST 64
+#define DPDK_AF_PACKET_FRAME_JUMBO 16384u /* a slot of its rings when the MTU is large */
 #define DPDK_QUEUES_MAX 32
 
 /* Single writer: the shard that polls it. */

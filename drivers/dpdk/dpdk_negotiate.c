@@ -53,8 +53,10 @@ int dpdk_device_negotiate(const struct dpdk_device_capabilities *device, const s
                           struct dpdk_device_choice *choice) {
   *choice = (struct dpdk_device_choice){.queues = config->queues ? config->queues : 1, .mtu = config->mtu};
   if (choice->queues > device->rx_queues_max || choice->queues > device->tx_queues_max) return -ENOSPC;
-  if (device->mtu_max && choice->mtu > device->mtu_max) choice->mtu = device->mtu_max;
-  if (device->rx_length_max > ETHERNET_OVERHEAD && choice->mtu > device->rx_length_max - ETHERNET_OVERHEAD)
+  /* af_packet reports the standard frame whatever its interface takes: its frame slots are the limit (dpdk_arguments.c). */
+  const bool says_limits = config->kind != DPDK_PORT_AF_PACKET;
+  if (says_limits && device->mtu_max && choice->mtu > device->mtu_max) choice->mtu = device->mtu_max;
+  if (says_limits && device->rx_length_max > ETHERNET_OVERHEAD && choice->mtu > device->rx_length_max - ETHERNET_OVERHEAD)
     choice->mtu = (uint16_t)(device->rx_length_max - ETHERNET_OVERHEAD);
   if (choice->mtu < 576) return -EINVAL;
   choose_receive(device, config, choice);

@@ -32,7 +32,8 @@ static int find(const struct dpdk_port_config *config, uint16_t *port_id) {
 
 static int configure(struct dpdk_port *port, const struct dpdk_device_choice *choice, const struct rte_eth_dev_info *info) {
   struct rte_eth_conf conf = {.rxmode = {.offloads = choice->rx_offloads}, .txmode = {.offloads = choice->tx_offloads}};
-  if (info->max_mtu >= choice->mtu && info->min_mtu <= choice->mtu) conf.rxmode.mtu = choice->mtu;
+  if (port->config.kind != DPDK_PORT_AF_PACKET && info->max_mtu >= choice->mtu && info->min_mtu <= choice->mtu)
+    conf.rxmode.mtu = choice->mtu;
   if (choice->rss_hash_types) {
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
     for (unsigned i = 0; i < sizeof rss_key; i++) rss_key[i] = i % 2 ? 0x5a : 0x6d;
@@ -76,6 +77,13 @@ static int read_mac(struct dpdk_port *port) {
   return result;
 }
 
+/* The frame and its Ethernet header in whole cache lines; af_packet wants a buffer as large as its slot. */
+static uint32_t frame_room_of(const struct dpdk_port_config *config, uint16_t mtu) {
+  const uint32_t room = ((uint32_t)mtu + 64 + 127) & ~127u;
+  if (room <= 2048) return 2048;
+  return config->kind == DPDK_PORT_AF_PACKET ? DPDK_AF_PACKET_FRAME_JUMBO : room;
+}
+
 static int open_port(struct dpdk_port *port) {
   struct rte_eth_dev_info info;
   struct dpdk_device_capabilities device;
@@ -86,9 +94,8 @@ static int open_port(struct dpdk_port *port) {
   describe(&info, &device);
   result = dpdk_device_negotiate(&device, &port->config, &choice);
   if (result == 0) result = configure(port, &choice, &info);
-  /* Room for the frame and its Ethernet header, rounded up to whole cache lines. */
-  const uint32_t room = ((uint32_t)choice.mtu + 64 + 127) & ~127u;
-  for (uint16_t i = 0; result == 0 && i < choice.queues; i++) result = set_up_queue(port, i, room < 2048 ? 2048 : room);
+  const uint32_t room = frame_room_of(&port->config, choice.mtu);
+  for (uint16_t i = 0; result == 0 && i < choice.queues; i++) result = set_up_queue(port, i, room);
   if (result == 0) result = read_mac(port);
   if (result != 0) return result;
   port->queue_count = choice.queues;

@@ -81,7 +81,7 @@ static int ethtool_set(const char *name, uint32_t command, uint32_t value) {
   struct ifreq request = {.ifr_data = (void *)&setting};
   const int file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (file < 0) return -errno;
-  snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+  snprintf(request.ifr_name, sizeof request.ifr_name, "%.15s", name);
   const int result = ioctl(file, SIOCETHTOOL, &request) == 0 ? 0 : -errno;
   close(file);
   return result;
@@ -92,7 +92,7 @@ static bool is_veth(const char *name) {
   struct ifreq request = {.ifr_data = (void *)&info};
   const int file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (file < 0) return false;
-  snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+  snprintf(request.ifr_name, sizeof request.ifr_name, "%.15s", name);
   const bool veth = ioctl(file, SIOCETHTOOL, &request) == 0 && strcmp(info.driver, "veth") == 0;
   close(file);
   return veth;
@@ -112,7 +112,7 @@ static int read_mac(const char *name, uint8_t mac[6]) {
   struct ifreq request = {0};
   const int file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (file < 0) return -errno;
-  snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+  snprintf(request.ifr_name, sizeof request.ifr_name, "%.15s", name);
   const int result = ioctl(file, SIOCGIFHWADDR, &request) == 0 ? 0 : -errno;
   close(file);
   memcpy(mac, request.ifr_hwaddr.sa_data, 6);

@@ -165,6 +165,11 @@ static void known_fields_of_another_wire_type_are_malformed(void **state) {
   assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x07\x0a\x01k\x12\x02\x08\x00")), OTLP_MALFORMED); /* string as varint */
   assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x07\x0a\x01k\x12\x02\x22\x00")), OTLP_MALFORMED); /* double as bytes */
   assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x05\x0a\x01k\x10\x00")), OTLP_MALFORMED);         /* value as varint */
+  for (uint8_t number = 1; number <= 7; number++) { /* every member of the oneof as a fixed32 */
+    char span[] = IDS "\x4a\x0a\x0a\x01k\x12\x05\x05zzzz";
+    span[sizeof span - 6] = (char)(number << 3 | 5);
+    assert_int_equal(outcome_of_span(span, sizeof span - 1), OTLP_MALFORMED);
+  }
   /* What is not read may be of any type. */
   assert_int_equal(outcome_of_span(LITERAL(IDS "\x18\x01\x50\x07\x5a\x01z\x60\x01\x68\x02\x85\x01\x01\x00\x00\x00")), OTLP_OK);
 }
@@ -258,6 +263,77 @@ static void every_cut_inside_an_attribute_is_found(void **state) {
   }
 }
 
+static enum value_type type_of_k(const void *span, size_t bytes) {
+  struct captured_rows captured;
+  decode_nested(&captured, "", 0, span, bytes);
+  assert_int_equal(captured.result.outcome, OTLP_OK);
+  assert_int_equal(captured.count, 1);
+  const enum value_type type = captured.rows[0].columns[0].type;
+  captured_free(&captured);
+  return type;
+}
+
+/* The shortest form has a short cut: whatever follows a value inside its attribute must still be seen. */
+static void what_follows_a_value_counts(void **state) {
+  (void)state;
+  assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x08\x0a\x01k\x12\x03\x0a\x01v")), VALUE_STRING);
+  /* In the AnyValue: another member of the oneof, an unknown field, rubbish. */
+  assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0a\x0a\x01k\x12\x05\x0a\x01v\x18\x05")), VALUE_INTEGER);
+  assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0a\x0a\x01k\x12\x05\x0a\x01v\x50\x05")), VALUE_STRING);
+  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x09\x0a\x01k\x12\x04\x0a\x01v\x18")), OTLP_MALFORMED);
+  /* In the KeyValue: a second value, another key, rubbish. */
+  assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0c\x0a\x01k\x12\x03\x0a\x01v\x12\x02\x10\x01")), VALUE_BOOL);
+  assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0b\x0a\x01k\x12\x03\x0a\x01v\x0a\x01z")), VALUE_NULL);
+  assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0b\x0a\x01z\x12\x03\x0a\x01v\x0a\x01k")), VALUE_STRING);
+  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x09\x0a\x01k\x12\x03\x0a\x01v\x12")), OTLP_MALFORMED);
+}
+
+/* Lengths that reach one to three bytes too far at every level, into bytes that do exist behind. */
+static void no_length_reaches_beyond_its_parent(void **state) {
+  (void)state;
+  static const struct {
+    const char *span;
+    size_t bytes, at;
+    bool inside_attribute; /* seen only when a rule reads it */
+  } cases[] = {
+      {LITERAL(IDS "\x4a\x08\x0a\x01k\x12\x03\x0a\x01v"), 29, false}, /* attribute */
+      {LITERAL(IDS "\x4a\x08\x0a\x01k\x12\x03\x0a\x01v"), 34, true},  /* value */
+      {LITERAL(IDS "\x4a\x08\x0a\x01k\x12\x03\x0a\x01v"), 36, true},  /* string */
+      {LITERAL(IDS "\x4a\x05\x0a\x03key"), 31, true},                 /* key */
+      {LITERAL(IDS "\x4a\x05\x0a\x03not"), 31, true},
+      {LITERAL(IDS "\x7a\x02\x18\x01"), 29, false},
+      {LITERAL(IDS "\x2a\x02hi"), 29, false},
+      {LITERAL("\x12\x08spanspan\x0a\x10"
+               "0123456789abcdef"),
+       11, false},
+      {LITERAL(IDS), 19, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (char more = 1; more <= 3; more++) {
+      /* The span, and behind it a span that the overlap would read into. */
+      struct model_bytes span = {0}, scope = {0}, resource = {0}, request = {0};
+      model_put(&span, cases[i].span, cases[i].bytes);
+      model_put_field(&scope, 2, span.at, span.length);
+      const size_t prefix = scope.length - span.length;
+      scope.at[prefix + cases[i].at] = (uint8_t)(scope.at[prefix + cases[i].at] + more);
+      model_put_field(&scope, 2, LITERAL(IDS));
+      model_put_field(&resource, 2, scope.at, scope.length);
+      model_put_field(&request, 1, resource.at, resource.length);
+      if (outcome_of(request.at, request.length) != OTLP_MALFORMED) print_error("case %zu by %d\n", i, more);
+      assert_int_equal(outcome_of(request.at, request.length), OTLP_MALFORMED);
+      struct image_fixture *reading = fixture;
+      fixture = image_fixture_create(EVENT_SPAN, NULL, 0);
+      if (!cases[i].inside_attribute) assert_int_equal(outcome_of(request.at, request.length), OTLP_MALFORMED);
+      image_fixture_destroy(fixture);
+      fixture = reading;
+      model_free(&span);
+      model_free(&scope);
+      model_free(&resource);
+      model_free(&request);
+    }
+  }
+}
+
 static bool check_wide_batch(void *context, struct event_batch *batch) {
   (void)context;
   uint32_t present = 0;
@@ -313,6 +389,8 @@ int main(void) {
       cmocka_unit_test(a_service_name_that_is_no_text_is_no_service),
       cmocka_unit_test(the_offset_names_the_field),
       cmocka_unit_test(every_cut_inside_an_attribute_is_found),
+      cmocka_unit_test(what_follows_a_value_counts),
+      cmocka_unit_test(no_length_reaches_beyond_its_parent),
       cmocka_unit_test(more_resource_columns_than_kept_are_counted),
   };
   return cmocka_run_group_tests(otlp_protobuf, setup, teardown);

@@ -275,6 +275,7 @@ bool bench_next_segment(struct bench *bench, struct bench_segment *segment) {
 uint32_t bench_connect(struct bench *bench, uint16_t peer_port, uint32_t isn) {
   struct bench_segment segment = {
       .peer_port = peer_port, .seq = isn, .flags = 0x02, .window = 65535, .options = {2, 4, 5, 0xb4}, .options_bytes = 4};
+  bench->seen = bench->sent;
   bench_segment_in(bench, &segment);
   struct bench_segment answer;
   if (!bench_next_segment(bench, &answer) || answer.flags != 0x12) abort();

@@ -92,7 +92,8 @@ const struct bench_frame *bench_next(struct bench *bench);
 bool bench_parse(const struct bench *bench, const uint8_t *bytes, uint32_t length, struct bench_segment *segment);
 /* Next sent frame as a TCP segment; false when there is none or it is something else. */
 bool bench_next_segment(struct bench *bench, struct bench_segment *segment);
-/* Handshake from `peer_port` with client ISN `isn`; returns our ISS. The stream is bench->streams[opened - 1]. */
+/* Handshake from `peer_port` with client ISN `isn`; returns our ISS. The stream is bench->streams[opened - 1]. Frames sent before
+ * are passed over. */
 uint32_t bench_connect(struct bench *bench, uint16_t peer_port, uint32_t isn);
 /* Writes `length` pattern bytes; returns how many fitted. */
 uint32_t bench_write(struct bench_stream *stream, uint32_t length);

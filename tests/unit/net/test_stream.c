@@ -102,23 +102,50 @@ static void nothing_is_written_after_close(void **state) {
 
 static void tiny_receive_pool(struct network_config *config) { config->receive_pool_bytes = 4096; }
 
+static void sixteen_blocks(struct network_config *config) { config->receive_pool_bytes = 16 * 2048; }
+
 static void bytes_in_order_push_out_early_ones(void **state) {
   (void)state;
-  start(tiny_receive_pool);
+  start(sixteen_blocks);
+  bench.take_most = 0;
   const uint32_t iss = bench_connect(&bench, 40000, 77);
   struct bench_stream *app = &bench.streams[0];
-  app->take_most = 0;
-  /* Two blocks: an early byte takes one, bytes in order need both. */
-  data_in(40000, 78 + 2500, iss + 1, 100, 2500);
+  data_in(40000, 78 + 5000, iss + 1, 100, 5000);
   assert_int_equal(counters()->tcp_out_of_order, 1);
-  data_in(40000, 78, iss + 1, 1460, 0);
-  data_in(40000, 78 + 1460, iss + 1, 1040, 1460);
-  bench_flush(&bench);
+  /* Others hold the rest of the pool. */
+  for (uint16_t i = 1; i <= 15; i++)
+    data_in((uint16_t)(40000 + i), 78, bench_connect(&bench, (uint16_t)(40000 + i), 77) + 1, 10, 0);
+  data_in(40000, 78, iss + 1, 1000, 0);
+  assert_int_equal(counters()->tcp_out_of_order_dropped, 1);
+  assert_int_equal(counters()->tcp_window_overrun_bytes, 0);
+  /* No more to push out: what finds no block is not acknowledged. */
+  data_in(40000, 1078, iss + 1, 1400, 1000);
+  assert_int_equal(counters()->tcp_window_overrun_bytes, 2400 - 2016);
   app->take_most = UINT32_MAX;
   stream_resume(app->stream);
   bench_flush(&bench);
+  assert_int_equal(app->received, 2016);
+  assert_false(app->corrupt);
+  stop();
+}
+
+static void positions_move_on_while_bytes_are_always_held(void **state) {
+  (void)state;
+  start(NULL);
+  const uint32_t iss = bench_connect(&bench, 40000, 77);
+  struct bench_stream *app = &bench.streams[0];
+  app->take_most = 999;
+  uint32_t sent = 0;
+  for (; sent < 5000000; sent += 1000) {
+    data_in(40000, 78 + sent, iss + 1, 1000, sent);
+    stream_resume(app->stream);
+    bench_flush(&bench);
+    bench.seen = bench.sent;
+  }
+  app->take_most = UINT32_MAX;
+  stream_resume(app->stream);
   bench_flush(&bench);
-  assert_true(app->received >= 2500);
+  assert_int_equal(app->received, sent);
   assert_false(app->corrupt);
   stop();
 }
@@ -292,6 +319,7 @@ int main(void) {
       cmocka_unit_test(a_write_without_pool_is_told_when_another_gives_back),
       cmocka_unit_test(nothing_is_written_after_close),
       cmocka_unit_test(bytes_in_order_push_out_early_ones),
+      cmocka_unit_test(positions_move_on_while_bytes_are_always_held),
       cmocka_unit_test(a_full_pool_does_not_stop_bytes_in_order),
       cmocka_unit_test(fifty_thousand_connections_live_side_by_side),
       cmocka_unit_test(a_flood_of_syns_keeps_its_bound),

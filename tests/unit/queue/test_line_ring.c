@@ -215,6 +215,19 @@ static void test_against_model(void **state) {
   }
 }
 
+/* Even where an empty ring has the lines in one piece. */
+static void test_longest_message(void **state) {
+  (void)state;
+  static const struct { uint32_t ring, longest; } cases[] = {{2, 1}, {16, 8}, {128, 64}, {4096, 64}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct line_ring *ring = new_ring(cases[i].ring);
+    assert_null(line_ring_reserve(ring, cases[i].longest + 1));
+    assert_null(line_ring_reserve(ring, UINT32_MAX));
+    assert_int_equal(line_ring_read_counters(ring).refused, 2);
+    assert_true(put(ring, 1, cases[i].longest));
+  }
+}
+
 static void test_arena_spent(void **state) {
   (void)state;
   for (unsigned takes = 0; takes < 2; takes++) {
@@ -224,11 +237,13 @@ static void test_arena_spent(void **state) {
 }
 
 static void create_odd(void *arena) { line_ring_create(arena, 100); }
+static void reserve_nothing(void *ring) { line_ring_reserve(ring, 0); }
 static void consume_unpeeked(void *ring) { line_ring_consume(ring); }
 
 static void test_misuse_traps(void **state) {
   (void)state;
   assert_true(traps(create_odd, heap_arena_arena(heap)));
+  assert_true(traps(reserve_nothing, new_ring(128)));
   assert_true(traps(consume_unpeeked, new_ring(128)));
 }
 
@@ -242,6 +257,7 @@ int main(void) {
       TEST(test_peeked_message_stays),
       TEST(test_capacity_always_fits),
       TEST(test_against_model),
+      TEST(test_longest_message),
       TEST(test_arena_spent),
       TEST(test_misuse_traps),
   };
