@@ -42,15 +42,10 @@ static bool has_writes(const struct journal *journal) {
 
 /* Records made durable, or -errno. */
 static int complete(struct journal *journal, const struct journal_io_completion *completion, uint64_t now_ns) {
-  switch ((enum journal_token)completion->token) {
-  case TOKEN_BATCH:
-    return journal_batch_completed(journal, completion->result);
-  case TOKEN_HEADER:
-    return journal_header_completed(journal, completion->result);
-  case TOKEN_PREPARE:
-    return journal_prepare_completed(journal, completion->result, now_ns);
-  }
-  ALWAYS_ASSERT(!"a completion of nothing");
+  if (completion->token == TOKEN_BATCH) return journal_batch_completed(journal, completion->result);
+  if (completion->token == TOKEN_HEADER) return journal_header_completed(journal, completion->result);
+  ALWAYS_ASSERT(completion->token == TOKEN_PREPARE);
+  return journal_prepare_completed(journal, completion->result, now_ns);
 }
 
 /* *completions: how many were handled. Records made durable, or -errno. */
