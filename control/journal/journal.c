@@ -30,9 +30,9 @@ static bool take_buffers(struct journal *journal) {
     if (!journal->batches[i].bytes) return false;
   }
   journal->header_block = aligned_alloc(JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES);
-  journal->preparer.zeros = aligned_alloc(JOURNAL_BLOCK_BYTES, ZERO_SLICE_BYTES);
+  journal->preparer.zeros = aligned_alloc(JOURNAL_BLOCK_BYTES, ZERO_SLICE_BYTES_MOST);
   if (!journal->header_block || !journal->preparer.zeros) return false;
-  memset(journal->preparer.zeros, 0, ZERO_SLICE_BYTES);
+  memset(journal->preparer.zeros, 0, ZERO_SLICE_BYTES_MOST);
   return true;
 }
 
