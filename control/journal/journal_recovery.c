@@ -269,7 +269,8 @@ static int resume(struct recovery *recovery, const uint64_t *segments, size_t co
   struct journal *journal = recovery->journal;
   journal->next_lsn = recovery->next_lsn;
   journal->chain = recovery->chain;
-  int result = recovery->any_used ? resume_segment(recovery) : 0;
+  int result =
+      recovery->any_used ? resume_segment(recovery) : journal->io->operations->random(journal->io, &journal->identity.salt);
   for (size_t i = 0; i < count && result == 0; i++)
     if (recovery->any_unused && segments[i] >= recovery->first_unused) result = resume_unused(recovery, segments[i]);
   return result;
@@ -297,7 +298,6 @@ int journal_recover(struct journal *journal, journal_record_visitor *visit, void
                               .window = {.io = journal->io, .file = -1},
                               .next_lsn = 1};
   memcpy(journal->identity.node_id, journal->config.node_id, sizeof journal->identity.node_id);
-  journal->identity.salt = journal->config.salt;
   uint64_t *segments = NULL;
   size_t count = 0;
   int result = journal_list_segments(journal->io, &segments, &count);
@@ -306,8 +306,6 @@ int journal_recover(struct journal *journal, journal_record_visitor *visit, void
   struct temporaries temporaries = {.io = journal->io};
   if (result == 0) result = journal->io->operations->list(journal->io, remove_temporary, &temporaries);
   if (result == 0) result = temporaries.result;
-  if (result < 0 && !report->refusal[0])
-    snprintf(report->refusal, sizeof report->refusal, "the journal cannot be recovered: %s", strerror(-result));
   report->first_lsn = report->records ? 1 : 0;
   report->next_lsn = recovery.next_lsn;
   journal_window_free(&recovery.window);
