@@ -39,7 +39,6 @@ static bool read_segments(struct token_reader *reader, struct token *token) {
     if (peek(reader, 0) == '"') {
       if (!token_read_string(reader, segment)) return false;
     } else {
-      /* A copy: the reference outlives the text it was read from. */
       const struct image_text word = read_word(reader);
       *segment = region_image_text(reader->context->region, word.at, word.length);
     }
