@@ -191,7 +191,8 @@ struct dpdk_port *dpdk_port_open(const struct dpdk_port_config *config, int *err
 int dpdk_port_start(struct dpdk_port *port) {
   const int result = rte_eth_dev_start(port->port_id);
   port->started = result == 0;
-  return result;
+  const bool memif_client = port->config.kind == DPDK_PORT_MEMIF && !port->config.server;
+  return result && memif_client ? -ENOTCONN : result;
 }
 
 const struct driver_port_information *dpdk_port_information(const struct dpdk_port *port) { return &port->information; }

@@ -62,6 +62,9 @@ struct dpdk_port;
 /* A port that dpdk_start was given, found by its name. NULL and a positive errno when it cannot be had. A device may have fewer
  * queues or a smaller MTU than asked for: see the information. */
 struct dpdk_port *dpdk_port_open(const struct dpdk_port_config *config, int *error_number);
+/* 0 or -errno. A memif client whose server does not listen gets -ENOTCONN and may be started again. One whose server listens but
+ * has not started, or went away, is turned away for good (the device does not connect twice): an appliance should be the server.
+ */
 int dpdk_port_start(struct dpdk_port *port);
 const struct driver_port_information *dpdk_port_information(const struct dpdk_port *port);
 struct driver_queue *dpdk_port_queue(struct dpdk_port *port, uint16_t queue);

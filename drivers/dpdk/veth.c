@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 struct link_view {
-  unsigned index;
+  unsigned index, flags;
   bool veth;
   uint8_t mac[6];
   int64_t receive_drops;
@@ -31,7 +31,7 @@ static int read_link(int descriptor, const char *name, struct link_view *view) {
   const struct ifinfomsg *link = NLMSG_DATA(header);
   const void *attributes = IFLA_RTA(link);
   const size_t bytes = IFLA_PAYLOAD(header);
-  *view = (struct link_view){.index = (unsigned)link->ifi_index, .receive_drops = -ENODATA};
+  *view = (struct link_view){.index = (unsigned)link->ifi_index, .flags = link->ifi_flags, .receive_drops = -ENODATA};
 
   const struct rtattr *address = netlink_find(attributes, bytes, IFLA_ADDRESS);
   if (address && RTA_PAYLOAD(address) == sizeof view->mac) memcpy(view->mac, RTA_DATA(address), sizeof view->mac);
@@ -155,6 +155,18 @@ static int add_address(int descriptor, unsigned index, const char *text) {
   return netlink_call(descriptor, &message, NULL);
 }
 
+/* The kernel opens the queues of an interface a moment after it says up; until then what is sent is lost. */
+static int wait_running(int descriptor, const char *name) {
+  const unsigned tries = 2000, pause_us = 1000;
+  for (unsigned try = 0; try < tries; try++) {
+    struct link_view view;
+    const int result = read_link(descriptor, name, &view);
+    if (result || view.flags & IFF_RUNNING) return result;
+    usleep(pause_us);
+  }
+  return -ETIMEDOUT;
+}
+
 static int bring_up(int descriptor, const struct veth_config *config, uint8_t appliance_mac[6], const char **step) {
   struct link_view host, appliance;
   *step = "look up the new pair";
@@ -174,7 +186,10 @@ static int bring_up(int descriptor, const struct veth_config *config, uint8_t ap
   if ((result = add_address(descriptor, host.index, config->host_ipv4))) return result;
   *step = "bring the pair up";
   if ((result = set_up(descriptor, host.index))) return result;
-  return set_up(descriptor, appliance.index);
+  if ((result = set_up(descriptor, appliance.index))) return result;
+  *step = "wait until the pair runs";
+  if ((result = wait_running(descriptor, config->host_name))) return result;
+  return wait_running(descriptor, config->appliance_name);
 }
 
 static bool usable_name(const char *name) {

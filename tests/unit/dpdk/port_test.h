@@ -37,7 +37,7 @@ static void keep_log(void *context, int level, const char *line) {
 
 static inline void start_dpdk(const struct dpdk_port_config *ports, uint32_t count) {
   const struct dpdk_start_config config = {
-      .main_core = 0, .ports = ports, .port_count = count, .extra = "--log-level=lib.eal:info", .log = keep_log};
+      .main_core = 0, .ports = ports, .port_count = count, .extra = "--log-level=info", .log = keep_log};
   const int result = dpdk_start(&config);
   if (result) fail_msg("dpdk_start: %s\n%s", strerror(-result), log_text);
 }

@@ -5,13 +5,24 @@
 #define ROUNDS 200
 static const uint8_t anyone[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 static char socket_path[64];
+static int between[2]; /* server, client: a byte says "refused", one "started" */
 
 static struct dpdk_port *open_end(bool server) {
   struct dpdk_port_config config = {.name = "memif", .kind = DPDK_PORT_MEMIF, .server = server, .mtu = 9000, .queues = 2};
   snprintf(config.path, sizeof config.path, "%s", socket_path);
+  char word = 0;
+  if (server) assert_int_equal(read(between[0], &word, 1), 1);
   start_dpdk(&config, 1);
-  struct dpdk_port *port = open_started_port(&config);
-  for (const double end = seconds_now() + 20; !dpdk_port_link_up(port) && seconds_now() < end;) usleep(1000);
+  struct dpdk_port *port = open_port(&config);
+  if (!server) {
+    assert_int_equal(dpdk_port_start(port), -ENOTCONN);
+    assert_int_equal(write(between[1], &word, 1), 1);
+    assert_int_equal(read(between[1], &word, 1), 1);
+  }
+  assert_int_equal(dpdk_port_start(port), 0);
+  if (server) assert_int_equal(write(between[0], &word, 1), 1);
+  const double end = seconds_now() + 20;
+  while (!dpdk_port_link_up(port) && seconds_now() < end) usleep(1000);
   return port;
 }
 
@@ -19,7 +30,10 @@ static uint32_t length_of(uint32_t round) { return 60 + round * 44; } /* up to 8
 
 static int client(void) {
   struct dpdk_port *port = open_end(false);
-  if (!dpdk_port_link_up(port)) return 3;
+  if (!dpdk_port_link_up(port)) {
+    fprintf(stderr, "client: no link\n%s", log_text);
+    return 3;
+  }
   int result = 0;
   for (uint32_t round = 0; round < ROUNDS && result == 0; round++) {
     struct driver_queue *queue = dpdk_port_queue(port, (uint16_t)(round & 1));
@@ -35,6 +49,7 @@ static int client(void) {
 static void a_client_gets_its_answers(void **state) {
   (void)state;
   snprintf(socket_path, sizeof socket_path, "/tmp/tripline-memif-%d.sock", (int)getpid());
+  assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, between), 0);
   const pid_t child = fork();
   if (child == 0) _exit(client());
   struct dpdk_port *port = open_end(true);
