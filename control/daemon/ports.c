@@ -91,8 +91,7 @@ int ports_start(struct daemon *daemon) {
     struct daemon_port *port = &daemon->ports[i];
     const struct config_port *from = port->config;
     struct dpdk_port_config *to = &configs[i];
-    *to = (struct dpdk_port_config){.index = i,
-                                    .kind = (int)dpdk_kind(from->kind),
+    *to = (struct dpdk_port_config){.kind = (int)dpdk_kind(from->kind),
                                     .server = from->server,
                                     .mtu = from->mtu,
                                     .queues = port->queues,
