@@ -1,4 +1,4 @@
-#include "config.h"
+#include "config_internal.h"
 #include <string.h>
 
 static void set_text(char *field, size_t room, const char *text) {

@@ -1,5 +1,6 @@
 #include "config_internal.h"
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 

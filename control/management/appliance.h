@@ -50,6 +50,7 @@ struct appliance_snapshot {
   uint32_t port_count;
   struct appliance_port ports[8];
   struct appliance_journal journal;
+  uint64_t violations_durable; /* of this run: raised since start and past fsync */
   struct appliance_rules rules;
   uint32_t check_count;
   struct appliance_check checks[APPLIANCE_CHECKS_MAX];
@@ -78,8 +79,6 @@ struct appliance {
   /* The rule set in force, for reading until rules_release. NULL when there is none. */
   const struct rule_set *(*rules_acquire)(void *context);
   void (*rules_release)(void *context);
-  /* Violations each rule has raised since start, by name; 0 when unknown. */
-  uint64_t (*rule_violations)(void *context, const char *name);
   /* Replaces the set by the files' union (merge: adds or updates by name), journals it and publishes; returns when it is durable
    * and every shard has adopted it. 0, -EINVAL with errors (nothing changed), or another -errno. file_count 0: re-reads
    * rules.files. */
