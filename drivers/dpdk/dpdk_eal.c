@@ -1,10 +1,12 @@
 #include "dpdk_internal.h"
+#include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
+#include <fcntl.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +102,24 @@ bool dpdk_started_device_name(const char *port_name, char name[static 32]) {
   return false;
 }
 
+/* EAL makes a directory for each process and never removes one; after a kill nobody else does. Only empty ones can go. */
+static void sweep_directories(void) {
+  char parent[256];
+  snprintf(parent, sizeof parent, "%s", rte_eal_get_runtime_dir());
+  char *last = strrchr(parent, '/');
+  if (!last) return;
+  *last = 0;
+  DIR *directory = opendir(parent);
+  if (!directory) return;
+  for (struct dirent *entry; (entry = readdir(directory));) {
+    int process;
+    if (sscanf(entry->d_name, "tripline-%d", &process) != 1 || kill(process, 0) == 0 || errno != ESRCH) continue;
+    if (unlinkat(dirfd(directory), entry->d_name, AT_REMOVEDIR) != 0)
+      dpdk_log(DPDK_LOG_DEBUG, "%s/%s stays: %s", parent, entry->d_name, strerror(errno));
+  }
+  closedir(directory);
+}
+
 int dpdk_start(const struct dpdk_start_config *config) {
   if (eal.started) return -EALREADY;
   eal.log = config->log;
@@ -121,7 +141,10 @@ int dpdk_start(const struct dpdk_start_config *config) {
     memcpy(words, arguments.words, sizeof words);
     if (rte_eal_init(arguments.count, words) < 0) result = rte_errno ? -rte_errno : -EIO;
     eal.started = result == 0;
-    if (result) dpdk_log(DPDK_LOG_ERROR, "EAL did not start: %s", strerror(-result));
+    if (result == 0)
+      sweep_directories();
+    else
+      dpdk_log(DPDK_LOG_ERROR, "EAL did not start: %s", strerror(-result));
   }
   dpdk_arguments_free(&arguments);
   return result;
