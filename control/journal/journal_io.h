@@ -18,7 +18,7 @@ struct journal_io_operations {
   int (*open)(struct journal_io *io, const char *name, bool create); /* in the journal's directory; O_DIRECT where it can */
   int (*close)(struct journal_io *io, int file);
   int64_t (*size)(struct journal_io *io, int file);
-  int (*allocate)(struct journal_io *io, int file, uint64_t bytes); /* preallocate and zero-fill, durable */
+  int (*allocate)(struct journal_io *io, int file, uint64_t bytes); /* reserve the space; contents are zero */
   int (*read)(struct journal_io *io, int file, void *buffer, uint32_t bytes, uint64_t offset); /* past the page cache */
   int (*write_sync)(struct journal_io *io, int file, const void *buffer, uint32_t bytes, uint64_t offset); /* durable on return */
   int (*rename)(struct journal_io *io, const char *from, const char *to);

@@ -18,12 +18,13 @@ struct violation_filter {
 
 struct violation_store;
 struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity);
-/* Recovery calls this for each record; later violation_store_catch_up reads what has become durable. */
-void violation_store_add(struct violation_store *store, uint64_t lsn, const struct record_header *record);
+/* Reads what has become durable since the last call (the whole log at first). 0 or -errno. */
 int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn);
 /* Calls `each` for each match in order; `each` returns false to stop. Returns how many were given, or -errno. */
 int violation_store_query(struct violation_store *store, const struct violation_filter *filter,
                           bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *context);
+/* Violations read so far, those that the index has let go included. */
+uint64_t violation_store_total(struct violation_store *store);
 uint64_t violation_store_count(struct violation_store *store);
 uint64_t violation_store_last_lsn(struct violation_store *store);
 void violation_store_destroy(struct violation_store *store);

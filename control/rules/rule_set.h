@@ -11,12 +11,14 @@ struct rule_error {
   char file[256];
   uint32_t line, column; /* 1-based; 0: the whole file */
   char message[256];
-  char excerpt[256]; /* the source line, for the caret; may be empty */
+  char excerpt[256];       /* the source line (of a long one the part that matters), for the caret; may be empty */
+  uint32_t excerpt_column; /* where in it the caret stands, 1-based; 0: no excerpt */
 };
 
 struct rule_errors {
   struct rule_error *items;
   size_t count, capacity;
+  size_t dropped; /* found beyond the first 100 */
 };
 
 void rule_errors_free(struct rule_errors *errors);
@@ -63,8 +65,11 @@ struct rule_set_difference {
 };
 struct rule_set_difference rule_set_compare(const struct rule_set *set, const struct rule_set *previous);
 
-/* Compiles enabled rules. `previous` (may be NULL) gives stable selector bits. `shards` scratches are cloned. NULL with errors.
- */
+/* References that the rules on one kind of event may read together. */
+#define RULE_COLUMNS_MAX 512u
+
+/* Compiles enabled rules. `previous` (may be NULL) gives stable selector bits and must come from here. `shards`
+ * scratches are cloned (0: only to validate). NULL with errors. The set may be freed before the image. */
 struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t generation, const struct rule_image *previous,
                                       uint32_t shards, struct rule_errors *errors);
 void rule_image_free(struct rule_image *image);

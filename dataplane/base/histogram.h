@@ -12,7 +12,7 @@ struct histogram {
 };
 
 void histogram_record(struct histogram *histogram, uint64_t value);
-/* The upper bound of the bucket that holds the given quantile (0 to 1); 0 when empty. */
+/* The upper bound of the bucket that holds the given quantile (0 to 1), never above the maximum; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
 /* How many recorded values are certainly at or below `value` (bucket upper bound <= value). */
 uint64_t histogram_count_at_most(const struct histogram *histogram, uint64_t value);

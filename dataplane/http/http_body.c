@@ -1,5 +1,5 @@
-#include "http_body_internal.h"
 #include "always_assert.h"
+#include "http_body_internal.h"
 #include <string.h>
 
 bool http_body_pools_init(struct http_body_pools *pools, struct arena *arena, const struct http_config *config) {

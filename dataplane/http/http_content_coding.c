@@ -11,7 +11,8 @@
 static uint32_t length_guess(const struct http_body *body, uint32_t most) {
   if (body->length < GZIP_BYTES_MIN) return 1;
   const uint8_t *trailer = body->bytes + body->length - 4;
-  const uint64_t claimed = (uint64_t)trailer[0] | (uint64_t)trailer[1] << 8 | (uint64_t)trailer[2] << 16 | (uint64_t)trailer[3] << 24;
+  const uint64_t claimed =
+      (uint64_t)trailer[0] | (uint64_t)trailer[1] << 8 | (uint64_t)trailer[2] << 16 | (uint64_t)trailer[3] << 24;
   const uint64_t possible = (uint64_t)body->length * DEFLATE_RATIO_MAX;
   uint64_t guess = claimed < possible ? claimed : possible;
   if (guess > most) guess = most;
@@ -36,8 +37,8 @@ static enum http_decode_result members_decoded(struct libdeflate_decompressor *d
   while (at < body->length) {
     const uint32_t room = (plain->capacity < most ? plain->capacity : most) - plain->length;
     size_t used = 0, made = 0;
-    const enum libdeflate_result result = libdeflate_gzip_decompress_ex(
-        decompressor, body->bytes + at, body->length - at, plain->bytes + plain->length, room, &used, &made);
+    const enum libdeflate_result result = libdeflate_gzip_decompress_ex(decompressor, body->bytes + at, body->length - at,
+                                                                        plain->bytes + plain->length, room, &used, &made);
     if (result == LIBDEFLATE_INSUFFICIENT_SPACE) {
       if (plain->capacity >= most) return HTTP_DECODE_TOO_LARGE;
       const enum http_decode_result grown = decode_result_of(http_body_reserve(pools, plain, (uint64_t)plain->capacity + 1));

@@ -60,8 +60,7 @@ static void content_encoding_noted(struct http_parse *parse, struct http_text va
   for (struct http_text coding; http_list_next(&value, &coding);) {
     if (coding.length == 0 || http_text_equals_ignoring_case(coding, "identity")) continue;
     const bool gzip = http_text_equals_ignoring_case(coding, "gzip") || http_text_equals_ignoring_case(coding, "x-gzip");
-    parse->content_coding =
-        gzip && parse->content_coding == HTTP_CODING_IDENTITY ? HTTP_CODING_GZIP : HTTP_CODING_UNSUPPORTED;
+    parse->content_coding = gzip && parse->content_coding == HTTP_CODING_IDENTITY ? HTTP_CODING_GZIP : HTTP_CODING_UNSUPPORTED;
   }
 }
 

@@ -1,5 +1,5 @@
-#include "http_parse_internal.h"
 #include "always_assert.h"
+#include "http_parse_internal.h"
 #include "http_text_internal.h"
 #include <string.h>
 

@@ -1,5 +1,5 @@
-#include "http_response_internal.h"
 #include "always_assert.h"
+#include "http_response_internal.h"
 #include <string.h>
 
 static const char *reason_phrase(uint16_t status) {

@@ -32,8 +32,11 @@ bool json_enter_array(struct json_reader *reader);
 /* Ready to read the next element; false at the end of the array (which is then left) or on error. */
 bool json_next_element(struct json_reader *reader);
 bool json_read_string(struct json_reader *reader, struct event_text *text);
-/* VALUE_INTEGER when it is written without fraction and exponent and fits int64, else VALUE_DOUBLE. */
+/* VALUE_INTEGER when it is written without fraction and exponent and fits int64, else VALUE_DOUBLE, correctly rounded: infinity
+ * beyond its range, so that whether a document is accepted does not depend on who reads the number. */
 bool json_read_number(struct json_reader *reader, struct value *value);
+/* The number as it is written: for whoever needs more than 63 bits of it. */
+bool json_read_number_text(struct json_reader *reader, struct event_text *text);
 bool json_read_bool(struct json_reader *reader, bool *value);
 bool json_read_null(struct json_reader *reader);
 /* Any scalar; arrays and objects are skipped and give VALUE_OTHER. */
@@ -42,3 +45,9 @@ bool json_skip(struct json_reader *reader);
 /* After the top value: nothing but white space is left. */
 bool json_finish(struct json_reader *reader);
 bool json_fail(struct json_reader *reader, const char *error);
+
+/* Text that is a JSON number from its first to its last byte, such as the string of an int64 or a double in protobuf JSON; false
+ * when it is not one, and for integers also when it has a fraction (5.0 and 1e3 have none) or is out of range. */
+bool json_text_to_int64(const char *text, uint32_t length, int64_t *value);
+bool json_text_to_uint64(const char *text, uint32_t length, uint64_t *value);
+bool json_text_to_double(const char *text, uint32_t length, double *value);

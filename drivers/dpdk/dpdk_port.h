@@ -7,7 +7,8 @@
 
 struct dpdk_port_config {
   char name[16];
-  int kind; /* enum dpdk_port_kind */
+  uint32_t index; /* among the ports of one start: names its virtual device */
+  int kind;       /* enum dpdk_port_kind */
   char interface[16];
   char address[32];
   char path[256], output_path[256];

@@ -1,0 +1,36 @@
+#pragma once
+/* Inside the config room: the YAML tree walk that keeps file:line:column for each complaint. */
+#include "config.h"
+#include <yaml.h>
+
+struct config_reader {
+  const char *name; /* file, for messages */
+  yaml_document_t document;
+  FILE *errors;
+  unsigned error_count;
+};
+
+void config_default_port(struct config_port *port);
+void config_default_source(struct webhook_source *source);
+
+void config_complain(struct config_reader *reader, const yaml_node_t *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+const char *config_scalar(struct config_reader *reader, const yaml_node_t *node);
+void config_read_text(struct config_reader *reader, const yaml_node_t *node, char *field, size_t room);
+/* A whole number with an optional size suffix (KiB, MiB, GiB) or, with `duration`, a unit (ns us ms s m h). */
+uint64_t config_read_number(struct config_reader *reader, const yaml_node_t *node, uint64_t least, uint64_t most);
+uint64_t config_read_duration(struct config_reader *reader, const yaml_node_t *node, uint64_t most_ns);
+bool config_read_bool(struct config_reader *reader, const yaml_node_t *node);
+/* Index of the scalar in a NULL-terminated list of words, or -1 after complaining. */
+int config_read_word(struct config_reader *reader, const yaml_node_t *node, const char *const *words);
+
+/* One key of a mapping and who reads its value. */
+struct config_key {
+  const char *name;
+  void (*read)(struct config_reader *reader, const yaml_node_t *value, void *target);
+};
+/* Calls the reader of each key; unknown and repeated keys are complaints, with the nearest known name. */
+void config_read_mapping(struct config_reader *reader, const yaml_node_t *node, const struct config_key *keys, void *target);
+
+void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source);
+void config_read_port(struct config_reader *reader, const yaml_node_t *node, struct config_port *port);

@@ -1,0 +1,219 @@
+#include "config_internal.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONFIG ((struct config *)target)
+#define READER(name) static void name(struct config_reader *reader, const yaml_node_t *node, void *target)
+#define CONFIG_BYTES_MAX (1u << 20)
+
+READER(read_data_dir) { config_read_text(reader, node, CONFIG->data_dir, sizeof CONFIG->data_dir); }
+
+READER(read_socket) { config_read_text(reader, node, CONFIG->management.socket, sizeof CONFIG->management.socket); }
+
+READER(read_socket_group) {
+  config_read_text(reader, node, CONFIG->management.socket_group, sizeof CONFIG->management.socket_group);
+}
+
+READER(read_management_listen) {
+  char text[80] = "";
+  config_read_text(reader, node, text, sizeof text);
+  if (strcmp(text, "off") == 0) {
+    CONFIG->management.listen_port = 0;
+    return;
+  }
+  char *colon = strrchr(text, ':'), *end = NULL;
+  const unsigned long port = colon ? strtoul(colon + 1, &end, 10) : 0;
+  if (!colon || port == 0 || port > 65535 || *end || colon - text >= (int)sizeof CONFIG->management.listen_address) {
+    config_complain(reader, node, "ADDRESS:PORT or off is expected here");
+    return;
+  }
+  *colon = '\0';
+  memcpy(CONFIG->management.listen_address, text, (size_t)(colon - text) + 1);
+  CONFIG->management.listen_port = (uint16_t)port;
+}
+
+static const struct config_key management_keys[] = {
+    {"socket", read_socket}, {"socket_group", read_socket_group}, {"listen", read_management_listen}, {NULL, NULL}};
+READER(read_management) { config_read_mapping(reader, node, management_keys, target); }
+
+READER(read_shard_count) { CONFIG->shards.count = (uint32_t)config_read_number(reader, node, 0, 32); }
+READER(read_control_core) { CONFIG->shards.control_core = (int)config_read_number(reader, node, 0, 1023); }
+READER(read_journal_core) { CONFIG->shards.journal_core = (int)config_read_number(reader, node, 0, 1023); }
+READER(read_idle_sleep) { CONFIG->shards.idle_sleep_ns = config_read_duration(reader, node, 10000000); }
+READER(read_cores) {
+  if (node->type != YAML_SEQUENCE_NODE) {
+    config_complain(reader, node, "a list of core numbers is expected here");
+    return;
+  }
+  CONFIG->shards.core_count = 0;
+  for (const yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
+    const yaml_node_t *core = yaml_document_get_node(&reader->document, *item);
+    const uint16_t number = (uint16_t)config_read_number(reader, core, 0, 1023);
+    for (uint32_t i = 0; i < CONFIG->shards.core_count; i++)
+      if (CONFIG->shards.cores[i] == number) config_complain(reader, core, "core %u is given twice", number);
+    if (CONFIG->shards.core_count < 32) CONFIG->shards.cores[CONFIG->shards.core_count++] = number;
+  }
+}
+static const struct config_key shard_keys[] = {{"count", read_shard_count},         {"cores", read_cores},
+                                               {"control_core", read_control_core}, {"journal_core", read_journal_core},
+                                               {"idle_sleep", read_idle_sleep},     {NULL, NULL}};
+READER(read_shards) { config_read_mapping(reader, node, shard_keys, target); }
+
+READER(read_ports) {
+  if (node->type != YAML_SEQUENCE_NODE) {
+    config_complain(reader, node, "a list of ports is expected here");
+    return;
+  }
+  CONFIG->port_count = 0;
+  for (const yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
+    const yaml_node_t *port = yaml_document_get_node(&reader->document, *item);
+    if (CONFIG->port_count == CONFIG_PORTS_MAX) {
+      config_complain(reader, port, "at most %d ports", CONFIG_PORTS_MAX);
+      return;
+    }
+    config_read_port(reader, port, &CONFIG->ports[CONFIG->port_count++]);
+  }
+  if (CONFIG->port_count == 0) config_complain(reader, node, "at least one port is needed");
+}
+
+READER(read_eal_extra) { config_read_text(reader, node, CONFIG->eal_extra, sizeof CONFIG->eal_extra); }
+READER(read_eal_memory) { CONFIG->hugepage_memory_mib = (uint32_t)config_read_number(reader, node, 64, 1048576); }
+static const struct config_key eal_keys[] = {{"extra", read_eal_extra}, {"memory_mib", read_eal_memory}, {NULL, NULL}};
+READER(read_eal) { config_read_mapping(reader, node, eal_keys, target); }
+
+READER(read_rule_files) {
+  if (node->type != YAML_SEQUENCE_NODE) {
+    config_complain(reader, node, "a list of files and folders is expected here");
+    return;
+  }
+  CONFIG->rule_path_count = 0;
+  for (const yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
+    const yaml_node_t *path = yaml_document_get_node(&reader->document, *item);
+    if (CONFIG->rule_path_count == CONFIG_RULE_PATHS_MAX) {
+      config_complain(reader, path, "at most %d rule paths", CONFIG_RULE_PATHS_MAX);
+      return;
+    }
+    config_read_text(reader, path, CONFIG->rule_paths[CONFIG->rule_path_count++], CONFIG_PATH_BYTES);
+  }
+}
+static const struct config_key rules_keys[] = {{"files", read_rule_files}, {NULL, NULL}};
+READER(read_rules) { config_read_mapping(reader, node, rules_keys, target); }
+
+READER(read_otlp_acknowledge) {
+  static const char *const words[] = {"received", "durable", NULL};
+  CONFIG->otlp_http.acknowledge_durable = config_read_word(reader, node, words) == 1;
+}
+READER(read_otlp_body) { CONFIG->otlp_http.max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520); }
+READER(read_otlp_listen) { CONFIG->otlp_http.port = (uint16_t)config_read_number(reader, node, 1, 65535); }
+static const struct config_key otlp_keys[] = {
+    {"acknowledge", read_otlp_acknowledge}, {"max_body_bytes", read_otlp_body}, {"listen", read_otlp_listen}, {NULL, NULL}};
+READER(read_otlp_http) { config_read_mapping(reader, node, otlp_keys, target); }
+static const struct config_key listener_keys[] = {{"otlp_http", read_otlp_http}, {NULL, NULL}};
+READER(read_listeners) { config_read_mapping(reader, node, listener_keys, target); }
+
+READER(read_webhook_listen) { CONFIG->webhooks.port = (uint16_t)config_read_number(reader, node, 1, 65535); }
+READER(read_replay_capacity) { CONFIG->webhooks.replay_capacity = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
+READER(read_sources) {
+  if (node->type != YAML_SEQUENCE_NODE) {
+    config_complain(reader, node, "a list of sources is expected here");
+    return;
+  }
+  CONFIG->webhooks.source_count = 0;
+  for (const yaml_node_item_t *item = node->data.sequence.items.start; item < node->data.sequence.items.top; item++) {
+    const yaml_node_t *value = yaml_document_get_node(&reader->document, *item);
+    if (CONFIG->webhooks.source_count == CONFIG_SOURCES_MAX) {
+      config_complain(reader, value, "at most %d webhook sources", CONFIG_SOURCES_MAX);
+      return;
+    }
+    struct webhook_source *source = &CONFIG->webhooks.sources[CONFIG->webhooks.source_count];
+    config_read_source(reader, value, source);
+    for (uint32_t i = 0; i < CONFIG->webhooks.source_count; i++)
+      if (strcmp(CONFIG->webhooks.sources[i].name, source->name) == 0)
+        config_complain(reader, value, "source '%s' is given twice", source->name);
+    CONFIG->webhooks.source_count++;
+  }
+}
+static const struct config_key webhook_keys[] = {
+    {"listen", read_webhook_listen}, {"replay_capacity", read_replay_capacity}, {"sources", read_sources}, {NULL, NULL}};
+READER(read_webhooks) { config_read_mapping(reader, node, webhook_keys, target); }
+
+READER(read_live_max) { CONFIG->traces.live_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
+READER(read_captures_max) { CONFIG->traces.captures_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 26); }
+READER(read_idle) { CONFIG->traces.idle_ns = config_read_duration(reader, node, 3600ull * 1000000000); }
+static const struct config_key trace_keys[] = {
+    {"live_max", read_live_max}, {"captures_max", read_captures_max}, {"idle", read_idle}, {NULL, NULL}};
+READER(read_traces) { config_read_mapping(reader, node, trace_keys, target); }
+
+READER(read_segment_bytes) { CONFIG->journal.segment_bytes = config_read_number(reader, node, 1u << 20, 1ull << 32) & ~4095ull; }
+READER(read_segments_ahead) { CONFIG->journal.segments_ahead = (uint32_t)config_read_number(reader, node, 1, 16); }
+READER(read_index) { CONFIG->journal.index_violations = (uint32_t)config_read_number(reader, node, 1000, 100000000); }
+static const struct config_key journal_keys[] = {{"segment_bytes", read_segment_bytes},
+                                                 {"segments_ahead", read_segments_ahead},
+                                                 {"index_violations", read_index},
+                                                 {NULL, NULL}};
+READER(read_journal) { config_read_mapping(reader, node, journal_keys, target); }
+
+READER(read_connections) { CONFIG->tcp.connections_max = (uint32_t)config_read_number(reader, node, 16, 1u << 20); }
+READER(read_tcp_idle) { CONFIG->tcp.idle_timeout_ns = config_read_duration(reader, node, 86400ull * 1000000000); }
+static const struct config_key tcp_keys[] = {
+    {"connections_max", read_connections}, {"idle_timeout", read_tcp_idle}, {NULL, NULL}};
+READER(read_tcp) { config_read_mapping(reader, node, tcp_keys, target); }
+
+static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
+                                             {"management", read_management},
+                                             {"shards", read_shards},
+                                             {"ports", read_ports},
+                                             {"eal", read_eal},
+                                             {"rules", read_rules},
+                                             {"listeners", read_listeners},
+                                             {"webhooks", read_webhooks},
+                                             {"traces", read_traces},
+                                             {"journal", read_journal},
+                                             {"tcp", read_tcp},
+                                             {NULL, NULL}};
+
+static int read_document(struct config_reader *reader, yaml_parser_t *parser, struct config *config) {
+  if (!yaml_parser_load(parser, &reader->document)) {
+    fprintf(reader->errors, "%s:%zu:%zu: %s\n", reader->name, parser->problem_mark.line + 1, parser->problem_mark.column + 1,
+            parser->problem ? parser->problem : "not YAML");
+    return -EINVAL;
+  }
+  const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
+  if (root) config_read_mapping(reader, root, top_keys, config);
+  yaml_document_delete(&reader->document);
+  return reader->error_count ? -EINVAL : 0;
+}
+
+int config_parse(const char *name, const char *text, size_t length, struct config *config, FILE *errors_out) {
+  struct config_reader reader = {.name = name, .errors = errors_out};
+  yaml_parser_t parser;
+  config_default(config);
+  if (!yaml_parser_initialize(&parser)) return -ENOMEM;
+  yaml_parser_set_input_string(&parser, (const unsigned char *)text, length);
+  const int result = read_document(&reader, &parser, config);
+  yaml_parser_delete(&parser);
+  return result;
+}
+
+int config_load(const char *path, struct config *config, FILE *errors_out) {
+  FILE *file = fopen(path, "re");
+  if (!file) {
+    const int error = errno;
+    fprintf(errors_out, "%s: %s\n", path, strerror(error));
+    return -error;
+  }
+  char *text = malloc(CONFIG_BYTES_MAX);
+  const size_t length = text ? fread(text, 1, CONFIG_BYTES_MAX, file) : 0;
+  fclose(file);
+  int result = -ENOMEM;
+  if (text && length == CONFIG_BYTES_MAX) {
+    fprintf(errors_out, "%s: longer than %u bytes\n", path, CONFIG_BYTES_MAX);
+    result = -EFBIG;
+  } else if (text) {
+    result = config_parse(path, text, length, config, errors_out);
+  }
+  if (text) explicit_bzero(text, length);
+  free(text);
+  return result;
+}

@@ -1,0 +1,143 @@
+#include "daemon_internal.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SNAPSHOT_WAIT_NS 1000000000ull
+
+static const char *const kind_names[] = {"embedded", "af_packet", "af_xdp", "tap", "memif", "pcap", "ring", "pci"};
+
+static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapshot) {
+  const uint64_t deadline_ns = monotonic_ns() + SNAPSHOT_WAIT_NS;
+  int result = 0;
+  for (uint32_t i = 0; i < daemon->shard_count; i++) shard_snapshot_request(daemon->shards[i].shard);
+  for (uint32_t i = 0; i < daemon->shard_count; i++) {
+    while (!shard_snapshot_read(daemon->shards[i].shard, &snapshot->shards[i])) {
+      if (monotonic_ns() > deadline_ns) {
+        result = -ETIMEDOUT;
+        break;
+      }
+      usleep(50);
+    }
+    const uint64_t *allocated = atomic_load_explicit(&daemon->shards[i].allocated, memory_order_acquire);
+    snapshot->shard_core[i] = daemon->shards[i].core;
+    snapshot->shard_allocated_at_start_bytes[i] = daemon->shards[i].allocated_at_start;
+    snapshot->shard_allocated_bytes[i] =
+        allocated ? __atomic_load_n(allocated, __ATOMIC_RELAXED) : daemon->shards[i].allocated_at_start;
+  }
+  return result;
+}
+
+static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapshot) {
+  snapshot->port_count = daemon->port_count;
+  for (uint32_t i = 0; i < daemon->port_count; i++) {
+    struct appliance_port *port = &snapshot->ports[i];
+    port->information = *dpdk_port_information(daemon->ports[i].port);
+    dpdk_port_counters(daemon->ports[i].port, &port->counters);
+    port->kind = kind_names[daemon->ports[i].config->kind];
+    port->link_up = dpdk_port_link_up(daemon->ports[i].port);
+    port->first_shard = daemon->ports[i].first_shard;
+  }
+}
+
+static void read_journal(struct daemon *daemon, struct appliance_journal *journal) {
+  const struct journal_counters *counters = journal_counters(daemon->journal);
+  *journal = (struct appliance_journal){
+      .durable_lsn = journal_durable_lsn(daemon->journal),
+      .recovered_records = daemon->recovery.records,
+      .recovered_truncated_bytes = daemon->recovery.truncated_bytes,
+      .records = counters->records,
+      .record_bytes = counters->record_bytes,
+      .batches = counters->batches,
+      .batch_bytes = counters->batch_bytes,
+      .segments_prepared = counters->segments_prepared,
+      .flush_ns_sum = counters->flush_ns_sum,
+      .flush_ns_max = counters->flush_ns_max,
+      .failed = journal_failed(daemon->journal),
+  };
+}
+
+static void read_rules(struct daemon *daemon, struct appliance_rules *rules) {
+  pthread_mutex_lock(&daemon->rules.lock);
+  const struct daemon_rules *from = &daemon->rules;
+  *rules = (struct appliance_rules){.generation = from->generation,
+                                    .last_reload_wall_ns = from->last_reload_wall_ns,
+                                    .last_reload_succeeded = from->last_reload_succeeded,
+                                    .reloads = from->reloads,
+                                    .reload_failures = from->reload_failures};
+  if (from->set) {
+    rules->rules = (uint32_t)rule_set_count(from->set);
+    for (uint32_t i = 0; i < rules->rules; i++) rules->enabled += rule_set_at(from->set, i)->enabled;
+    for (unsigned i = 0; i < 32; i++) snprintf(rules->sha256 + 2 * i, 3, "%02x", from->image->sha256[i]);
+  }
+  pthread_mutex_unlock(&daemon->rules.lock);
+}
+
+static void add_check(struct appliance_snapshot *snapshot, const char *name, bool passed, const char *detail) {
+  struct appliance_check *check = &snapshot->checks[snapshot->check_count++];
+  *check = (struct appliance_check){.name = name, .passed = passed};
+  snprintf(check->detail, sizeof check->detail, "%s", detail);
+  snapshot->ready = snapshot->ready && passed;
+}
+
+static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapshot, bool answered) {
+  bool adopted = true, linked = true;
+  for (uint32_t i = 0; i < daemon->shard_count; i++)
+    adopted =
+        adopted && shard_generation(daemon->shards[i].shard) == snapshot->rules.generation && snapshot->rules.generation > 0;
+  for (uint32_t i = 0; i < snapshot->port_count; i++) linked = linked && snapshot->ports[i].link_up;
+  snapshot->live = answered;
+  snapshot->ready = true;
+  add_check(snapshot, "shards", answered, answered ? "all answer" : "a shard does not answer within a second");
+  add_check(snapshot, "journal", snapshot->journal.failed == 0,
+            snapshot->journal.failed ? strerror(-snapshot->journal.failed) : "writes are durable");
+  add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
+  add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
+  const bool draining = atomic_load_explicit(&daemon->draining, memory_order_relaxed);
+  add_check(snapshot, "drain", !draining, draining ? "stopping" : "taking traffic");
+}
+
+static struct violation_store *violations(void *context) {
+  struct daemon *daemon = context;
+  const int result = violation_store_catch_up(daemon->violations, journal_durable_lsn(daemon->journal));
+  if (result < 0) log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
+  return daemon->violations;
+}
+
+static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
+  struct daemon *daemon = context;
+  memset(snapshot, 0, sizeof *snapshot);
+  pthread_mutex_lock(&daemon->snapshot_lock);
+  snapshot->wall_ns = wall_ns();
+  snapshot->started_wall_ns = daemon->started_wall_ns;
+  snapshot->version = TRIPLINE_VERSION;
+  uuid7_text(daemon->node_id, snapshot->node);
+  memcpy(snapshot->config_sha256, daemon->config_sha256, sizeof snapshot->config_sha256);
+  snapshot->shard_count = daemon->shard_count;
+  const int result = read_shards(daemon, snapshot);
+  read_ports(daemon, snapshot);
+  read_journal(daemon, &snapshot->journal);
+  read_rules(daemon, &snapshot->rules);
+  snapshot->violations_durable = violation_store_total(violations(daemon)) - daemon->violations_recovered;
+  run_checks(daemon, snapshot, result == 0);
+  snapshot->logs_suppressed = log_suppressed();
+  pthread_mutex_unlock(&daemon->snapshot_lock);
+  return result;
+}
+
+static const struct rule_set *rules_acquire(void *context) {
+  struct daemon *daemon = context;
+  pthread_mutex_lock(&daemon->rules.lock);
+  return daemon->rules.set;
+}
+
+static void rules_release(void *context) { pthread_mutex_unlock(&((struct daemon *)context)->rules.lock); }
+
+void appliance_view_init(struct daemon *daemon) {
+  daemon->appliance = (struct appliance){.context = daemon,
+                                         .snapshot = take_snapshot,
+                                         .rules_acquire = rules_acquire,
+                                         .rules_release = rules_release,
+                                         .rules_apply = rules_apply,
+                                         .violations = violations};
+}

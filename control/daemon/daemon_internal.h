@@ -1,0 +1,126 @@
+#pragma once
+/* The running appliance: what main.c wires together. Written by the main thread before the shards start, then as marked. */
+#include "appliance.h"
+#include "config.h"
+#include "dpdk_port.h"
+#include "log.h"
+#include "management_server.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct daemon;
+
+struct daemon_shard {
+  struct daemon *daemon;
+  struct shard *shard;
+  pthread_t thread;
+  uint16_t core;
+  struct record_ring *records;
+  /* The allocator's own count of what this thread took, by the thread itself; NULL before it runs. */
+  _Atomic(const uint64_t *) allocated;
+  uint64_t allocated_at_start; /* once it polls */
+};
+
+struct daemon_port {
+  const struct config_port *config;
+  struct dpdk_port *port;
+  uint16_t first_shard, queues;
+  char veth_host[16], veth_appliance[16]; /* embedded: made by us */
+};
+
+struct daemon_rules {
+  pthread_mutex_t lock; /* all of this, and the control record ring's producer end */
+  struct rule_set *set;
+  struct rule_image *image;
+  uint64_t generation;
+  uint64_t last_reload_wall_ns, reloads, reload_failures;
+  bool last_reload_succeeded;
+};
+
+/* A rule set that recovery is putting together from its chunks. */
+struct rules_recovery {
+  uint64_t set_id, total_bytes, got_bytes;
+  char *text;
+  char *committed; /* the newest whole one */
+  size_t committed_bytes;
+};
+
+struct daemon {
+  struct config config;
+  char config_sha256[65];
+  uint8_t node_id[16];
+  uint64_t started_wall_ns;
+  struct {
+    uint32_t count;
+    uint16_t shard_cores[SHARDS_MAX];
+    int control, journal;
+    bool shared; /* control and journal, or all, on one core */
+  } cores;
+  uint32_t shard_count;
+  struct daemon_shard shards[SHARDS_MAX];
+  uint32_t port_count;
+  struct daemon_port ports[CONFIG_PORTS_MAX];
+  struct image_publication publication;
+  struct record_ring *control_records;
+
+  struct journal_io *io;
+  struct journal *journal;
+  struct journal_recovery recovery;
+  struct violation_store *violations;
+  uint64_t violations_recovered; /* in the index before the first shard ran */
+  struct rules_recovery rules_recovery;
+  struct shard_replay_entry *replay_entries;
+  size_t replay_count, replay_capacity;
+
+  struct daemon_rules rules;
+  pthread_mutex_t snapshot_lock;
+  struct appliance appliance;
+  struct management_server *management;
+  pthread_t journal_thread;
+  atomic_bool stop_shards, stop_journal;
+  atomic_bool draining;
+  struct arena arena;
+};
+
+#define CONFIG_RULE_SET_BYTES_MAX (256ull << 20)
+
+uint64_t monotonic_ns(void);
+uint64_t wall_ns(void);
+
+/* arena_mapped.c: start-up memory straight from the kernel, touched only when used */
+struct arena arena_mapped(void);
+
+/* cores.c */
+int cores_choose(struct daemon *daemon);
+int cores_pin(pthread_t thread, int core);
+
+/* identity.c: the data directory, its lock, and the node id that is made once in it */
+int identity_open(struct daemon *daemon);
+
+/* ports.c */
+int ports_start(struct daemon *daemon);
+void ports_run(struct daemon *daemon);
+void ports_stop(struct daemon *daemon);
+
+/* shards.c */
+int shards_create(struct daemon *daemon);
+int shards_start(struct daemon *daemon);
+bool shards_drain(struct daemon *daemon, uint64_t deadline_ns);
+void shards_stop(struct daemon *daemon);
+
+/* record_keeping.c: the journal and what recovery brings back */
+int records_open(struct daemon *daemon);
+int records_start(struct daemon *daemon);
+void records_stop_thread(struct daemon *daemon); /* after the last record is durable */
+void records_close(struct daemon *daemon);
+
+/* rule_service.c */
+int rules_start(struct daemon *daemon);
+int rules_apply(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
+                struct rule_errors *errors, struct appliance_apply_result *result);
+void rules_reload(struct daemon *daemon);
+void rules_stop(struct daemon *daemon);
+void rules_recover(struct daemon *daemon, const struct record_header *record);
+
+/* appliance_view.c */
+void appliance_view_init(struct daemon *daemon);

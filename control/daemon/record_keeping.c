@@ -1,0 +1,139 @@
+#include "daemon_internal.h"
+#include "webhook_record.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CONTROL_RING_BYTES (64u << 20)
+#define JOURNAL_WAIT_NS 200000ull
+
+static void remember_webhook(struct daemon *daemon, const struct webhook_record *record) {
+  if (record->remember_until_ns <= daemon->started_wall_ns) return;
+  if (daemon->replay_count == daemon->replay_capacity) {
+    const size_t capacity = daemon->replay_capacity ? 2 * daemon->replay_capacity : 1024;
+    struct shard_replay_entry *grown = realloc(daemon->replay_entries, capacity * sizeof *grown);
+    if (!grown) {
+      log_error("start", "no memory for recovered webhook ids");
+      return;
+    }
+    daemon->replay_entries = grown;
+    daemon->replay_capacity = capacity;
+  }
+  struct shard_replay_entry *entry = &daemon->replay_entries[daemon->replay_count++];
+  *entry = (struct shard_replay_entry){.remember_until_ns = record->remember_until_ns, .answer = {.status = record->status}};
+  memcpy(entry->key.bytes, record->id_key, sizeof entry->key.bytes);
+  memcpy(entry->body_sha256, record->body_sha256, sizeof entry->body_sha256);
+  memcpy(entry->answer.correlation_id, record->correlation_id, sizeof entry->answer.correlation_id);
+}
+
+static void visit(void *context, uint64_t lsn, const struct record_header *record) {
+  struct daemon *daemon = context;
+  (void)lsn;
+  switch (record->type) {
+  case RECORD_WEBHOOK:
+    if (record->bytes == sizeof(struct webhook_record)) remember_webhook(daemon, (const struct webhook_record *)record);
+    break;
+  case RECORD_RULES_BEGIN:
+  case RECORD_RULES_CHUNK:
+  case RECORD_RULES_COMMIT:
+    rules_recover(daemon, record);
+    break;
+  default:
+    break;
+  }
+}
+
+static bool make_rings(struct daemon *daemon, struct journal_config *config) {
+  for (uint32_t i = 0; i < daemon->shard_count; i++) {
+    daemon->shards[i].records = record_ring_create(&daemon->arena, daemon->config.journal.ring_bytes);
+    if (!daemon->shards[i].records) return false;
+    config->rings[config->ring_count++] = daemon->shards[i].records;
+  }
+  daemon->control_records = record_ring_create(&daemon->arena, CONTROL_RING_BYTES);
+  if (!daemon->control_records) return false;
+  config->rings[config->ring_count++] = daemon->control_records;
+  return true;
+}
+
+int records_open(struct daemon *daemon) {
+  char directory[CONFIG_PATH_BYTES + 16];
+  const char *why = "";
+  int error = 0;
+  snprintf(directory, sizeof directory, "%s/journal", daemon->config.data_dir);
+  daemon->io = journal_io_uring_create(directory, &error, &why);
+  if (!daemon->io) {
+    log_error("journal", "%s: %s: %s", directory, why, strerror(error < 0 ? -error : error));
+    return -EIO;
+  }
+  daemon->violations = violation_store_create(daemon->io, daemon->config.journal.index_violations);
+  if (!daemon->violations) return -ENOMEM;
+  struct journal_config config = {.io = daemon->io,
+                                  .segment_bytes = daemon->config.journal.segment_bytes,
+                                  .batch_bytes_max = daemon->config.journal.batch_bytes_max,
+                                  .segments_ahead = daemon->config.journal.segments_ahead};
+  memcpy(config.node_id, daemon->node_id, sizeof config.node_id);
+  if (!make_rings(daemon, &config)) return -ENOMEM;
+  const uint64_t before_ns = monotonic_ns();
+  daemon->journal = journal_open(&config, visit, daemon, &daemon->recovery, &error);
+  if (!daemon->journal) {
+    log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
+    return error < 0 ? error : -error;
+  }
+  error = violation_store_catch_up(daemon->violations, journal_durable_lsn(daemon->journal));
+  if (error < 0) {
+    log_error("journal", "cannot be read again: %s", strerror(-error));
+    return error;
+  }
+  daemon->violations_recovered = violation_store_total(daemon->violations);
+  log_info("journal", "%llu records recovered in %llu ms, next LSN %llu, %llu bytes of torn tail truncated",
+           (unsigned long long)daemon->recovery.records, (unsigned long long)((monotonic_ns() - before_ns) / 1000000),
+           (unsigned long long)daemon->recovery.next_lsn, (unsigned long long)daemon->recovery.truncated_bytes);
+  return 0;
+}
+
+static void announce_failure(struct daemon *daemon, int error) {
+  log_error(
+      "journal",
+      "failed: %s. Nothing is acknowledged as durable from now on; what was acknowledged is safe up to LSN %llu. Restart after "
+      "the disk is mended",
+      strerror(-error), (unsigned long long)journal_durable_lsn(daemon->journal));
+  for (uint32_t i = 0; i < daemon->shard_count; i++) shard_set_journal_failed(daemon->shards[i].shard, true);
+}
+
+static void *journal_thread(void *argument) {
+  struct daemon *daemon = argument;
+  bool failed = false;
+  pthread_setname_np(pthread_self(), "journal");
+  while (!atomic_load_explicit(&daemon->stop_journal, memory_order_acquire)) {
+    const int result = journal_step(daemon->journal, monotonic_ns(), wall_ns(), JOURNAL_WAIT_NS);
+    if (result >= 0) continue;
+    if (!failed) announce_failure(daemon, result);
+    failed = true;
+    struct timespec pause = {.tv_nsec = 10000000};
+    nanosleep(&pause, NULL);
+  }
+  if (!failed && journal_drain(daemon->journal, monotonic_ns(), wall_ns()) < 0)
+    log_error("journal", "the last records are not durable");
+  return NULL;
+}
+
+int records_start(struct daemon *daemon) {
+  const int result = pthread_create(&daemon->journal_thread, NULL, journal_thread, daemon);
+  if (result != 0) return -result;
+  cores_pin(daemon->journal_thread, daemon->cores.journal);
+  return 0;
+}
+
+void records_stop_thread(struct daemon *daemon) {
+  if (!daemon->journal_thread) return;
+  atomic_store_explicit(&daemon->stop_journal, true, memory_order_release);
+  pthread_join(daemon->journal_thread, NULL);
+}
+
+void records_close(struct daemon *daemon) {
+  if (daemon->violations) violation_store_destroy(daemon->violations);
+  if (daemon->journal) journal_close(daemon->journal);
+  if (daemon->io) daemon->io->operations->destroy(daemon->io);
+  free(daemon->replay_entries);
+}

@@ -1,0 +1,88 @@
+#pragma once
+/* What the management side (API, metrics) may see and ask of the running appliance. The daemon implements it; the API is its only
+ * user, from its own thread: implementations lock. */
+#include "journal.h"
+#include "rule_set.h"
+#include "shard.h"
+#include "violation_store.h"
+
+struct appliance_port {
+  struct driver_port_information information;
+  struct driver_port_counters counters;
+  const char *kind; /* embedded, af_packet, ... */
+  bool link_up;
+  uint16_t first_shard;
+};
+
+struct appliance_journal {
+  uint64_t durable_lsn, recovered_records, recovered_truncated_bytes;
+  uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
+  uint64_t flush_ns_sum, flush_ns_max;
+  int failed; /* 0 or -errno */
+};
+
+struct appliance_rules {
+  uint64_t generation;
+  uint32_t rules, enabled;
+  char sha256[65];
+  uint64_t last_reload_wall_ns;
+  bool last_reload_succeeded;
+  uint64_t reloads, reload_failures;
+};
+
+struct appliance_check { /* for /readyz and status */
+  const char *name;
+  bool passed;
+  char detail[128];
+};
+
+#define APPLIANCE_CHECKS_MAX 8
+
+struct appliance_snapshot {
+  uint64_t wall_ns, started_wall_ns;
+  const char *version;
+  char node[37];
+  char config_sha256[65];
+  uint32_t shard_count;
+  uint16_t shard_core[SHARDS_MAX];
+  uint64_t shard_allocated_bytes[SHARDS_MAX], shard_allocated_at_start_bytes[SHARDS_MAX]; /* heap, by the allocator's own count */
+  struct shard_snapshot shards[SHARDS_MAX];
+  uint32_t port_count;
+  struct appliance_port ports[8];
+  struct appliance_journal journal;
+  uint64_t violations_durable; /* of this run: raised since start and past fsync */
+  struct appliance_rules rules;
+  uint32_t check_count;
+  struct appliance_check checks[APPLIANCE_CHECKS_MAX];
+  bool live, ready;
+  uint64_t logs_suppressed;
+};
+
+struct appliance_file { /* rule text sent by a client */
+  const char *name;
+  const char *text;
+  size_t length;
+};
+
+struct appliance_apply_result {
+  uint64_t generation;
+  uint32_t rules;
+  struct rule_set_difference difference;
+  char sha256[65];
+};
+
+struct appliance {
+  void *context;
+  /* Counters of everything, one consistent snapshot a shard. 0 or -ETIMEDOUT when a shard did not answer in time (its last one is
+   * given). The caller provides the (large) memory. */
+  int (*snapshot)(void *context, struct appliance_snapshot *snapshot);
+  /* The rule set in force, for reading until rules_release. NULL when there is none. */
+  const struct rule_set *(*rules_acquire)(void *context);
+  void (*rules_release)(void *context);
+  /* Replaces the set by the files' union (merge: adds or updates by name), journals it and publishes; returns when it is durable
+   * and every shard has adopted it. 0, -EINVAL with errors (nothing changed), or another -errno. file_count 0: re-reads
+   * rules.files. */
+  int (*rules_apply)(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
+                     struct rule_errors *errors, struct appliance_apply_result *result);
+  struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
+};

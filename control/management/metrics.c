@@ -1,0 +1,282 @@
+#include "metrics.h"
+#include "text_buffer_internal.h"
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A family whose value is one 64-bit field of each shard's snapshot. */
+struct shard_family {
+  const char *name, *type, *help;
+  size_t offset;
+};
+
+#define FIELD(member) offsetof(struct shard_snapshot, member)
+
+static const struct shard_family families[] = {
+    {"tripline_wire_received_frames_total", "counter", "Frames taken from the port.", FIELD(queue.received)},
+    {"tripline_wire_received_bytes_total", "counter", "Bytes of frames taken from the port.", FIELD(queue.received_bytes)},
+    {"tripline_wire_sent_frames_total", "counter", "Frames given to the port.", FIELD(queue.sent)},
+    {"tripline_wire_send_dropped_frames_total", "counter", "Frames the port did not take.", FIELD(queue.send_dropped)},
+    {"tripline_wire_send_no_buffer_total", "counter", "Times no frame was free for sending.", FIELD(queue.no_buffer)},
+    {"tripline_frames_processed_total", "counter", "Frames that the network stack judged.", FIELD(network.frames_received)},
+    {"tripline_frames_handed_over_total", "counter", "Frames that the port brought to another shard than their flow's owner.",
+     FIELD(shard.frames_handed_over)},
+    {"tripline_frames_taken_over_total", "counter", "Frames taken from the shard that received them.",
+     FIELD(shard.frames_taken_over)},
+    {"tripline_frames_hand_over_dropped_total", "counter", "Frames lost because the owner's ring was full.",
+     FIELD(shard.frames_hand_over_dropped)},
+    {"tripline_tcp_delivered_segments_total", "counter", "TCP segments delivered to the stack.", FIELD(network.tcp_delivered)},
+    {"tripline_udp_delivered_datagrams_total", "counter", "UDP datagrams delivered to a listener.", FIELD(network.udp_delivered)},
+    {"tripline_arp_answered_total", "counter", "ARP requests answered.", FIELD(network.arp_answered)},
+    {"tripline_icmp_answered_total", "counter", "ICMP echo requests answered.", FIELD(network.icmp_answered)},
+    {"tripline_tcp_opened_total", "counter", "Connections begun.", FIELD(network.tcp_opened)},
+    {"tripline_tcp_established_total", "counter", "Connections established.", FIELD(network.tcp_established)},
+    {"tripline_tcp_retransmitted_segments_total", "counter", "Segments sent again.", FIELD(network.tcp_retransmits)},
+    {"tripline_tcp_out_of_order_segments_total", "counter", "Segments that came early.", FIELD(network.tcp_out_of_order)},
+    {"tripline_tcp_resets_sent_total", "counter", "RST segments sent.", FIELD(network.tcp_resets_sent)},
+    {"tripline_tcp_resets_received_total", "counter", "RST segments that closed a connection.",
+     FIELD(network.tcp_resets_received)},
+    {"tripline_tcp_challenge_acks_total", "counter", "Challenge ACKs sent (RFC 5961).", FIELD(network.tcp_challenge_acks)},
+    {"tripline_requests_total", "counter", "HTTP requests begun.", FIELD(http.requests)},
+    {"tripline_request_body_bytes_total", "counter", "Body bytes received, before decoding.", FIELD(http.body_bytes)},
+    {"tripline_request_no_body_buffer_total", "counter", "Requests refused for want of a body buffer.",
+     FIELD(http.no_body_buffer)},
+    {"tripline_spans_decoded_total", "counter", "Spans found in requests, rejected ones included.", FIELD(shard.spans_decoded)},
+    {"tripline_spans_evaluated_total", "counter", "Spans judged by the rules.", FIELD(shard.spans_evaluated)},
+    {"tripline_webhooks_accepted_total", "counter", "Webhooks that took effect.", FIELD(shard.webhooks_accepted)},
+    {"tripline_webhooks_durable_total", "counter", "Accepted webhooks whose record is durable.", FIELD(shard.webhooks_durable)},
+    {"tripline_webhooks_received_only_total", "counter", "Accepted webhooks acknowledged before durability.",
+     FIELD(shard.webhooks_received_only)},
+    {"tripline_webhooks_repeated_total", "counter", "Repeated webhooks that got the first answer again.",
+     FIELD(shard.webhooks_repeated)},
+    {"tripline_violations_emitted_total", "counter", "Violations raised by the rules.", FIELD(engine.violations_emitted)},
+    {"tripline_digests_sent_total", "counter", "Trace digests sent to their owners.", FIELD(engine.digests_sent)},
+    {"tripline_digests_applied_total", "counter", "Trace digests applied by their owners.", FIELD(engine.digests_applied)},
+    {"tripline_traces_opened_total", "counter", "Traces begun.", FIELD(engine.traces_opened)},
+    {"tripline_traces_evicted_total", "counter", "Live traces given up for want of room: always-rules were not judged.",
+     FIELD(engine.traces_evicted)},
+    {"tripline_spans_late_total", "counter", "Spans of traces that were already judged.", FIELD(engine.spans_late)},
+    {"tripline_replay_ids_refused_total", "counter", "Webhooks refused because the table of ids is full.", FIELD(replay.full)},
+    {"tripline_replay_ids_expired_total", "counter", "Webhook ids forgotten after their window.", FIELD(replay.expired)},
+    {"tripline_overload_answers_total", "counter", "Answers 503.", FIELD(shard.overload_answers)},
+    {"tripline_receiving_paused_total", "counter", "Times the receive windows were closed for the journal.",
+     FIELD(shard.receiving_paused)},
+    {"tripline_loop_steps_total", "counter", "Turns of the polling loop.", FIELD(shard.steps)},
+    {"tripline_loop_busy_steps_total", "counter", "Turns that found something to do.", FIELD(shard.steps_busy)},
+    {"tripline_loop_busy_cycles_total", "counter", "Cycles spent in busy turns.", FIELD(shard.busy_cycles)},
+    {"tripline_loop_idle_cycles_total", "counter", "Cycles spent in idle turns.", FIELD(shard.idle_cycles)},
+    {"tripline_long_loops_total", "counter", "Turns longer than a millisecond.", FIELD(shard.long_loops)},
+    {"tripline_record_ring_waiting_bytes", "gauge", "Bytes of records that the journal has not taken yet.",
+     FIELD(records.bytes_waiting)},
+    {"tripline_rules_generation", "gauge", "Generation of the rule set that the shard evaluates.", FIELD(generation)},
+};
+
+static void head(struct text_buffer *out, const char *name, const char *type, const char *help) {
+  text_append(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void render_families(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+    const struct shard_family *family = &families[i];
+    head(out, family->name, family->type, family->help);
+    for (uint32_t shard = 0; shard < snapshot->shard_count; shard++) {
+      const uint64_t *value = (const uint64_t *)(const void *)((const char *)&snapshot->shards[shard] + family->offset);
+      text_append(out, "%s{shard=\"%u\"} %llu\n", family->name, shard, (unsigned long long)*value);
+    }
+  }
+}
+
+static void line(struct text_buffer *out, const char *name, uint32_t shard, const char *label, const char *value,
+                 uint64_t count) {
+  text_append(out, "%s{shard=\"%u\",%s=\"%s\"} %llu\n", name, shard, label, value, (unsigned long long)count);
+}
+
+static void gauge(struct text_buffer *out, const char *name, uint32_t shard, uint64_t value) {
+  text_append(out, "%s{shard=\"%u\"} %llu\n", name, shard, (unsigned long long)value);
+}
+
+#define EACH_SHARD(index) for (uint32_t index = 0; index < snapshot->shard_count; index++)
+
+static void render_gauges(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  head(out, "tripline_tcp_connections", "gauge", "Connections now.");
+  EACH_SHARD(i) gauge(out, "tripline_tcp_connections", i, snapshot->shards[i].network.tcp_connections);
+  head(out, "tripline_requests_in_progress", "gauge", "HTTP requests begun and not ended.");
+  EACH_SHARD(i) gauge(out, "tripline_requests_in_progress", i, snapshot->shards[i].http.in_progress);
+  head(out, "tripline_responses_parked", "gauge", "Answers that wait for durability or for another shard.");
+  EACH_SHARD(i) gauge(out, "tripline_responses_parked", i, snapshot->shards[i].shard.parked);
+  head(out, "tripline_webhooks_pending", "gauge", "Accepted webhooks that are not durable yet.");
+  EACH_SHARD(i) gauge(out, "tripline_webhooks_pending", i, snapshot->shards[i].shard.webhooks_pending);
+  head(out, "tripline_traces_live", "gauge", "Traces that are not complete; memory only, lost in a crash.");
+  EACH_SHARD(i) gauge(out, "tripline_traces_live", i, snapshot->shards[i].engine.traces_live);
+  head(out, "tripline_replay_ids", "gauge", "Webhook ids remembered.");
+  EACH_SHARD(i) gauge(out, "tripline_replay_ids", i, snapshot->shards[i].replay.live);
+  head(out, "tripline_shard_heap_allocated_bytes_total", "counter",
+       "Heap bytes that the shard's thread allocated after it began to poll.");
+  EACH_SHARD(i)
+  gauge(out, "tripline_shard_heap_allocated_bytes_total", i,
+        snapshot->shard_allocated_bytes[i] - snapshot->shard_allocated_at_start_bytes[i]);
+}
+
+static void render_labelled(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  head(out, "tripline_frames_dropped_total", "counter", "Frames that went nowhere, by reason.");
+  EACH_SHARD(i)
+  for (unsigned r = 0; r < NETWORK_DROPS; r++)
+    line(out, "tripline_frames_dropped_total", i, "reason", network_drop_name(r), snapshot->shards[i].network.drops[r]);
+  head(out, "tripline_responses_total", "counter", "HTTP answers, by status.");
+  EACH_SHARD(i) for (unsigned status = 100; status < 600; status++) {
+    char text[8];
+    const uint64_t count = snapshot->shards[i].http.answered[status];
+    if (count == 0 && status != 200) continue;
+    snprintf(text, sizeof text, "%u", status);
+    line(out, "tripline_responses_total", i, "status", text, count);
+  }
+  head(out, "tripline_requests_aborted_total", "counter", "Requests that ended without an answer, by reason.");
+  EACH_SHARD(i)
+  for (unsigned r = 0; r < HTTP_ABORTS; r++)
+    line(out, "tripline_requests_aborted_total", i, "reason", http_abort_name(r), snapshot->shards[i].http.aborted[r]);
+  head(out, "tripline_spans_rejected_total", "counter", "Spans that were not judged, by reason.");
+  EACH_SHARD(i) {
+    const struct shard_counters *shard = &snapshot->shards[i].shard;
+    for (unsigned r = 0; r < OTLP_REJECTS; r++)
+      line(out, "tripline_spans_rejected_total", i, "reason", otlp_reject_name(r), shard->spans_rejected[r]);
+    line(out, "tripline_spans_rejected_total", i, "reason", "overload", shard->spans_rejected_overload);
+    line(out, "tripline_spans_rejected_total", i, "reason", "malformed", shard->spans_rejected_malformed);
+  }
+  head(out, "tripline_webhooks_refused_total", "counter", "Webhooks that were not accepted, by reason.");
+  EACH_SHARD(i) for (unsigned r = 0; r < REFUSALS; r++) {
+    if (r == WEBHOOK_GENUINE || r == WEBHOOK_UNSIGNED) continue;
+    line(out, "tripline_webhooks_refused_total", i, "reason", webhook_refusal_name(r),
+         snapshot->shards[i].shard.webhooks_refused[r]);
+  }
+  head(out, "tripline_traces_completed_total", "counter", "Traces that ended, by reason.");
+  EACH_SHARD(i) {
+    const uint64_t *completed = snapshot->shards[i].engine.traces_completed;
+    line(out, "tripline_traces_completed_total", i, "reason", "idle", completed[TRACE_COMPLETE_IDLE]);
+    line(out, "tripline_traces_completed_total", i, "reason", "drained", completed[TRACE_COMPLETE_DRAINED]);
+  }
+  head(out, "tripline_otlp_requests_total", "counter", "OTLP requests decoded, by encoding.");
+  EACH_SHARD(i) {
+    line(out, "tripline_otlp_requests_total", i, "encoding", "protobuf", snapshot->shards[i].shard.otlp_requests[OTLP_PROTOBUF]);
+    line(out, "tripline_otlp_requests_total", i, "encoding", "json", snapshot->shards[i].shard.otlp_requests[OTLP_JSON]);
+    line(out, "tripline_otlp_requests_total", i, "encoding", "datagram", snapshot->shards[i].shard.otlp_datagrams);
+  }
+  head(out, "tripline_otlp_datagrams_dropped_total", "counter", "OTLP datagrams that were not judged, by reason.");
+  EACH_SHARD(i) {
+    line(out, "tripline_otlp_datagrams_dropped_total", i, "reason", "overload", snapshot->shards[i].shard.otlp_datagrams_dropped);
+    line(out, "tripline_otlp_datagrams_dropped_total", i, "reason", "malformed",
+         snapshot->shards[i].shard.otlp_datagrams_malformed);
+  }
+}
+
+static void render_histograms(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  static const uint64_t bounds_us[] = {50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000, 100000, 1000000};
+  const char *name = "tripline_durable_park_seconds";
+  head(out, name, "histogram", "From commit to the durable answer.");
+  EACH_SHARD(i) {
+    const struct histogram *park = &snapshot->shards[i].shard.park_ns;
+    for (size_t b = 0; b < sizeof bounds_us / sizeof *bounds_us; b++)
+      text_append(out, "%s_bucket{shard=\"%u\",le=\"%g\"} %llu\n", name, i, (double)bounds_us[b] / 1e6,
+                  (unsigned long long)histogram_count_at_most(park, bounds_us[b] * 1000));
+    text_append(out, "%s_bucket{shard=\"%u\",le=\"+Inf\"} %llu\n", name, i, (unsigned long long)park->count);
+    text_append(out, "%s_sum{shard=\"%u\"} %.9f\n", name, i, (double)park->sum / 1e9);
+    text_append(out, "%s_count{shard=\"%u\"} %llu\n", name, i, (unsigned long long)park->count);
+  }
+  static const unsigned burst_bounds[] = {0, 1, 2, 4, 8, 16, 32, 64};
+  name = "tripline_receive_burst_frames";
+  head(out, name, "histogram", "Frames a receive burst.");
+  EACH_SHARD(i) {
+    const uint64_t *sizes = snapshot->shards[i].shard.burst_sizes;
+    uint64_t count = 0, sum = 0;
+    for (unsigned size = 0, b = 0; size <= SHARD_BURST_FRAMES; size++) {
+      count += sizes[size];
+      sum += sizes[size] * size;
+      if (size != burst_bounds[b]) continue;
+      text_append(out, "%s_bucket{shard=\"%u\",le=\"%u\"} %llu\n", name, i, size, (unsigned long long)count);
+      b++;
+    }
+    text_append(out, "%s_bucket{shard=\"%u\",le=\"+Inf\"} %llu\n", name, i, (unsigned long long)count);
+    text_append(out, "%s_sum{shard=\"%u\"} %llu\n", name, i, (unsigned long long)sum);
+    text_append(out, "%s_count{shard=\"%u\"} %llu\n", name, i, (unsigned long long)count);
+  }
+}
+
+static void single(struct text_buffer *out, const char *name, const char *type, const char *help, double value) {
+  head(out, name, type, help);
+  text_append(out, "%s %.17g\n", name, value);
+}
+
+static void render_journal(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  const struct appliance_journal *journal = &snapshot->journal;
+  uint64_t emitted = 0, published = 0, read = 0;
+  EACH_SHARD(i) {
+    emitted += snapshot->shards[i].engine.violations_emitted;
+    published += snapshot->shards[i].records.published;
+    read += snapshot->shards[i].records.read;
+  }
+  const uint64_t durable = snapshot->violations_durable < emitted ? snapshot->violations_durable : emitted;
+  single(out, "tripline_violations_durable_total", "counter", "Violations raised since start that are past fsync.",
+         (double)durable);
+  single(out, "tripline_violations_pending", "gauge", "Violations raised and not durable yet.", (double)(emitted - durable));
+  head(out, "tripline_violations_shed_total", "counter", "Violations lost after they were raised, by reason: none is.");
+  text_append(out, "tripline_violations_shed_total{reason=\"ring_full\"} 0\n");
+  single(out, "tripline_records_published_total", "counter", "Records that shards gave to the journal.", (double)published);
+  single(out, "tripline_records_taken_total", "counter", "Records that the journal took from the shards.", (double)read);
+  single(out, "tripline_journal_durable_lsn", "gauge", "The highest LSN past fsync.", (double)journal->durable_lsn);
+  single(out, "tripline_journal_records_total", "counter", "Records made durable.", (double)journal->records);
+  single(out, "tripline_journal_record_bytes_total", "counter", "Bytes of records made durable.", (double)journal->record_bytes);
+  single(out, "tripline_journal_batches_total", "counter", "Batches written.", (double)journal->batches);
+  single(out, "tripline_journal_batch_bytes_total", "counter", "Bytes written, padding included.", (double)journal->batch_bytes);
+  single(out, "tripline_journal_flush_seconds_total", "counter", "Time spent in durable writes.",
+         (double)journal->flush_ns_sum / 1e9);
+  single(out, "tripline_journal_segments_prepared_total", "counter", "Segments prepared.", (double)journal->segments_prepared);
+  single(out, "tripline_journal_failed", "gauge", "1 after a write error: nothing is acknowledged as durable.",
+         journal->failed != 0);
+  single(out, "tripline_journal_recovered_records", "gauge", "Records found at start.", (double)journal->recovered_records);
+}
+
+static void render_process(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  head(out, "tripline_build_info", "gauge", "What runs, and on which configuration and rules.");
+  text_append(out, "tripline_build_info{version=\"%s\",node=\"%s\",config_sha256=\"%s\",rules_sha256=\"%s\"} 1\n",
+              snapshot->version, snapshot->node, snapshot->config_sha256, snapshot->rules.sha256);
+  single(out, "tripline_start_time_seconds", "gauge", "When it started, Unix time.", (double)snapshot->started_wall_ns / 1e9);
+  single(out, "tripline_ready", "gauge", "1 when it takes traffic.", snapshot->ready);
+  single(out, "tripline_rules", "gauge", "Rules in the set in force.", snapshot->rules.rules);
+  single(out, "tripline_rules_enabled", "gauge", "Enabled rules in the set in force.", snapshot->rules.enabled);
+  single(out, "tripline_rules_reloads_total", "counter", "Attempts to change the rule set.", (double)snapshot->rules.reloads);
+  single(out, "tripline_rules_reload_failures_total", "counter", "Attempts that changed nothing.",
+         (double)snapshot->rules.reload_failures);
+  single(out, "tripline_rules_last_reload_success", "gauge", "1 when the last attempt succeeded.",
+         snapshot->rules.last_reload_succeeded);
+  single(out, "tripline_rules_last_reload_time_seconds", "gauge", "When that was, Unix time.",
+         (double)snapshot->rules.last_reload_wall_ns / 1e9);
+  single(out, "tripline_log_lines_suppressed_total", "counter", "Log lines not written because there were too many.",
+         (double)snapshot->logs_suppressed);
+  head(out, "tripline_port_missed_frames_total", "counter", "Frames that the port itself lost.");
+  for (uint32_t i = 0; i < snapshot->port_count; i++)
+    text_append(out, "tripline_port_missed_frames_total{port=\"%s\"} %llu\n", snapshot->ports[i].information.name,
+                (unsigned long long)snapshot->ports[i].counters.missed);
+  head(out, "tripline_port_errors_total", "counter", "Frames that the port received wrong.");
+  for (uint32_t i = 0; i < snapshot->port_count; i++)
+    text_append(out, "tripline_port_errors_total{port=\"%s\"} %llu\n", snapshot->ports[i].information.name,
+                (unsigned long long)snapshot->ports[i].counters.errors);
+  head(out, "tripline_port_no_buffer_total", "counter", "Frames lost because no buffer was free.");
+  for (uint32_t i = 0; i < snapshot->port_count; i++)
+    text_append(out, "tripline_port_no_buffer_total{port=\"%s\"} %llu\n", snapshot->ports[i].information.name,
+                (unsigned long long)snapshot->ports[i].counters.no_buffer);
+}
+
+char *metrics_render(const struct appliance_snapshot *snapshot, size_t *length) {
+  struct text_buffer out = {0};
+  render_process(&out, snapshot);
+  render_families(&out, snapshot);
+  render_gauges(&out, snapshot);
+  render_labelled(&out, snapshot);
+  render_histograms(&out, snapshot);
+  render_journal(&out, snapshot);
+  if (out.failed) {
+    free(out.text);
+    return NULL;
+  }
+  *length = out.length;
+  return out.text;
+}

@@ -1,0 +1,101 @@
+#pragma once
+/* The expression language: text to a checked tree. A tree is immutable and lives in the region of its rule. */
+#include "region_internal.h"
+#include "rule_source_internal.h"
+
+#define EXPRESSION_BYTES_MAX 65536u
+#define EXPRESSION_DEPTH_MAX 64u
+#define REFERENCE_KEY_BYTES_MAX 256u
+#define REFERENCE_SEGMENTS_MAX 32u
+
+/* What an expression is about and where its errors go. */
+struct expression_context {
+  struct region *region;
+  enum rule_on on;
+  bool on_known; /* false: `on:` itself was wrong, scopes are not judged */
+  struct rule_errors *errors;
+  struct rule_source *source;
+  const struct source_scalar *scalar;
+};
+
+void expression_error(const struct expression_context *context, size_t offset, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+enum reference_type {
+  REFERENCE_ANY, /* an attribute: its type is known only when it arrives */
+  REFERENCE_TEXT,
+  REFERENCE_HEXADECIMAL,
+  REFERENCE_KIND,
+  REFERENCE_STATUS,
+  REFERENCE_DURATION,
+  REFERENCE_BOOLEAN,
+};
+
+struct reference {
+  enum column_scope scope;
+  enum intrinsic intrinsic; /* SCOPE_INTRINSIC */
+  enum reference_type type;
+  struct image_text key; /* SCOPE_BODY: the path joined by dots */
+  const struct image_text *segments;
+  uint32_t segment_count;
+  struct image_text spelling; /* canonical; equal spelling = same column */
+};
+
+struct literal {
+  struct value value; /* a bare word has type VALUE_STRING and `word` */
+  bool word, duration;
+  size_t offset;
+};
+
+enum expression_node { NODE_AND, NODE_OR, NODE_NOT, NODE_PREDICATE, NODE_SELECTOR };
+
+/* AND and OR have two or more operands (none of them of the same node), NOT and SELECTOR one: so a tree is never deeper than the
+ * nesting of its text, however long that is. */
+struct expression {
+  enum expression_node node;
+  struct expression *first, *next;
+  uint32_t stack_need;                /* operands a program of it has on the stack at most */
+  enum predicate_operation operation; /* NODE_PREDICATE, and below */
+  const struct reference *reference;  /* NULL for PREDICATE_CONSTANT */
+  const struct literal *literals;     /* one; for PREDICATE_IN the list */
+  uint32_t literal_count;
+  struct image_text selector_text; /* NODE_SELECTOR: canonical, without the braces */
+};
+
+/* `if:` when not `of_trace`: predicates, braces round the whole allowed. Else a condition over selectors. NULL when an error was
+ * added. */
+struct expression *expression_parse(const struct expression_context *context, bool of_trace);
+/* True when the predicate makes sense; else an error was added. Normalises literals (case of ids, kind words to text). */
+bool predicate_check(const struct expression_context *context, struct expression *predicate, size_t operation_offset);
+/* Any regular expression Hyperscan takes and that is not a bomb. */
+bool pattern_check(const struct expression_context *context, const struct literal *literal);
+/* How far bounded repeats blow a pattern up; the cost of compiling it follows from that. */
+uint32_t pattern_expansion(struct image_text pattern);
+
+struct growing_text;
+/* Canonical text: parses back to an equal tree, and is never nested deeper than the text it came from. */
+void expression_print(const struct expression *expression, struct growing_text *out);
+void expression_print_string(struct image_text text, struct growing_text *out);
+/* Value and type alone: equal for `2s` and `2000ms`. */
+void literal_print(const struct literal *literal, const struct reference *reference, struct growing_text *out);
+
+/* From the parts of a reference as written: scope word (empty for an intrinsic) and segments. NULL when an error was added. */
+const struct reference *reference_make(const struct expression_context *context, size_t offset, struct image_text head,
+                                       const struct image_text *segments, uint32_t segment_count);
+bool reference_is_intrinsic(struct image_text word);
+bool reference_is_scope(struct image_text word);
+
+/* The member of `words` (NULL-terminated) that `word` is most likely a slip of, or NULL. */
+const char *suggest(struct image_text word, const char *const *words);
+
+struct message_part {
+  struct image_text literal;         /* when `reference` is NULL */
+  const struct reference *reference; /* else */
+};
+
+/* Parts of a message template. False when an error was added. */
+bool message_parse(const struct expression_context *context, const struct message_part **parts, uint32_t *part_count);
+
+static inline bool image_text_is(struct image_text text, const char *string) {
+  return __builtin_strlen(string) == text.length && __builtin_memcmp(text.at, string, text.length) == 0;
+}

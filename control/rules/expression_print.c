@@ -1,0 +1,128 @@
+#include "expression_internal.h"
+#include "growing_internal.h"
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+void expression_print_string(struct image_text text, struct growing_text *out) {
+  growing_text_append(out, "\"", 1);
+  for (uint32_t i = 0; i < text.length; i++) {
+    static const char plain[] = "\"\\\n\t\r", letters[] = "\"\\ntr";
+    const char character = text.at[i];
+    const char *found = character ? strchr(plain, character) : NULL;
+    if (found)
+      growing_text_format(out, "\\%c", letters[found - plain]);
+    else if ((unsigned char)character < ' ' || character == 0x7f)
+      growing_text_format(out, "\\u%04x", (unsigned char)character);
+    else
+      growing_text_append(out, &character, 1);
+  }
+  growing_text_append(out, "\"", 1);
+}
+
+static void print_duration(int64_t ns, struct growing_text *out) {
+  static const struct {
+    const char *unit;
+    int64_t ns;
+  } units[] = {{"h", 3600000000000}, {"m", 60000000000}, {"s", 1000000000}, {"ms", 1000000}, {"us", 1000}, {"ns", 1}};
+  size_t i = ns == 0 ? 2 : 0;
+  while (ns % units[i].ns != 0) i++;
+  growing_text_format(out, "%" PRId64 "%s", ns / units[i].ns, units[i].unit);
+}
+
+/* The shortest text that reads back as the same number, and as a double. */
+static void print_double(double real, struct growing_text *out) {
+  char text[40];
+  for (int digits = 15; digits <= 17; digits++) {
+    snprintf(text, sizeof text, "%.*g", digits, real);
+    if (strtod(text, NULL) == real) break;
+  }
+  growing_text_append_string(out, text);
+  if (!strpbrk(text, ".e")) growing_text_append_string(out, ".0");
+}
+
+void literal_print(const struct literal *literal, const struct reference *reference, struct growing_text *out) {
+  const struct value *value = &literal->value;
+  switch (value->type) {
+  case VALUE_BOOL:
+    growing_text_append_string(out, value->boolean ? "true" : "false");
+    break;
+  case VALUE_INTEGER:
+    if (literal->duration || (reference && reference->type == REFERENCE_DURATION))
+      print_duration(value->integer, out);
+    else
+      growing_text_format(out, "%" PRId64, value->integer);
+    break;
+  case VALUE_DOUBLE:
+    print_double(value->real, out);
+    break;
+  default:
+    if (literal->word)
+      growing_text_append(out, value->text, value->length);
+    else
+      expression_print_string((struct image_text){.at = value->text, .length = value->length}, out);
+  }
+}
+
+static void print_predicate(const struct expression *predicate, const char *before_in, struct growing_text *out) {
+  static const char *const operations[] = {
+      [PREDICATE_EQUAL] = " = ",          [PREDICATE_NOT_EQUAL] = " != ",   [PREDICATE_LESS] = " < ",
+      [PREDICATE_LESS_OR_EQUAL] = " <= ", [PREDICATE_GREATER] = " > ",      [PREDICATE_GREATER_OR_EQUAL] = " >= ",
+      [PREDICATE_MATCHES] = " =~ ",       [PREDICATE_NOT_MATCHES] = " !~ ", [PREDICATE_IN] = "in [",
+      [PREDICATE_CONTAINS] = " contains "};
+  const struct reference *reference = predicate->reference;
+  if (reference) growing_text_append(out, reference->spelling.at, reference->spelling.length);
+  if (predicate->operation == PREDICATE_IN) growing_text_append_string(out, before_in);
+  if (predicate->operation <= PREDICATE_CONTAINS) growing_text_append_string(out, operations[predicate->operation]);
+  for (uint32_t i = 0; i < predicate->literal_count; i++) {
+    if (i) growing_text_append_string(out, ", ");
+    literal_print(&predicate->literals[i], reference, out);
+  }
+  if (predicate->operation == PREDICATE_IN) growing_text_append_string(out, "]");
+}
+
+static void print_grouped(const struct expression *expression, struct growing_text *out) {
+  growing_text_append_string(out, "(");
+  expression_print(expression, out);
+  growing_text_append_string(out, ")");
+}
+
+static void print_not(const struct expression *operand, struct growing_text *out) {
+  if (operand->node == NODE_PREDICATE && operand->operation == PREDICATE_IN) {
+    print_predicate(operand, " not ", out);
+    return;
+  }
+  growing_text_append_string(out, "!");
+  const bool bare = operand->node == NODE_SELECTOR || (operand->node == NODE_PREDICATE && operand->operation >= PREDICATE_TRUE);
+  if (bare)
+    expression_print(operand, out);
+  else
+    print_grouped(operand, out);
+}
+
+/* Recursion as deep as the tree, which the parser bounds. */
+void expression_print(const struct expression *expression, struct growing_text *out) {
+  switch (expression->node) {
+  case NODE_PREDICATE:
+    print_predicate(expression, " ", out);
+    return;
+  case NODE_NOT:
+    print_not(expression->first, out);
+    return;
+  case NODE_SELECTOR:
+    growing_text_append_string(out, "{");
+    growing_text_append(out, expression->selector_text.at, expression->selector_text.length);
+    growing_text_append_string(out, "}");
+    return;
+  case NODE_AND:
+  case NODE_OR:
+    break;
+  }
+  for (const struct expression *operand = expression->first; operand; operand = operand->next) {
+    if (operand != expression->first) growing_text_append_string(out, expression->node == NODE_AND ? " && " : " || ");
+    if (expression->node == NODE_AND && operand->node == NODE_OR)
+      print_grouped(operand, out);
+    else
+      expression_print(operand, out);
+  }
+}

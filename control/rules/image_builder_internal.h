@@ -1,0 +1,75 @@
+#pragma once
+/* The image while it is being made. Everything the image points to is copied into its own region: the rule set may go first. */
+#include "rule_set_internal.h"
+#include "violation.h"
+
+struct compiled_image {
+  struct rule_image image; /* first: what callers hold */
+  struct region region;
+  const struct image_text *selector_texts; /* canonical text of each selector, for the bits of the next generation */
+};
+
+struct column_builder {
+  struct image_column column;
+  const struct reference *reference; /* of the set: only while building */
+  struct text_index constant_ids;
+  struct image_text *constants;
+  size_t constant_count, constant_capacity;
+};
+
+struct kind_builder {
+  struct column_builder *columns;
+  size_t column_count, column_capacity;
+  struct text_index column_by_spelling;
+  bool too_many_columns; /* said once */
+  struct image_predicate *predicates;
+  size_t predicate_count, predicate_capacity;
+  struct rule_entry const **predicate_rules; /* the first rule with it, for errors */
+  size_t predicate_rule_capacity;
+  struct text_index predicate_by_key;
+  struct image_rule *rules;
+  size_t rule_count, rule_capacity;
+};
+
+struct selector_builder {
+  struct image_text text;
+  const struct expression *condition; /* of the set: only while building */
+  const struct rule_entry *rule;      /* the first with it, for errors */
+  struct image_selector selector;
+};
+
+struct image_builder {
+  struct compiled_image *compiled;
+  struct region *region; /* of the image */
+  struct rule_errors *errors;
+  const struct rule_entry *rule; /* the one at hand */
+  struct kind_builder kinds[EVENT_KINDS];
+  struct selector_builder *selectors;
+  size_t selector_count, selector_capacity;
+  struct text_index selector_by_text;
+  struct image_rule *trace_rules;
+  size_t trace_rule_count, trace_rule_capacity;
+  uint32_t *program; /* the one being written */
+  size_t program_count, program_capacity;
+};
+
+#define RULE_COMPLAIN(builder, ...)                                                                                              \
+  rule_errors_add_file((builder)->errors, (builder)->rule->definition.file, (builder)->rule->definition.line, __VA_ARGS__)
+
+/* Index of the column that holds the reference, made when new. Beyond RULE_COLUMNS_MAX: 0 and an error. */
+uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference);
+/* Id of a string constant of a column, made when new. */
+uint32_t image_constant_of(struct image_builder *builder, struct column_builder *column, struct image_text text);
+/* Index of the predicate, made when new. */
+uint32_t image_predicate_of(struct image_builder *builder, enum event_kind kind, const struct expression *predicate);
+struct image_program image_program_of(struct image_builder *builder, enum event_kind kind, const struct expression *expression);
+
+/* All selectors of the enabled trace rules get their bits, then their programs. */
+void image_selectors_collect(struct image_builder *builder, const struct expression *expression);
+void image_selectors_assign(struct image_builder *builder, const struct compiled_image *previous);
+const struct image_selector *image_selector_of(const struct image_builder *builder, const struct expression *selector);
+
+/* Columns, predicates, rules, dictionaries, lookup and paths of one kind into the image. */
+void image_kind_finish(struct image_builder *builder, enum event_kind kind);
+/* One Hyperscan database a column; the scratches of all shards. Errors are added. */
+void image_patterns_compile(struct image_builder *builder, uint32_t shards);

@@ -1,0 +1,132 @@
+#include "image_builder_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference) {
+  struct kind_builder *into = &builder->kinds[kind];
+  const uint32_t known = text_index_find(&into->column_by_spelling, reference->spelling);
+  if (known != TEXT_INDEX_NONE) return (uint16_t)known;
+  if (into->column_count == RULE_COLUMNS_MAX) {
+    if (!into->too_many_columns)
+      RULE_COMPLAIN(builder, "rule `%s`: the rules read more than %u different references of one kind of event",
+                    builder->rule->definition.name, RULE_COLUMNS_MAX);
+    into->too_many_columns = true;
+    return 0;
+  }
+  into->columns = growing_list_reserve(into->columns, into->column_count, &into->column_capacity, sizeof *into->columns);
+  struct column_builder *made = &into->columns[into->column_count];
+  *made = (struct column_builder){.reference = reference};
+  made->column.scope = reference->scope;
+  made->column.intrinsic = reference->intrinsic;
+  made->column.key = region_image_text(builder->region, reference->key.at, reference->key.length);
+  made->column.reference = region_image_text(builder->region, reference->spelling.at, reference->spelling.length);
+  text_index_add(&into->column_by_spelling, made->column.reference, (uint32_t)into->column_count);
+  return (uint16_t)into->column_count++;
+}
+
+uint32_t image_constant_of(struct image_builder *builder, struct column_builder *column, struct image_text text) {
+  const uint32_t known = text_index_find(&column->constant_ids, text);
+  if (known != TEXT_INDEX_NONE) return known;
+  column->constants =
+      growing_list_reserve(column->constants, column->constant_count, &column->constant_capacity, sizeof *column->constants);
+  struct image_text *made = &column->constants[column->constant_count++];
+  *made = region_image_text(builder->region, text.at, text.length);
+  text_index_add(&column->constant_ids, *made, (uint32_t)column->constant_count);
+  return (uint32_t)column->constant_count;
+}
+
+/* A power of two at least twice the items, so that a search always meets an empty slot. */
+static uint32_t slots_for(size_t items) {
+  uint32_t slots = 2;
+  while (slots < items * 2) slots *= 2;
+  return slots;
+}
+
+static void finish_dictionary(struct image_builder *builder, struct column_builder *column) {
+  if (column->constant_count == 0) return;
+  const uint32_t slots = slots_for(column->constant_count);
+  struct image_constant *dictionary = region_take(builder->region, slots * sizeof *dictionary);
+  for (size_t i = 0; i < column->constant_count; i++) {
+    const struct image_text text = column->constants[i];
+    const uint32_t hash = image_string_hash(text.at, text.length);
+    uint32_t at = hash & (slots - 1);
+    while (dictionary[at].id) at = (at + 1) & (slots - 1);
+    dictionary[at] = (struct image_constant){.text = text, .hash = hash, .id = (uint32_t)i + 1};
+  }
+  column->column.dictionary = dictionary;
+  column->column.dictionary_slots = slots;
+}
+
+static bool attribute(const struct column_builder *column) { return column->column.scope != SCOPE_INTRINSIC; }
+
+static void finish_lookup(struct image_builder *builder, struct kind_builder *from, struct image_kind *into) {
+  size_t attributes = 0;
+  for (size_t i = 0; i < from->column_count; i++) attributes += attribute(&from->columns[i]);
+  if (attributes == 0) return;
+  const uint32_t slots = slots_for(attributes);
+  uint16_t *lookup = region_take(builder->region, slots * sizeof *lookup);
+  memset(lookup, 0xff, slots * sizeof *lookup);
+  for (size_t i = 0; i < from->column_count; i++) {
+    const struct image_column *column = &from->columns[i].column;
+    if (!attribute(&from->columns[i])) continue;
+    uint32_t at = image_key_hash(column->scope, column->key.at, column->key.length) & (slots - 1);
+    while (lookup[at] != 0xffff) at = (at + 1) & (slots - 1);
+    lookup[at] = (uint16_t)i;
+  }
+  into->lookup = lookup;
+  into->lookup_slots = slots;
+}
+
+static int32_t child_of(struct image_path_node *nodes, uint32_t *count, int32_t parent, struct image_text key) {
+  int32_t *link = &nodes[parent].first_child;
+  for (; *link >= 0; link = &nodes[*link].next_sibling)
+    if (nodes[*link].key.length == key.length && memcmp(nodes[*link].key.at, key.at, key.length) == 0) return *link;
+  const int32_t made = (int32_t)(*count)++;
+  nodes[made] = (struct image_path_node){.key = key, .first_child = -1, .next_sibling = -1, .slot = -1};
+  *link = made;
+  return made;
+}
+
+static void finish_paths(struct image_builder *builder, struct kind_builder *from, struct image_kind *into) {
+  size_t most = 1;
+  for (size_t i = 0; i < from->column_count; i++)
+    if (from->columns[i].column.scope == SCOPE_BODY) most += from->columns[i].reference->segment_count;
+  if (most == 1) return;
+  struct image_path_node *nodes = region_take(builder->region, most * sizeof *nodes);
+  uint32_t count = 1;
+  nodes[0] = (struct image_path_node){.first_child = -1, .next_sibling = -1, .slot = -1};
+  for (size_t i = 0; i < from->column_count; i++) {
+    const struct reference *reference = from->columns[i].reference;
+    if (reference->scope != SCOPE_BODY) continue;
+    int32_t node = 0;
+    for (uint32_t s = 0; s < reference->segment_count; s++) node = child_of(nodes, &count, node, reference->segments[s]);
+    nodes[node].slot = (int32_t)i;
+  }
+  for (uint32_t i = 1; i < count; i++) nodes[i].key = region_image_text(builder->region, nodes[i].key.at, nodes[i].key.length);
+  into->paths = nodes;
+  into->path_count = count;
+}
+
+void image_kind_finish(struct image_builder *builder, enum event_kind kind) {
+  struct kind_builder *from = &builder->kinds[kind];
+  struct image_kind *into = &builder->compiled->image.kinds[kind];
+  struct image_column *columns = region_take(builder->region, from->column_count * sizeof *columns);
+  for (size_t i = 0; i < from->column_count; i++) {
+    finish_dictionary(builder, &from->columns[i]);
+    columns[i] = from->columns[i].column;
+  }
+  struct image_predicate *predicates = region_take(builder->region, from->predicate_count * sizeof *predicates);
+  if (from->predicate_count) memcpy(predicates, from->predicates, from->predicate_count * sizeof *predicates);
+  struct image_rule *rules = region_take(builder->region, from->rule_count * sizeof *rules);
+  if (from->rule_count) memcpy(rules, from->rules, from->rule_count * sizeof *rules);
+  *into = (struct image_kind){
+      .columns = columns,
+      .column_count = (uint32_t)from->column_count,
+      .predicates = predicates,
+      .predicate_count = (uint32_t)from->predicate_count,
+      .rules = rules,
+      .rule_count = (uint32_t)from->rule_count,
+  };
+  finish_lookup(builder, from, into);
+  finish_paths(builder, from, into);
+}

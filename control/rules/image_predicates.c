@@ -1,0 +1,132 @@
+#include "always_assert.h"
+#include "image_builder_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+static void key_value(struct growing_text *key, const struct value *value) {
+  const char type = (char)value->type;
+  growing_text_append(key, &type, 1);
+  switch (value->type) {
+  case VALUE_BOOL:
+    growing_text_append(key, value->boolean ? "t" : "f", 1);
+    break;
+  case VALUE_STRING:
+    growing_text_append(key, (const char *)&value->length, sizeof value->length);
+    growing_text_append(key, value->text, value->length);
+    break;
+  default:
+    growing_text_append(key, (const char *)&value->integer, sizeof value->integer);
+    break;
+  }
+}
+
+static struct value own_value(struct image_builder *builder, const struct value *value) {
+  struct value own = *value;
+  if (value->type == VALUE_STRING) own.text = region_copy(builder->region, value->text, value->length);
+  return own;
+}
+
+static void set_list(struct image_builder *builder, struct column_builder *column, struct image_predicate *made,
+                     const struct expression *predicate) {
+  struct value *list = region_take(builder->region, predicate->literal_count * sizeof *list);
+  uint32_t *interned = region_take(builder->region, predicate->literal_count * sizeof *interned);
+  for (uint32_t i = 0; i < predicate->literal_count; i++) {
+    const struct value *value = &predicate->literals[i].value;
+    list[i] = own_value(builder, value);
+    if (value->type == VALUE_STRING)
+      interned[i] = image_constant_of(builder, column, (struct image_text){.at = value->text, .length = value->length});
+  }
+  made->list = list;
+  made->list_interned = interned;
+  made->list_count = predicate->literal_count;
+}
+
+static struct image_predicate make(struct image_builder *builder, enum event_kind kind, const struct expression *predicate,
+                                   uint16_t column_at) {
+  struct image_predicate made = {.column = column_at, .operation = (uint8_t)predicate->operation};
+  if (predicate->operation == PREDICATE_TRUE) return made;
+  if (predicate->operation == PREDICATE_CONSTANT) {
+    made.constant = predicate->literals[0].value;
+    return made;
+  }
+  struct column_builder *column = &builder->kinds[kind].columns[column_at];
+  if (predicate->operation == PREDICATE_IN) {
+    set_list(builder, column, &made, predicate);
+    return made;
+  }
+  const struct value *value = &predicate->literals[0].value;
+  made.constant = own_value(builder, value);
+  const bool equality = predicate->operation == PREDICATE_EQUAL || predicate->operation == PREDICATE_NOT_EQUAL;
+  if (equality && value->type == VALUE_STRING)
+    made.interned = image_constant_of(builder, column, (struct image_text){.at = value->text, .length = value->length});
+  return made;
+}
+
+uint32_t image_predicate_of(struct image_builder *builder, enum event_kind kind, const struct expression *predicate) {
+  struct kind_builder *into = &builder->kinds[kind];
+  const uint16_t column = predicate->reference ? image_column_of(builder, kind, predicate->reference) : 0;
+  if (into->too_many_columns) return 0;
+  struct growing_text key = {0};
+  const char operation = (char)predicate->operation;
+  growing_text_append(&key, &operation, 1);
+  growing_text_append(&key, (const char *)&column, sizeof column);
+  for (uint32_t i = 0; i < predicate->literal_count; i++) key_value(&key, &predicate->literals[i].value);
+  uint32_t index = text_index_find(&into->predicate_by_key, growing_text_view(&key));
+  if (index == TEXT_INDEX_NONE) {
+    into->predicates =
+        growing_list_reserve(into->predicates, into->predicate_count, &into->predicate_capacity, sizeof *into->predicates);
+    into->predicate_rules = growing_list_reserve(into->predicate_rules, into->predicate_count, &into->predicate_rule_capacity,
+                                                 sizeof(struct rule_entry *));
+    index = (uint32_t)into->predicate_count++;
+    into->predicates[index] = make(builder, kind, predicate, column);
+    into->predicate_rules[index] = builder->rule;
+    text_index_add(&into->predicate_by_key, region_image_text(builder->region, key.at, key.length), index);
+  }
+  growing_text_free(&key);
+  return index;
+}
+
+static void emit(struct image_builder *builder, uint32_t operation) {
+  builder->program =
+      growing_list_reserve(builder->program, builder->program_count, &builder->program_capacity, sizeof *builder->program);
+  builder->program[builder->program_count++] = operation;
+}
+
+/* Recursion as deep as the tree, which the parser bounds. */
+static void emit_expression(struct image_builder *builder, enum event_kind kind, const struct expression *expression) {
+  switch (expression->node) {
+  case NODE_PREDICATE:
+    emit(builder, image_predicate_of(builder, kind, expression));
+    return;
+  case NODE_SELECTOR:
+    emit(builder, image_selector_of(builder, expression)->bit);
+    return;
+  case NODE_NOT:
+    emit_expression(builder, kind, expression->first);
+    emit(builder, PROGRAM_NOT);
+    return;
+  case NODE_AND:
+  case NODE_OR:
+    break;
+  }
+  const struct expression *most = expression->first;
+  for (const struct expression *operand = most->next; operand; operand = operand->next)
+    if (operand->stack_need > most->stack_need) most = operand;
+  emit_expression(builder, kind, most);
+  for (const struct expression *operand = expression->first; operand; operand = operand->next) {
+    if (operand == most) continue;
+    emit_expression(builder, kind, operand);
+    emit(builder, expression->node == NODE_AND ? PROGRAM_AND : PROGRAM_OR);
+  }
+}
+
+struct image_program image_program_of(struct image_builder *builder, enum event_kind kind, const struct expression *expression) {
+  if (!expression) return (struct image_program){0};
+  /* The need grows with the logarithm of the operands, and the text of an expression is bounded. */
+  ALWAYS_ASSERT(expression->stack_need <= IMAGE_PROGRAM_DEPTH_MAX);
+  builder->program_count = 0;
+  emit_expression(builder, kind, expression);
+  uint32_t *operations = region_take(builder->region, builder->program_count * sizeof *operations);
+  memcpy(operations, builder->program, builder->program_count * sizeof *operations);
+  return (struct image_program){.operations = operations, .count = (uint32_t)builder->program_count};
+}

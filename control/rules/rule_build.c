@@ -1,0 +1,222 @@
+#include "rule_set_internal.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_BYTES_MAX 128u
+#define TEXT_BYTES_MAX 4096u
+
+const char *const rule_severity_words[] = {
+    [SEVERITY_INFO] = "info", [SEVERITY_LOW] = "low",           [SEVERITY_MEDIUM] = "medium",
+    [SEVERITY_HIGH] = "high", [SEVERITY_CRITICAL] = "critical", NULL};
+const char *const rule_on_words[] = {
+    [RULE_ON_SPAN] = "span", [RULE_ON_TRACE] = "trace", [RULE_ON_WEBHOOK] = "webhook", [RULE_ON_ALERT] = "alert", NULL};
+
+struct builder {
+  const struct raw_rule *raw;
+  struct rule_source *source;
+  struct rule_errors *errors;
+  struct parsed_rule *parsed;
+  bool on_known;
+};
+
+static void complain(struct builder *builder, enum rule_field field, size_t offset, const char *message) {
+  rule_errors_add(builder->errors, builder->source, rule_source_place(builder->source, &builder->raw->fields[field], offset),
+                  "%s", message);
+}
+
+static void complain_whole(struct builder *builder, const char *message) {
+  const struct source_place place = {.line = builder->raw->line, .column = builder->raw->column};
+  rule_errors_add(builder->errors, builder->source, place, "%s", message);
+}
+
+static const struct source_scalar *field_at(const struct builder *builder, enum rule_field field) {
+  const struct source_scalar *scalar = &builder->raw->fields[field];
+  return scalar->value ? scalar : NULL;
+}
+
+static bool name_character(char character) {
+  return (character >= 'a' && character <= 'z') || (character >= 'A' && character <= 'Z') ||
+         (character >= '0' && character <= '9') || character == '.' || character == '_' || character == '-';
+}
+
+static void build_name(struct builder *builder) {
+  const struct source_scalar *name = field_at(builder, FIELD_NAME);
+  if (!name) {
+    if (!builder->raw->present[FIELD_NAME]) complain_whole(builder, "this rule has no `name`");
+    return;
+  }
+  if (name->length == 0 || name->length > NAME_BYTES_MAX) {
+    complain(builder, FIELD_NAME, 0, "a name has 1 to 128 characters");
+    return;
+  }
+  for (size_t i = 0; i < name->length; i++) {
+    if (name_character(name->value[i])) continue;
+    complain(builder, FIELD_NAME, i, "a name consists of letters, digits, `.`, `_` and `-`");
+    return;
+  }
+  builder->parsed->definition.name = region_copy(&builder->parsed->region, name->value, name->length);
+}
+
+/* The index of the word, whatever its case when `fold`; -1 and an error when there is none. */
+static int build_word(struct builder *builder, enum rule_field field, const char *const *words, bool fold, const char *what) {
+  const struct source_scalar *scalar = field_at(builder, field);
+  for (int i = 0; words[i]; i++)
+    if ((fold ? strcasecmp : strcmp)(scalar->value, words[i]) == 0) return i;
+  const struct image_text word = {.at = scalar->value, .length = (uint32_t)(scalar->length < 64 ? scalar->length : 64)};
+  const char *meant = suggest(word, words);
+  rule_errors_add(builder->errors, builder->source, rule_source_place(builder->source, scalar, 0), "`%.*s` is no %s%s%s%s",
+                  (int)word.length, word.at, what, meant ? "; did you mean `" : "", meant ? meant : "", meant ? "`?" : "");
+  return -1;
+}
+
+static void build_severity(struct builder *builder) {
+  builder->parsed->definition.severity = SEVERITY_MEDIUM;
+  if (!field_at(builder, FIELD_SEVERITY)) return;
+  const int severity =
+      build_word(builder, FIELD_SEVERITY, rule_severity_words, true, "severity (critical, high, medium, low, info)");
+  if (severity >= 0) builder->parsed->definition.severity = (enum severity)severity;
+}
+
+static void build_on(struct builder *builder) {
+  const bool *present = builder->raw->present;
+  struct rule_definition *definition = &builder->parsed->definition;
+  const bool of_trace = present[FIELD_WHEN] || present[FIELD_ALWAYS] || present[FIELD_NEVER];
+  if (!present[FIELD_ON]) {
+    definition->on = RULE_ON_TRACE;
+    builder->on_known = of_trace && !present[FIELD_IF];
+    if (present[FIELD_IF] && !of_trace)
+      complain_whole(builder, "this rule has no `on` (span, webhook, alert): with `if` it is needed");
+  } else if (field_at(builder, FIELD_ON)) {
+    const int on = build_word(builder, FIELD_ON, rule_on_words, false, "source of events (span, trace, webhook, alert)");
+    builder->on_known = on >= 0;
+    if (on >= 0) definition->on = (enum rule_on)on;
+  }
+}
+
+static void check_shape(struct builder *builder) {
+  const bool *present = builder->raw->present;
+  const bool of_trace = present[FIELD_WHEN] || present[FIELD_ALWAYS] || present[FIELD_NEVER];
+  const enum rule_on on = builder->parsed->definition.on;
+  if (present[FIELD_IF] && of_trace)
+    complain_whole(builder, "`if` goes with single events, `when`, `always` and `never` with traces: not both");
+  else if (!present[FIELD_IF] && !of_trace)
+    complain_whole(builder, "this rule has no condition: give `if`, or `when` with `always` or `never`");
+  else if (of_trace && !present[FIELD_WHEN])
+    complain_whole(builder, "`always` and `never` need a `when`");
+  else if (of_trace && !present[FIELD_ALWAYS] && !present[FIELD_NEVER])
+    complain_whole(builder, "`when` needs an `always` or a `never`");
+  else if (builder->on_known && on == RULE_ON_TRACE && present[FIELD_IF])
+    complain_whole(builder, "`on: trace` takes `when` with `always` or `never`, not `if`");
+  else if (builder->on_known && on != RULE_ON_TRACE && of_trace)
+    complain_whole(builder, "`when`, `always` and `never` go with `on: trace`; single events take `if`");
+}
+
+static struct expression_context context_of(struct builder *builder, enum rule_field field) {
+  return (struct expression_context){
+      .region = &builder->parsed->region,
+      .on = builder->parsed->definition.on,
+      .on_known = builder->on_known,
+      .errors = builder->errors,
+      .source = builder->source,
+      .scalar = &builder->raw->fields[field],
+  };
+}
+
+static const struct expression *build_expression(struct builder *builder, enum rule_field field, char **text) {
+  if (!field_at(builder, field)) return NULL;
+  const struct expression_context context = context_of(builder, field);
+  const struct expression *expression = expression_parse(&context, field != FIELD_IF);
+  if (!expression) return NULL;
+  struct growing_text canonical = {0};
+  expression_print(expression, &canonical);
+  if (canonical.length > EXPRESSION_BYTES_MAX)
+    expression_error(&context, 0, "an expression has at most %u bytes; normalised this has %zu", EXPRESSION_BYTES_MAX,
+                     canonical.length);
+  *text = region_copy(&builder->parsed->region, canonical.at, canonical.length);
+  growing_text_free(&canonical);
+  return expression;
+}
+
+static void build_message(struct builder *builder) {
+  struct parsed_rule *parsed = builder->parsed;
+  const struct source_scalar *message = field_at(builder, FIELD_MESSAGE);
+  if (!message) {
+    if (!parsed->definition.name) return;
+    struct message_part *part = region_take(&parsed->region, sizeof *part);
+    part->literal = (struct image_text){.at = parsed->definition.name, .length = (uint32_t)strlen(parsed->definition.name)};
+    parsed->definition.message = parsed->definition.name;
+    parsed->message = part;
+    parsed->message_parts = 1;
+    return;
+  }
+  if (message->length == 0 || message->length > TEXT_BYTES_MAX) {
+    complain(builder, FIELD_MESSAGE, 0, "a message has 1 to 4096 bytes");
+    return;
+  }
+  const struct expression_context context = context_of(builder, FIELD_MESSAGE);
+  parsed->definition.message = region_copy(&parsed->region, message->value, message->length);
+  message_parse(&context, &parsed->message, &parsed->message_parts);
+}
+
+static void build_rest(struct builder *builder) {
+  struct rule_definition *definition = &builder->parsed->definition;
+  struct region *region = &builder->parsed->region;
+  const struct source_scalar *enabled = field_at(builder, FIELD_ENABLED), *version = field_at(builder, FIELD_VERSION),
+                             *description = field_at(builder, FIELD_DESCRIPTION);
+  definition->enabled = true;
+  if (enabled) {
+    definition->enabled = strcmp(enabled->value, "false") != 0;
+    if (enabled->style != SCALAR_PLAIN || (definition->enabled && strcmp(enabled->value, "true") != 0))
+      complain(builder, FIELD_ENABLED, 0, "`enabled` is true or false");
+  }
+  if (version) {
+    char *end = NULL;
+    const unsigned long number = version->value[0] >= '1' && version->value[0] <= '9' ? strtoul(version->value, &end, 10) : 0;
+    if (version->style != SCALAR_PLAIN || version->length > 10 || number == 0 || number > UINT32_MAX || *end)
+      complain(builder, FIELD_VERSION, 0, "`version` is a positive integer");
+    else
+      definition->version = (uint32_t)number;
+  }
+  if (description) {
+    if (description->length > TEXT_BYTES_MAX) complain(builder, FIELD_DESCRIPTION, 0, "a description has at most 4096 bytes");
+    definition->description = region_copy(region, description->value, description->length);
+  }
+  definition->tag_count = builder->raw->tag_count;
+  definition->tags = region_take(region, (definition->tag_count + 1) * sizeof *definition->tags);
+  for (size_t i = 0; i < definition->tag_count; i++)
+    definition->tags[i] = region_copy(region, builder->raw->tags[i].value, builder->raw->tags[i].length);
+}
+
+struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct rule_errors *errors) {
+  const size_t before = rule_errors_total(errors);
+  struct region kept = {0};
+  struct parsed_rule *parsed = region_take(&kept, sizeof *parsed);
+  parsed->region = kept;
+  atomic_init(&parsed->holders, 1);
+  struct builder builder = {.raw = raw, .source = source, .errors = errors, .parsed = parsed};
+  build_name(&builder);
+  build_severity(&builder);
+  build_on(&builder);
+  check_shape(&builder);
+  struct rule_definition *definition = &parsed->definition;
+  parsed->condition = build_expression(&builder, FIELD_IF, &definition->condition_text);
+  parsed->when = build_expression(&builder, FIELD_WHEN, &definition->when_text);
+  parsed->always = build_expression(&builder, FIELD_ALWAYS, &definition->always_text);
+  parsed->never = build_expression(&builder, FIELD_NEVER, &definition->never_text);
+  build_message(&builder);
+  build_rest(&builder);
+  definition->line = raw->line;
+  strncpy(definition->file, source->name, sizeof definition->file - 1);
+  bool good = rule_errors_total(errors) == before;
+  for (int field = 0; field < RULE_FIELDS && good; field++)
+    good = !raw->present[field] || field == FIELD_TAGS || raw->fields[field].value;
+  if (good) {
+    struct growing_text content = {0};
+    rule_text_print(parsed, &content);
+    parsed->content = region_image_text(&parsed->region, content.at, content.length);
+    growing_text_free(&content);
+  }
+  if (good) return parsed;
+  parsed_rule_release(parsed);
+  return NULL;
+}

@@ -1,0 +1,72 @@
+#pragma once
+/* The inside of a rule set. A parsed rule is immutable and shared between the sets that hold it (merge copies no tree); what may
+ * differ between sets, its version, lies in the entry. */
+#include "expression_internal.h"
+#include "growing_internal.h"
+#include <stdatomic.h>
+
+#define RULES_MAX 100000u
+#define RULE_FILE_BYTES_MAX (16u << 20)
+
+struct parsed_rule {
+  atomic_uint holders;
+  struct region region;
+  struct rule_definition definition; /* version as written, 0 when not */
+  const struct expression *condition, *when, *always, *never;
+  const struct message_part *message;
+  uint32_t message_parts;
+  struct image_text content; /* canonical YAML without the version: equal content = same rule */
+};
+
+struct rule_entry {
+  struct rule_definition definition;
+  struct parsed_rule *parsed;
+};
+
+struct rule_set {
+  struct rule_entry *entries;
+  size_t count, capacity;
+  struct text_index by_name;
+};
+
+struct rule_set *rule_set_create(void);
+/* Takes over one hold of `parsed`. The name must be new to the set. */
+void rule_set_append(struct rule_set *set, struct parsed_rule *parsed, uint32_t version);
+const struct rule_entry *rule_set_entry(const struct rule_set *set, const char *name);
+void parsed_rule_release(struct parsed_rule *parsed);
+
+enum rule_field {
+  FIELD_NAME,
+  FIELD_SEVERITY,
+  FIELD_ON,
+  FIELD_IF,
+  FIELD_WHEN,
+  FIELD_ALWAYS,
+  FIELD_NEVER,
+  FIELD_MESSAGE,
+  FIELD_ENABLED,
+  FIELD_DESCRIPTION,
+  FIELD_VERSION,
+  FIELD_TAGS,
+  RULE_FIELDS,
+};
+
+/* One mapping of the list `rules:` as written. */
+struct raw_rule {
+  struct region *region;
+  bool present[RULE_FIELDS];                /* also when its value was of a wrong type */
+  struct source_scalar fields[RULE_FIELDS]; /* value NULL: absent or already complained about */
+  struct source_scalar *tags;
+  size_t tag_count;
+  uint32_t line, column; /* 1-based */
+};
+
+/* Adds the rules of one file to the set; errors say what was wrong. */
+void rule_yaml_read(struct rule_set *set, struct rule_source *source, struct rule_errors *errors);
+/* NULL when errors were added. Keeps nothing of `raw`. */
+struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct rule_errors *errors);
+/* The canonical YAML of one rule, without its version. */
+void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out);
+
+extern const char *const rule_severity_words[]; /* by enum severity */
+extern const char *const rule_on_words[];       /* by enum rule_on */

@@ -1,0 +1,76 @@
+#include "always_assert.h"
+#include "event.h"
+#include "image.h"
+#include <string.h>
+
+uint32_t event_batch_add(struct event_batch *batch) {
+  ALWAYS_ASSERT(batch->count < EVENT_BATCH_ROWS);
+  const uint32_t row = batch->count++;
+  memset(&batch->fields[row], 0, sizeof batch->fields[row]);
+  const uint32_t columns = batch->image ? batch->image->kinds[batch->kind].column_count : 0;
+  ALWAYS_ASSERT(columns <= batch->column_capacity);
+  for (uint32_t slot = 0; slot < columns; slot++) {
+    const size_t cell = (size_t)slot * EVENT_BATCH_ROWS + row;
+    batch->columns[cell].type = VALUE_NULL;
+    batch->interned[cell] = 0;
+  }
+  return row;
+}
+
+void event_batch_remove_last(struct event_batch *batch) {
+  ALWAYS_ASSERT(batch->count > 0);
+  batch->count--;
+}
+
+int event_column_find(const struct rule_image *image, enum event_kind kind, enum column_scope scope, const char *key,
+                      uint32_t key_length) {
+  if (!image) return -1;
+  const struct image_kind *of_kind = &image->kinds[kind];
+  const uint32_t slots = of_kind->lookup_slots;
+  if (slots == 0) return -1;
+  uint32_t at = image_key_hash(scope, key, key_length) & (slots - 1);
+  for (uint32_t probes = 0; probes < slots; probes++, at = (at + 1) & (slots - 1)) {
+    const uint16_t slot = of_kind->lookup[at];
+    if (slot == 0xffff) return -1;
+    const struct image_column *column = &of_kind->columns[slot];
+    if (column->scope == scope && column->key.length == key_length && memcmp(column->key.at, key, key_length) == 0) return slot;
+  }
+  return -1;
+}
+
+static uint32_t intern(const struct image_column *column, const char *text, uint32_t length) {
+  const uint32_t hash = image_string_hash(text, length);
+  const uint32_t last = column->dictionary_slots - 1;
+  uint32_t at = hash & last;
+  for (uint32_t probes = 0; probes <= last; probes++, at = (at + 1) & last) {
+    const struct image_constant *constant = &column->dictionary[at];
+    if (constant->id == 0) return 0;
+    if (constant->hash == hash && constant->text.length == length && memcmp(constant->text.at, text, length) == 0)
+      return constant->id;
+  }
+  return 0;
+}
+
+void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const struct value *value) {
+  if (slot < 0) return;
+  const struct image_kind *kind = &batch->image->kinds[batch->kind];
+  ALWAYS_ASSERT(row < batch->count && (uint32_t)slot < kind->column_count);
+  const size_t cell = (size_t)slot * EVENT_BATCH_ROWS + row;
+  const struct image_column *column = &kind->columns[slot];
+  batch->columns[cell] = *value;
+  batch->interned[cell] =
+      value->type == VALUE_STRING && column->dictionary_slots != 0 ? intern(column, value->text, value->length) : 0;
+}
+
+int event_path_child(const struct rule_image *image, enum event_kind kind, int node, const char *key, uint32_t key_length) {
+  if (!image || node < 0 || (uint32_t)node >= image->kinds[kind].path_count) return -1;
+  const struct image_path_node *paths = image->kinds[kind].paths;
+  for (int32_t child = paths[node].first_child; child >= 0; child = paths[child].next_sibling)
+    if (paths[child].key.length == key_length && memcmp(paths[child].key.at, key, key_length) == 0) return child;
+  return -1;
+}
+
+int event_path_slot(const struct rule_image *image, enum event_kind kind, int node) {
+  if (!image || node < 0 || (uint32_t)node >= image->kinds[kind].path_count) return -1;
+  return image->kinds[kind].paths[node].slot;
+}

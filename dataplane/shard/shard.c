@@ -1,0 +1,101 @@
+#include "shard_internal.h"
+
+#define DATAGRAM_SLACK_BYTES 64
+
+static bool sink_evaluate(void *context, struct event_batch *batch) {
+  struct shard *shard = context;
+  return engine_evaluate(shard->engine, batch, shard->now_ns, shard->wall_ns);
+}
+
+static bool create_network(struct shard *shard, struct arena *arena, uint64_t now_ns) {
+  struct shard_config *config = &shard->config;
+  const struct stream_handler *handler = http_server_stream_handler(shard->http);
+  struct network_config network = config->network;
+  memcpy(network.mac, config->port.mac, sizeof network.mac);
+  network.ipv4 = config->ipv4;
+  network.mtu = config->port.mtu;
+  network.offload = config->port.offload;
+  network.hash_key = config->table_key;
+  network.isn_key = config->isn_key;
+  network.output = shard_network_output(shard);
+  network.tcp_listeners[0] = (struct network_tcp_listener){.port = config->otlp.port, .handler = handler};
+  network.tcp_listeners[1] = (struct network_tcp_listener){.port = config->webhooks.port, .handler = handler};
+  network.tcp_listener_count = 2;
+  network.udp_listeners[0] =
+      (struct network_udp_listener){.port = config->otlp.port, .context = shard, .received = shard_receive_otlp_datagram};
+  network.udp_listener_count = 1;
+  shard->network = network_create(arena, &network, now_ns);
+  return shard->network != NULL;
+}
+
+static bool create_http(struct shard *shard, struct arena *arena, uint64_t now_ns) {
+  struct http_config http = shard->config.http;
+  shard_application_init(shard);
+  http.application = &shard->application;
+  shard->http = http_server_create(arena, &http, now_ns);
+  return shard->http != NULL;
+}
+
+static bool create_engine(struct shard *shard, struct arena *arena, uint64_t now_ns) {
+  const struct shard_config *config = &shard->config;
+  const uint64_t origin = config->node << 16 | config->shard;
+  struct engine_config engine = {
+      .shard = config->shard,
+      .shards = config->shards,
+      .trace_key = config->trace_key,
+      .uuids = {.key = config->uuid_key, .origin = origin},
+      .records = config->records,
+      .column_capacity = config->column_capacity,
+      .traces_max = config->traces_max,
+      .captures_max = config->captures_max,
+      .idle_ns = config->trace_idle_ns,
+  };
+  memcpy(engine.digests_to, config->messages_to, sizeof config->messages_to);
+  /* Correlation ids share the key; another origin keeps the two sequences apart. */
+  shard->correlation = (struct uuid7_source){.key = config->uuid_key, .origin = ~origin};
+  shard->sink = (struct event_sink){.context = shard, .evaluate = sink_evaluate};
+  shard->engine = engine_create(arena, &engine, now_ns);
+  return shard->engine != NULL;
+}
+
+static uint32_t largest_body_bytes(const struct shard_config *config) {
+  uint32_t bytes = SHARD_DATAGRAM_BYTES_MAX;
+  if (config->otlp.max_body_bytes > bytes) bytes = config->otlp.max_body_bytes;
+  for (uint32_t i = 0; i < config->webhooks.source_count; i++)
+    if (config->webhooks.sources[i].max_body_bytes > bytes) bytes = config->webhooks.sources[i].max_body_bytes;
+  return bytes;
+}
+
+struct shard *shard_create(struct arena *arena, const struct shard_config *config, uint64_t now_ns) {
+  ALWAYS_ASSERT(config->shards <= SHARDS_MAX && config->shard < config->shards);
+  struct shard *shard = ARENA_NEW(arena, struct shard);
+  if (!shard) return NULL;
+  shard->config = *config;
+  shard->now_ns = now_ns;
+  shard->scratch_bytes = largest_body_bytes(config);
+  shard->scratch = arena_take(arena, shard->scratch_bytes, CACHE_LINE_BYTES);
+  shard->datagram = arena_take(arena, SHARD_DATAGRAM_BYTES_MAX + DATAGRAM_SLACK_BYTES, CACHE_LINE_BYTES);
+  shard->timers = timer_wheel_create(arena, now_ns);
+  shard->replay = replay_table_create(arena, config->webhooks.replay_capacity, &config->table_key);
+  if (!shard->scratch || !shard->datagram || !shard->timers || !shard->replay) return NULL;
+  if (!shard_parked_create(shard, arena) || !create_engine(shard, arena, now_ns) || !create_http(shard, arena, now_ns) ||
+      !create_network(shard, arena, now_ns))
+    return NULL;
+  return shard;
+}
+
+bool shard_restore_replay(struct shard *shard, const struct shard_replay_entry *entry) {
+  return replay_restore(shard->replay, &entry->key, entry->body_sha256, entry->remember_until_ns, &entry->answer);
+}
+
+uint64_t shard_generation(const struct shard *shard) { return atomic_load_explicit(&shard->generation, memory_order_acquire); }
+
+void shard_set_journal_failed(struct shard *shard, bool failed) {
+  atomic_store_explicit(&shard->journal_failed, failed, memory_order_release);
+}
+
+void shard_request_drain(struct shard *shard) { atomic_store_explicit(&shard->drain, true, memory_order_release); }
+
+bool shard_drained(const struct shard *shard) { return atomic_load_explicit(&shard->drained, memory_order_acquire); }
+
+uint64_t shard_heartbeat(const struct shard *shard) { return atomic_load_explicit(&shard->heartbeat, memory_order_relaxed); }

@@ -1,0 +1,135 @@
+#pragma once
+/* `struct shard`: one core's whole world - its queue of a port, its network stack, HTTP, decoders, rules, traces, replay ids and
+ * parked answers - and its loop, one bounded step at a time. Time comes in; nothing here blocks, allocates or asks a clock.
+ *
+ * Shards share nothing but SPSC rings: `messages` (trace digests, replay claims), `verdicts` (answers to claims) and `frames` (a
+ * frame that the port brought to the wrong shard goes to its flow's owner), each an N x N matrix. Control talks to a shard
+ * through the functions marked so. Threads: shard_step and shard_create by the shard's thread or its builder; the functions
+ * marked "any" by others. */
+#include "driver.h"
+#include "engine.h"
+#include "histogram.h"
+#include "http_server.h"
+#include "network.h"
+#include "otlp.h"
+#include "replay_table.h"
+#include "webhook.h"
+#include <stdatomic.h>
+
+#define SHARD_BURST_FRAMES 64
+#define SHARDS_MAX 32
+#define SHARD_RULES_COUNTED_MAX 1024
+
+struct shard_replay_entry { /* recovered from the journal */
+  struct replay_key key;
+  uint8_t body_sha256[32];
+  uint64_t remember_until_ns;
+  struct replay_answer answer;
+};
+
+/* Where control publishes the rule image: one pointer for all shards, so that a digest never arrives from a generation that its
+ * owner cannot see yet. */
+struct image_publication {
+  CACHE_ALIGNED _Atomic(const struct rule_image *) image; /* control:rw shard:ro */
+};
+
+struct shard_config {
+  uint16_t shard, shards;
+  const struct image_publication *publication;
+  /* The shards of one port are consecutive: they own its flows between them. */
+  uint16_t port_first_shard, port_shards;
+  struct driver_queue *queue;
+  struct driver_port_information port;
+  uint32_t ipv4;                                                          /* host byte order */
+  struct siphash_key flow_key, isn_key, table_key, trace_key, replay_key; /* the same on all shards */
+  struct siphash_key uuid_key;                                            /* of this shard */
+  uint64_t node;                                                          /* into violation ids */
+  struct network_config network; /* limits and timeouts; the rest is filled by the shard */
+  struct http_config http;       /* likewise */
+  struct {
+    uint16_t port;
+    bool acknowledge_durable;
+    uint32_t max_body_bytes;
+  } otlp;
+  struct {
+    uint16_t port;
+    const struct webhook_source *sources;
+    uint32_t source_count;
+    uint32_t replay_capacity;
+  } webhooks;
+  uint32_t parked_max; /* answers that wait for durability or for another shard */
+  uint32_t column_capacity, traces_max, captures_max;
+  uint64_t trace_idle_ns;
+  struct record_ring *records;
+  struct line_ring *messages_to[SHARDS_MAX], *messages_from[SHARDS_MAX]; /* own ring included */
+  struct line_ring *verdicts_to[SHARDS_MAX], *verdicts_from[SHARDS_MAX]; /* at least parked_max lines: never full; NULL for own */
+  struct line_ring *frames_to[SHARDS_MAX], *frames_from[SHARDS_MAX];     /* NULL for own */
+};
+
+enum webhook_refusal { /* why a webhook request was not accepted; WEBHOOK_VERDICTS first */
+                       REFUSAL_NOT_JSON = WEBHOOK_VERDICTS,
+                       REFUSAL_SCHEMA,
+                       REFUSAL_CONFLICT,
+                       REFUSAL_REPLAY_FULL,
+                       REFUSAL_OVERLOAD,
+                       REFUSAL_TOO_LARGE,
+                       REFUSALS,
+};
+const char *webhook_refusal_name(unsigned refusal);
+
+/* Single writer: the shard. */
+struct shard_counters {
+  uint64_t steps, steps_busy, long_loops, busy_cycles, idle_cycles;
+  uint64_t frames_handed_over, frames_taken_over, frames_hand_over_dropped;
+  uint64_t burst_sizes[SHARD_BURST_FRAMES + 1];
+  uint64_t spans_decoded, spans_evaluated, spans_rejected[OTLP_REJECTS], spans_rejected_overload, spans_rejected_malformed;
+  uint64_t otlp_requests[2], otlp_datagrams, otlp_datagrams_dropped, otlp_datagrams_malformed;
+  uint64_t webhooks_accepted, webhooks_durable, webhooks_received_only, webhooks_repeated;
+  uint64_t webhooks_refused[REFUSALS];
+  uint64_t webhook_secret_used[64][WEBHOOK_SECRETS_MAX]; /* by source, secret */
+  uint64_t overload_answers, receiving_paused, parked_exhausted, messages_no_room;
+  uint32_t parked;           /* gauge: answers waiting */
+  uint32_t webhooks_pending; /* gauge: accepted, not durable yet */
+  struct histogram park_ns;  /* from commit to answer, durable acknowledgement */
+};
+
+/* Everything a shard counts, at one instant between two steps. */
+struct shard_snapshot {
+  uint64_t taken_ns; /* monotonic */
+  uint64_t generation;
+  struct shard_counters shard;
+  struct network_counters network;
+  struct http_counters http;
+  struct engine_counters engine;
+  uint64_t
+      rule_matches[SHARD_RULES_COUNTED_MAX]; /* by rule order of the adopted image; rules beyond are not counted one by one */
+  struct replay_counters replay;
+  struct driver_queue_counters queue;
+  struct record_ring_counters records;
+  struct line_ring_counters messages_out; /* summed over destinations */
+  bool drained;
+};
+
+struct shard;
+
+/* NULL when the arena fails. */
+struct shard *shard_create(struct arena *arena, const struct shard_config *config, uint64_t now_ns);
+/* Before the first step. False when the table is full. */
+bool shard_restore_replay(struct shard *shard, const struct shard_replay_entry *entry);
+/* One bounded turn of the loop. True when there was something to do. */
+bool shard_step(struct shard *shard, uint64_t now_ns, uint64_t wall_ns);
+/* The thread's own accounting of the step it just ran, in timestamp-counter cycles. */
+void shard_account(struct shard *shard, uint64_t cycles, bool busy, bool long_loop);
+/* Which shard owns a replay id. */
+uint16_t shard_of_replay_key(const struct siphash_key *key, const struct replay_key *replay, uint16_t shards);
+
+/* Any thread. */
+uint64_t shard_generation(const struct shard *shard); /* adopted; older images are no longer read */
+void shard_set_journal_failed(struct shard *shard, bool failed);
+void shard_request_drain(struct shard *shard);
+bool shard_drained(const struct shard *shard); /* no request in progress, no live trace */
+/* Asks for a snapshot and copies it when the shard has taken it; false: not yet, call again. One asking thread at a time. */
+bool shard_snapshot_request(struct shard *shard);
+bool shard_snapshot_read(struct shard *shard, struct shard_snapshot *snapshot);
+/* Steps so far, for liveness. */
+uint64_t shard_heartbeat(const struct shard *shard);

@@ -1,0 +1,124 @@
+#include "shard_internal.h"
+
+static uint32_t append(uint8_t *body, uint32_t at, const char *text, uint32_t length) {
+  if (at + length > HTTP_RESPONSE_BODY_BYTES_MAX) return at;
+  memcpy(body + at, text, length);
+  return at + length;
+}
+
+static uint32_t append_string(uint8_t *body, uint32_t at, const char *text) {
+  return append(body, at, text, (uint32_t)strlen(text));
+}
+
+/* `code` and `message` are our own text: nothing in them needs escaping. */
+uint32_t shard_error_json(struct shard *shard, const char *code, const char *message, const uint8_t correlation_id[16],
+                          uint8_t *body) {
+  uint8_t fresh[16];
+  char text[37];
+  if (!correlation_id) {
+    uuid7_next(&shard->correlation, shard->wall_ns, fresh);
+    correlation_id = fresh;
+  }
+  uuid7_text(correlation_id, text);
+  uint32_t at = append_string(body, 0, "{\"code\":\"");
+  at = append_string(body, at, code);
+  at = append_string(body, at, "\",\"message\":\"");
+  at = append_string(body, at, message);
+  at = append_string(body, at, "\",\"correlation_id\":\"");
+  at = append_string(body, at, text);
+  return append_string(body, at, "\"}");
+}
+
+static bool is_otlp(const struct shard *shard, uint16_t local_port) { return local_port == shard->config.otlp.port; }
+
+static uint32_t error_body(void *context, uint16_t local_port, const struct http_request *request, uint16_t status,
+                           const char *reason, uint8_t *body, const char **content_type) {
+  struct shard *shard = context;
+  if (is_otlp(shard, local_port)) {
+    const enum otlp_encoding encoding = shard_otlp_encoding(request);
+    *content_type = encoding == OTLP_JSON ? "application/json" : "application/x-protobuf";
+    return otlp_encode_status(encoding, status, reason, (uint32_t)strlen(reason), body, HTTP_RESPONSE_BODY_BYTES_MAX);
+  }
+  *content_type = "application/json";
+  return shard_error_json(shard, "http", reason, NULL, body);
+}
+
+static void build_refusal(struct shard *shard, const struct http_request *request, uint16_t status, const char *code,
+                          const char *message, uint8_t *body, struct http_response *response) {
+  *response = (struct http_response){.status = status, .body = body, .content_type = "application/json"};
+  if (status == 503) response->retry_after_s = SHARD_RETRY_AFTER_S;
+  if (status == 405) response->allow = "POST";
+  if (status == 401) response->www_authenticate = "Webhook";
+  if (is_otlp(shard, request->local_port)) {
+    response->body_bytes = error_body(shard, request->local_port, request, status, message, body, &response->content_type);
+  } else {
+    response->body_bytes = shard_error_json(shard, code, message, NULL, body);
+  }
+}
+
+void shard_refuse(struct shard *shard, struct http_exchange *exchange, uint16_t status, const char *code, const char *message) {
+  uint8_t body[HTTP_RESPONSE_BODY_BYTES_MAX];
+  struct http_response response;
+  build_refusal(shard, http_exchange_request(exchange), status, code, message, body, &response);
+  if (status == 503) shard->counters.overload_answers++;
+  http_respond(exchange, &response, shard->now_ns);
+}
+
+bool shard_overloaded(const struct shard *shard) { return shard->receiving == RECEIVING_REFUSING || shard->journal_failed_seen; }
+
+struct route {
+  uint16_t status; /* 0: go on */
+  const char *code, *message;
+  uint32_t max_body_bytes;
+};
+
+static struct route route_otlp(const struct shard *shard, const struct http_request *request) {
+  if (!http_text_equals(request->path, "/v1/traces")) return (struct route){404, "not_found", "no such path: POST /v1/traces", 0};
+  if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
+  const struct http_text type = http_request_header(request, "content-type");
+  if (!http_media_type_is(type, "application/x-protobuf") && !http_media_type_is(type, "application/json"))
+    return (struct route){415, "media_type", "content type must be application/x-protobuf or application/json", 0};
+  return (struct route){.max_body_bytes = shard->config.otlp.max_body_bytes};
+}
+
+static struct route route_webhook(const struct shard *shard, const struct http_request *request) {
+  const struct webhook_source *source = shard_webhook_source(shard, request->path);
+  if (!source) return (struct route){404, "unknown_source", "no such webhook source", 0};
+  if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
+  if (!http_media_type_is(http_request_header(request, "content-type"), "application/json"))
+    return (struct route){415, "media_type", "content type must be application/json", 0};
+  return (struct route){.max_body_bytes = source->max_body_bytes};
+}
+
+static void admit(void *context, const struct http_request *request, struct http_admission *admission, uint64_t now_ns) {
+  static const char overload[] = "the journal is behind; try again";
+  struct shard *shard = context;
+  (void)now_ns;
+  struct route route = is_otlp(shard, request->local_port) ? route_otlp(shard, request) : route_webhook(shard, request);
+  if (!route.status && shard_overloaded(shard)) {
+    route = (struct route){503, "overloaded", overload, 0};
+    shard->counters.overload_answers++;
+  }
+  *admission = (struct http_admission){.status = route.status, .max_body_bytes = route.max_body_bytes};
+  if (route.status)
+    build_refusal(shard, request, route.status, route.code, route.message, shard->admission_body, &admission->response);
+}
+
+static enum http_disposition handle(void *context, struct http_exchange *exchange, const struct http_request *request,
+                                    uint64_t now_ns) {
+  struct shard *shard = context;
+  (void)now_ns;
+  if (is_otlp(shard, request->local_port)) return shard_handle_otlp(shard, exchange, request);
+  return shard_handle_webhook(shard, exchange, request);
+}
+
+static void aborted(void *context, struct http_exchange *exchange) {
+  (void)context;
+  struct parked *parked = http_exchange_data(exchange);
+  if (parked) parked->exchange = NULL;
+}
+
+void shard_application_init(struct shard *shard) {
+  shard->application =
+      (struct http_application){.context = shard, .admit = admit, .handle = handle, .aborted = aborted, .error_body = error_body};
+}

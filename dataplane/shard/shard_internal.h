@@ -1,0 +1,160 @@
+#pragma once
+/* Inside the shard room. Every field of struct shard is written by the shard's thread unless marked otherwise. */
+#include "always_assert.h"
+#include "hexadecimal.h"
+#include "shard.h"
+#include "timer_wheel.h"
+#include <string.h>
+
+/* Claims and verdicts of webhook ids between the shard that serves a request and the shard that owns the id. */
+struct replay_claim_message {
+  struct line_header header;
+  uint32_t slot; /* the asker's parked slot; it waits for the verdict whatever becomes of its client */
+  struct replay_key key;
+  uint8_t body_sha256[32];
+  uint64_t remember_until_ns;
+};
+
+struct replay_verdict_message {
+  struct line_header header;
+  uint32_t slot;
+  uint8_t verdict; /* enum replay_verdict */
+  struct replay_answer answer;
+};
+
+struct replay_settle_message {
+  struct line_header header;
+  struct replay_key key;
+  struct replay_answer answer; /* status 0: release */
+};
+
+struct frame_message {
+  struct line_header header;
+  struct driver_frame frame;
+};
+
+enum parked_state {
+  PARKED_FREE,
+  PARKED_CLAIM,   /* waits for the owner's verdict */
+  PARKED_RETRY,   /* the first of the same id is not settled: asks again later */
+  PARKED_DURABLE, /* committed; waits for the durable mark */
+  PARKED_SETTLE,  /* answered; the settle message found no room */
+};
+
+/* An answer that waits. It outlives its exchange: a webhook whose client has gone still takes effect once. */
+struct parked {
+  struct parked *next;                 /* durable queue, or settle queue */
+  struct timer timer;                  /* retry */
+  struct http_exchange *exchange;      /* NULL: the client has gone */
+  const struct webhook_source *source; /* NULL: OTLP */
+  enum parked_state state;
+  uint64_t since_ns, give_up_ns;
+  uint64_t position; /* in the record ring */
+  enum otlp_encoding encoding;
+  struct otlp_result result;
+  bool claimed; /* the id is ours to settle or release */
+  struct replay_key key;
+  uint8_t body_sha256[32];
+  uint64_t remember_until_ns;
+  struct replay_answer answer;
+};
+
+struct parked_queue {
+  struct parked *first, **last;
+};
+
+enum receiving { RECEIVING_OPEN, RECEIVING_PAUSED, RECEIVING_REFUSING };
+
+struct shard {
+  struct shard_config config;
+  struct network *network;
+  struct http_server *http;
+  struct engine *engine;
+  struct replay_table *replay;
+  struct timer_wheel *timers; /* parked slots */
+  struct http_application application;
+  struct event_sink sink;
+  uint64_t now_ns, wall_ns; /* of the current step */
+  struct driver_frame output_frame;
+  struct uuid7_source correlation;
+
+  struct parked *slots;
+  struct parked *free_slots;
+  uint32_t slots_in_use;
+  struct parked_queue durable, settling;
+
+  char *scratch; /* unescaped JSON text of the request in hand */
+  uint32_t scratch_bytes;
+  uint8_t *datagram;                                    /* UDP payload with slack after it */
+  uint8_t admission_body[HTTP_RESPONSE_BODY_BYTES_MAX]; /* of the refusal that `admit` just gave */
+
+  enum receiving receiving;
+  uint64_t receiving_since_ns;
+  bool journal_failed_seen, draining;
+  uint64_t replay_expire_at_ns;
+
+  struct shard_counters counters;
+
+  /* control:rw shard:ro */
+  CACHE_ALIGNED atomic_bool journal_failed;
+  atomic_bool drain;
+  atomic_uint snapshot_wanted;
+  /* shard:rw control:ro */
+  CACHE_ALIGNED _Atomic uint64_t generation;
+  _Atomic uint64_t heartbeat;
+  atomic_uint snapshot_taken;
+  atomic_bool drained;
+  /* shard:rw until snapshot_taken equals snapshot_wanted, then control:ro */
+  CACHE_ALIGNED struct shard_snapshot snapshot;
+};
+
+#define SHARD_DATAGRAM_BYTES_MAX 65535u
+#define SHARD_RETRY_AFTER_S 1u
+
+/* shard_application.c: routes and admission */
+void shard_application_init(struct shard *shard);
+uint32_t shard_error_json(struct shard *shard, const char *code, const char *message, const uint8_t correlation_id[16],
+                          uint8_t *body);
+void shard_refuse(struct shard *shard, struct http_exchange *exchange, uint16_t status, const char *code, const char *message);
+bool shard_overloaded(const struct shard *shard);
+
+/* shard_otlp.c */
+enum http_disposition shard_handle_otlp(struct shard *shard, struct http_exchange *exchange, const struct http_request *request);
+void shard_answer_otlp(struct shard *shard, struct parked *parked);
+void shard_receive_otlp_datagram(void *context, uint32_t source_ipv4, uint16_t source_port, const uint8_t *bytes, uint32_t length,
+                                 uint64_t now_ns);
+enum otlp_encoding shard_otlp_encoding(const struct http_request *request);
+
+/* shard_webhook.c */
+const struct webhook_source *shard_webhook_source(const struct shard *shard, struct http_text path);
+enum http_disposition shard_handle_webhook(struct shard *shard, struct http_exchange *exchange,
+                                           const struct http_request *request);
+void shard_webhook_verdict(struct shard *shard, struct parked *parked, enum replay_verdict verdict,
+                           const struct replay_answer *answer);
+void shard_answer_webhook(struct shard *shard, struct parked *parked);
+
+/* shard_claim.c: webhook ids across shards */
+void shard_claim(struct shard *shard, struct parked *parked);
+void shard_claim_later(struct shard *shard, struct parked *parked);
+void shard_settle(struct shard *shard, struct parked *parked, bool release);
+void shard_retry_settling(struct shard *shard);
+void shard_receive_message(struct shard *shard, uint16_t from, const struct line_header *header);
+void shard_receive_verdict(struct shard *shard, const struct replay_verdict_message *message);
+
+/* shard_parked.c */
+bool shard_parked_create(struct shard *shard, struct arena *arena);
+struct parked *shard_park(struct shard *shard, struct http_exchange *exchange);
+void shard_unpark(struct shard *shard, struct parked *parked);
+void shard_wait_durable(struct shard *shard, struct parked *parked, uint64_t position);
+bool shard_release_durable(struct shard *shard);
+void shard_fail_parked(struct shard *shard);
+void parked_queue_push(struct parked_queue *queue, struct parked *parked);
+struct parked *parked_queue_pop(struct parked_queue *queue);
+
+/* shard_steering.c: frames in, out and across */
+uint32_t shard_receive_frames(struct shard *shard);
+uint32_t shard_take_over_frames(struct shard *shard);
+struct network_output shard_network_output(struct shard *shard);
+
+/* shard_snapshot.c */
+void shard_take_snapshot(struct shard *shard);

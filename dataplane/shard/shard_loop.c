@@ -1,0 +1,143 @@
+#include "shard_internal.h"
+
+#define MESSAGES_A_RING 256u
+#define TIMERS_A_STEP 64u
+#define TRACES_A_STEP 64u
+#define REPLAY_IDS_A_STEP 64u
+#define REPLAY_EXPIRE_EVERY_NS 10000000ull
+#define PAUSE_AT_MOST_NS 500000000ull /* then requests are answered 503 rather than left waiting */
+
+static void adopt_image(struct shard *shard) {
+  const struct rule_image *image = atomic_load_explicit(&shard->config.publication->image, memory_order_acquire);
+  if (!image || image->generation == engine_generation(shard->engine)) return;
+  engine_adopt(shard->engine, image);
+  atomic_store_explicit(&shard->generation, image->generation, memory_order_release);
+}
+
+static uint32_t receive_messages(struct shard *shard) {
+  uint32_t total = 0;
+  for (uint16_t from = 0; from < shard->config.shards; from++) {
+    struct line_ring *ring = shard->config.messages_from[from];
+    for (uint32_t i = 0; i < MESSAGES_A_RING; i++, total++) {
+      const struct line_header *header = line_ring_peek(ring);
+      if (!header) break;
+      /* A digest may be of a generation published since the step began; its sender's read of it happened before ours. */
+      if (i == 0) adopt_image(shard);
+      shard_receive_message(shard, from, header);
+      line_ring_consume(ring);
+    }
+  }
+  return total;
+}
+
+static uint32_t receive_verdicts(struct shard *shard) {
+  uint32_t total = 0;
+  for (uint16_t from = 0; from < shard->config.shards; from++) {
+    struct line_ring *ring = shard->config.verdicts_from[from];
+    if (!ring) continue;
+    for (uint32_t i = 0; i < MESSAGES_A_RING; i++, total++) {
+      const struct replay_verdict_message *message = line_ring_peek(ring);
+      if (!message) break;
+      shard_receive_verdict(shard, message);
+      line_ring_consume(ring);
+    }
+  }
+  return total;
+}
+
+/* Back-pressure: first close the windows, then, if the journal stays behind, say so with 503. Hysteresis between 3/4 and 1/2. */
+static void govern_receiving(struct shard *shard) {
+  const uint64_t waiting = record_ring_read_counters(shard->config.records).bytes_waiting;
+  const uint64_t capacity = record_ring_capacity(shard->config.records);
+  switch (shard->receiving) {
+  case RECEIVING_OPEN:
+    if (waiting <= capacity / 4 * 3) return;
+    shard->receiving = RECEIVING_PAUSED;
+    shard->receiving_since_ns = shard->now_ns;
+    shard->counters.receiving_paused++;
+    network_pause_receiving(shard->network, true);
+    return;
+  case RECEIVING_PAUSED:
+    if (waiting > capacity / 2 && shard->now_ns - shard->receiving_since_ns < PAUSE_AT_MOST_NS && !shard->journal_failed_seen)
+      return;
+    shard->receiving = waiting > capacity / 2 ? RECEIVING_REFUSING : RECEIVING_OPEN;
+    network_pause_receiving(shard->network, false);
+    return;
+  case RECEIVING_REFUSING:
+    if (waiting <= capacity / 2) shard->receiving = RECEIVING_OPEN;
+    return;
+  }
+}
+
+static void watch_journal(struct shard *shard) {
+  if (!atomic_load_explicit(&shard->journal_failed, memory_order_acquire)) return;
+  shard->journal_failed_seen = true;
+  shard_fail_parked(shard);
+}
+
+static uint32_t run_timers(struct shard *shard) {
+  uint32_t fired = network_tick(shard->network, shard->now_ns, TIMERS_A_STEP);
+  fired += http_server_tick(shard->http, shard->now_ns, TIMERS_A_STEP);
+  fired += timer_wheel_advance(shard->timers, shard, shard->now_ns, TIMERS_A_STEP);
+  engine_expire(shard->engine, shard->now_ns, shard->wall_ns, TRACES_A_STEP);
+  if (shard->now_ns >= shard->replay_expire_at_ns) {
+    replay_expire(shard->replay, shard->wall_ns, REPLAY_IDS_A_STEP);
+    shard->replay_expire_at_ns = shard->now_ns + REPLAY_EXPIRE_EVERY_NS;
+  }
+  return fired;
+}
+
+static bool rings_empty(const struct shard *shard) {
+  for (uint16_t from = 0; from < shard->config.shards; from++) {
+    if (line_ring_peek(shard->config.messages_from[from])) return false;
+    if (shard->config.verdicts_from[from] && line_ring_peek(shard->config.verdicts_from[from])) return false;
+  }
+  return true;
+}
+
+/* Requests first, then what they sent to other shards, then the traces. */
+static void drain(struct shard *shard) {
+  if (!shard->draining) {
+    if (!atomic_load_explicit(&shard->drain, memory_order_acquire)) return;
+    shard->draining = true;
+    network_drain(shard->network, shard->now_ns);
+    http_server_drain(shard->http, shard->now_ns);
+  }
+  const bool quiet = http_server_counters(shard->http)->in_progress == 0 && shard->slots_in_use == 0 && rings_empty(shard);
+  const uint32_t traces = quiet ? engine_drain(shard->engine, shard->now_ns, shard->wall_ns, TRACES_A_STEP) : 1;
+  atomic_store_explicit(&shard->drained, quiet && traces == 0, memory_order_release);
+}
+
+bool shard_step(struct shard *shard, uint64_t now_ns, uint64_t wall_ns) {
+  shard->now_ns = now_ns;
+  shard->wall_ns = wall_ns;
+  adopt_image(shard);
+  watch_journal(shard);
+  govern_receiving(shard);
+  uint32_t work = shard_receive_frames(shard);
+  work += shard_take_over_frames(shard);
+  work += receive_messages(shard);
+  work += receive_verdicts(shard);
+  if (shard_release_durable(shard)) work++;
+  shard_retry_settling(shard);
+  work += run_timers(shard);
+  drain(shard);
+  network_flush(shard->network, now_ns);
+  shard->config.queue->operations->flush(shard->config.queue);
+  if (atomic_load_explicit(&shard->snapshot_wanted, memory_order_acquire) !=
+      atomic_load_explicit(&shard->snapshot_taken, memory_order_relaxed))
+    shard_take_snapshot(shard);
+  shard->counters.steps++;
+  atomic_store_explicit(&shard->heartbeat, shard->counters.steps, memory_order_relaxed);
+  return work > 0;
+}
+
+void shard_account(struct shard *shard, uint64_t cycles, bool busy, bool long_loop) {
+  if (busy) {
+    shard->counters.busy_cycles += cycles;
+    shard->counters.steps_busy++;
+  } else {
+    shard->counters.idle_cycles += cycles;
+  }
+  if (long_loop) shard->counters.long_loops++;
+}
