@@ -50,7 +50,8 @@ static int complete(struct journal *journal, const struct journal_io_completion 
   case TOKEN_PREPARE:
     return journal_prepare_completed(journal, completion->result, now_ns);
   }
-  ALWAYS_ASSERT(!"a completion of nothing");
+  ALWAYS_ASSERT(completion->token <= TOKEN_PREPARE); /* no other was submitted */
+  return -EIO;
 }
 
 /* *completions: how many were handled. Records made durable, or -errno. */
