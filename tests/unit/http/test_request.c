@@ -55,17 +55,17 @@ static void test_first_of_repeated_headers(void **state) {
   assert_null(http_request_header(&request, "c").at);
 }
 
-/* `count` fields with values of `value_bytes`; ends with the empty line. */
-static char *with_headers(unsigned count, unsigned value_bytes) {
-  char *text = malloc(64 + (size_t)count * (value_bytes + 16));
-  size_t at = (size_t)sprintf(text, "GET /many HTTP/1.1\r\nHost: a\r\n");
+/* `count` fields with values of `value_bytes`; ends with the empty line. Valid until the next call. */
+static const char *with_headers(unsigned count, unsigned value_bytes) {
+  static char text[64 * 1024];
+  size_t at = (size_t)snprintf(text, sizeof text, "GET /many HTTP/1.1\r\nHost: a\r\n");
   for (unsigned i = 0; i < count; i++) {
-    at += (size_t)sprintf(text + at, "N%u: ", i);
+    at += (size_t)snprintf(text + at, sizeof text - at, "N%u: ", i);
     memset(text + at, 'v', value_bytes);
     at += value_bytes;
-    at += (size_t)sprintf(text + at, "\r\n");
+    at += (size_t)snprintf(text + at, sizeof text - at, "\r\n");
   }
-  strcpy(text + at, "\r\n");
+  snprintf(text + at, sizeof text - at, "\r\n");
   return text;
 }
 
@@ -102,7 +102,7 @@ static void test_header_limits(void **state) {
       {90, 400, 431},
   };
   for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    char *request = with_headers(cases[i].count, cases[i].value_bytes);
+    const char *request = with_headers(cases[i].count, cases[i].value_bytes);
     for (unsigned j = 0; j < sizeof pieces / sizeof pieces[0]; j++) {
       size_t log_bytes;
       const unsigned status = status_of(request, pieces[j], &log_bytes);
@@ -111,7 +111,6 @@ static void test_header_limits(void **state) {
       /* Every field came through, moved to the large block or not. */
       if (status == 200) assert_true(log_bytes > (size_t)cases[i].count * (cases[i].value_bytes + 4));
     }
-    free(request);
   }
 }
 
@@ -119,10 +118,9 @@ static void test_exactly_the_largest_header_block(void **state) {
   (void)state;
   const unsigned frame = (unsigned)strlen("GET /many HTTP/1.1\r\nHost: a\r\nN0: \r\n\r\n");
   for (unsigned extra = 0; extra < 2; extra++) {
-    char *request = with_headers(1, HTTP_HEADER_BYTES_MAX - frame + extra);
+    const char *request = with_headers(1, HTTP_HEADER_BYTES_MAX - frame + extra);
     assert_int_equal(extra ? 431 : 200, status_of(request, 1, NULL));
     assert_int_equal(extra ? 431 : 200, status_of(request, SIZE_MAX / 2, NULL));
-    free(request);
   }
 }
 
@@ -146,7 +144,7 @@ static void test_large_header_blocks_run_out(void **state) {
   fixture_prepare(&fixture);
   fixture_start(&fixture);
   struct stream *streams[12];
-  char *request = with_headers(50, 100);
+  const char *request = with_headers(50, 100);
   for (unsigned i = 0; i < 12; i++) {
     streams[i] = fixture_open(&fixture);
     fixture_send(&fixture, streams[i], request, strlen(request) - 2);
@@ -160,7 +158,6 @@ static void test_large_header_blocks_run_out(void **state) {
     if (i >= large) assert_non_null(memmem(streams[i]->sent, streams[i]->sent_bytes, "\r\nRetry-After: 1\r\n", 18));
   }
   for (unsigned i = 0; i < 12; i++) fake_stream_free(streams[i], fixture.now_ns);
-  free(request);
   fixture_end(&fixture);
 }
 
