@@ -18,7 +18,7 @@ struct rule_error {
 struct rule_errors {
   struct rule_error *items;
   size_t count, capacity;
-  size_t dropped; /* found beyond the first 100 */
+  size_t dropped; /* not 0: reading stopped after the first 100 */
 };
 
 void rule_errors_free(struct rule_errors *errors);

@@ -74,9 +74,8 @@ void http_answer_handled(struct http_exchange *connection, uint64_t now_ns) {
 _Static_assert(sizeof HTTP_CONTINUE == HTTP_CONTINUE_BYTES + 1, "its length by name");
 
 bool http_answer_continue(struct http_exchange *connection) {
-  static const char interim[] = HTTP_CONTINUE;
   if (connection->continue_left) {
-    const char *rest = &interim[HTTP_CONTINUE_BYTES - connection->continue_left];
+    const char *rest = &HTTP_CONTINUE[HTTP_CONTINUE_BYTES - connection->continue_left];
     const uint32_t sent = stream_write(connection->stream, rest, connection->continue_left);
     connection->continue_left = (uint8_t)(connection->continue_left - sent);
   }
