@@ -89,12 +89,19 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   snapshot->live = answered;
   snapshot->ready = true;
   add_check(snapshot, "shards", answered, answered ? "all answer" : "a shard does not answer within a second");
-  add_check(snapshot, "journal", snapshot->journal.failed == 0,
-            snapshot->journal.failed ? strerror(-snapshot->journal.failed) : "writes are durable");
+  const int trouble = snapshot->journal.failed ? snapshot->journal.failed : journal_stalled(daemon->journal);
+  add_check(snapshot, "journal", trouble == 0, trouble ? strerror(-trouble) : "writes are durable");
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
   const bool draining = atomic_load_explicit(&daemon->draining, memory_order_relaxed);
   add_check(snapshot, "drain", !draining, draining ? "stopping" : "taking traffic");
+}
+
+static struct violation_store *violations(void *context) {
+  struct daemon *daemon = context;
+  const int result = violation_store_catch_up(daemon->violations, journal_durable_lsn(daemon->journal));
+  if (result < 0) log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
+  return daemon->violations;
 }
 
 static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
@@ -111,6 +118,7 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   read_ports(daemon, snapshot);
   read_journal(daemon, &snapshot->journal);
   read_rules(daemon, &snapshot->rules);
+  snapshot->violations_durable = violation_store_total(violations(daemon)) - daemon->violations_recovered;
   run_checks(daemon, snapshot, result == 0);
   snapshot->logs_suppressed = log_suppressed();
   pthread_mutex_unlock(&daemon->snapshot_lock);
@@ -124,13 +132,6 @@ static const struct rule_set *rules_acquire(void *context) {
 }
 
 static void rules_release(void *context) { pthread_mutex_unlock(&((struct daemon *)context)->rules.lock); }
-
-static struct violation_store *violations(void *context) {
-  struct daemon *daemon = context;
-  const int result = violation_store_catch_up(daemon->violations, journal_durable_lsn(daemon->journal));
-  if (result < 0) log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
-  return daemon->violations;
-}
 
 void appliance_view_init(struct daemon *daemon) {
   daemon->appliance = (struct appliance){.context = daemon,

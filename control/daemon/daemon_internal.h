@@ -67,6 +67,7 @@ struct daemon {
   struct journal *journal;
   struct journal_recovery recovery;
   struct violation_store *violations;
+  uint64_t violations_recovered; /* in the index before the first shard ran */
   struct rules_recovery rules_recovery;
   struct shard_replay_entry *replay_entries;
   size_t replay_count, replay_capacity;

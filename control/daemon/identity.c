@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 static int make_node_id(const char *path, uint8_t id[16]) {
-  char temporary[CONFIG_PATH_BYTES + 32];
+  char temporary[CONFIG_PATH_BYTES + 64];
   snprintf(temporary, sizeof temporary, "%s.new", path);
   if (getrandom(id, 16, 0) != 16) return -EIO;
   const int file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #define CONTROL_RING_BYTES (64u << 20)
@@ -29,10 +30,8 @@ static void remember_webhook(struct daemon *daemon, const struct webhook_record 
 
 static void visit(void *context, uint64_t lsn, const struct record_header *record) {
   struct daemon *daemon = context;
+  (void)lsn;
   switch (record->type) {
-  case RECORD_VIOLATION:
-    violation_store_add(daemon->violations, lsn, record);
-    break;
   case RECORD_WEBHOOK:
     if (record->bytes == sizeof(struct webhook_record)) remember_webhook(daemon, (const struct webhook_record *)record);
     break;
@@ -75,6 +74,7 @@ int records_open(struct daemon *daemon) {
                                   .batch_bytes_max = daemon->config.journal.batch_bytes_max,
                                   .segments_ahead = daemon->config.journal.segments_ahead};
   memcpy(config.node_id, daemon->node_id, sizeof config.node_id);
+  if (getrandom(&config.salt, sizeof config.salt, 0) != sizeof config.salt) return -EIO;
   if (!make_rings(daemon, &config)) return -ENOMEM;
   const uint64_t before_ns = monotonic_ns();
   daemon->journal = journal_open(&config, visit, daemon, &daemon->recovery, &error);
@@ -82,6 +82,12 @@ int records_open(struct daemon *daemon) {
     log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
     return error < 0 ? error : -error;
   }
+  error = violation_store_catch_up(daemon->violations, journal_durable_lsn(daemon->journal));
+  if (error < 0) {
+    log_error("journal", "cannot be read again: %s", strerror(-error));
+    return error;
+  }
+  daemon->violations_recovered = violation_store_total(daemon->violations);
   log_info("journal", "%llu records recovered in %llu ms, next LSN %llu, %llu bytes of torn tail truncated",
            (unsigned long long)daemon->recovery.records, (unsigned long long)((monotonic_ns() - before_ns) / 1000000),
            (unsigned long long)daemon->recovery.next_lsn, (unsigned long long)daemon->recovery.truncated_bytes);

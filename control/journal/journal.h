@@ -10,14 +10,18 @@
 #include "record_ring.h"
 #include <stdatomic.h>
 
-#define JOURNAL_RINGS_MAX 65 /* shards and control */
+#define JOURNAL_RINGS_MAX 65                    /* shards and control */
+#define JOURNAL_BATCH_BYTES_LEAST (72u * 1024u) /* holds the largest record */
+#define JOURNAL_BATCH_BYTES_MOST (16u * 1024u * 1024u)
+#define JOURNAL_SEGMENTS_AHEAD_MAX 16
 
 struct journal_config {
   struct journal_io *io;
   uint8_t node_id[16];
-  uint64_t segment_bytes;   /* multiple of 4096 */
-  uint32_t batch_bytes_max; /* a write; multiple of 4096 */
-  uint32_t segments_ahead;  /* prepared and zero-filled before they are needed */
+  uint64_t salt;            /* random; a new journal keeps it, so that bytes a client sends can never pass for a batch */
+  uint64_t segment_bytes;   /* multiple of 4096, at least batch_bytes_max + 4096 */
+  uint32_t batch_bytes_max; /* a write; multiple of 4096, JOURNAL_BATCH_BYTES_LEAST..JOURNAL_BATCH_BYTES_MOST */
+  uint32_t segments_ahead;  /* prepared and zero-filled before they are needed; 1..JOURNAL_SEGMENTS_AHEAD_MAX */
   uint32_t ring_count;
   struct record_ring *rings[JOURNAL_RINGS_MAX]; /* consumer ends */
 };
@@ -25,6 +29,7 @@ struct journal_config {
 struct journal_counters {
   _Atomic uint64_t records, record_bytes, batches, batch_bytes, writes_retried, segments_prepared;
   _Atomic uint64_t flush_ns_sum, flush_ns_max;
+  _Atomic uint64_t space_refusals; /* preparing a segment found the disk full */
 };
 
 /* What recovery found. */
@@ -36,22 +41,27 @@ struct journal_recovery {
 
 struct journal;
 
-/* Called in LSN order for each record during recovery. */
+/* Called in LSN order for each record during recovery; `record` lives until it returns. A refusal may come after visits: what
+ * was built from them is then void. */
 typedef void journal_record_visitor(void *context, uint64_t lsn, const struct record_header *record);
 
-/* Recovers (truncates a torn tail; refuses damage before valid records with -EBADMSG) and prepares to append. NULL and
- * *error_number on failure. */
+/* Recovers (truncates a torn tail; refuses damage before valid records with -EBADMSG, another node's journal with -EPERM, a newer
+ * format with -EPROTONOSUPPORT) and prepares to append. NULL and *error_number (-errno) on failure. */
 struct journal *journal_open(const struct journal_config *config, journal_record_visitor *visit, void *context,
                              struct journal_recovery *recovery, int *error_number);
 /* Gathers what the rings hold into a batch, submits it when none is in flight, reaps. Waits at most `wait_ns` when there is
  * nothing to do. Returns records made durable, or -errno once failed. */
 int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns);
-/* Steps until the rings are empty and all is durable, or failed. */
+/* Steps until the rings are empty and all is durable (0), or -errno: failed, or -ENOSPC. The producers must have stopped. */
 int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
+/* Waits for what is in flight, not for what the rings hold. */
 void journal_close(struct journal *journal);
 
 uint64_t journal_durable_lsn(const struct journal *journal); /* all records at or below are durable; 0: none */
 int journal_failed(const struct journal *journal);           /* 0 or -errno */
+/* 0, or -ENOSPC while the disk has no room for another segment: what is in the rings waits there, so producers are pushed back,
+ * and it goes on by itself once there is room. */
+int journal_stalled(const struct journal *journal);
 const struct journal_counters *journal_counters(const struct journal *journal);
 
 /* Why a reader stopped. */

@@ -9,7 +9,7 @@ struct violation_filter {
   int severity;     /* enum severity, -1: any */
   bool has_trace_id;
   uint8_t trace_id[16];
-  uint64_t since_ns, until_ns; /* wall time of the verdict; 0: open */
+  uint64_t since_ns, until_ns; /* wall time of the verdict, from and before; 0: open */
   uint64_t before_lsn;         /* cursor, newest first: only LSNs below; 0: none */
   uint64_t after_lsn;          /* tail, oldest first: only LSNs above */
   bool oldest_first;
@@ -18,12 +18,15 @@ struct violation_filter {
 
 struct violation_store;
 struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity);
-/* Recovery calls this for each record; later violation_store_catch_up reads what has become durable. */
-void violation_store_add(struct violation_store *store, uint64_t lsn, const struct record_header *record);
+/* Reads what has become durable since the last call (the whole log at first). 0 or -errno. */
 int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn);
-/* Calls `each` for each match in order; `each` returns false to stop. Returns how many were given, or -errno. */
+/* Calls `each` for each match in order, up to `limit`; `each` returns false to stop. Returns how many were given, or -errno. The
+ * lock is not held while it reads and calls; text of a violation lives until `each` returns. */
 int violation_store_query(struct violation_store *store, const struct violation_filter *filter,
                           bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *context);
+/* Violations read so far, those that the index has let go included. */
+uint64_t violation_store_total(struct violation_store *store);
 uint64_t violation_store_count(struct violation_store *store);
+/* The last LSN, of any type of record, that was read. */
 uint64_t violation_store_last_lsn(struct violation_store *store);
 void violation_store_destroy(struct violation_store *store);

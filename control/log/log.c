@@ -25,7 +25,7 @@ static const char *const names[] = {"ERROR", "WARNING", "INFO", "DEBUG"};
 
 static struct area_budget *budget_of(const char *area) {
   for (unsigned i = 0; i < AREAS_MAX - 1; i++) {
-    if (budgets[i].area[0] == '\0') snprintf(budgets[i].area, sizeof budgets[i].area, "%s", area);
+    if (budgets[i].area[0] == '\0') snprintf(budgets[i].area, sizeof budgets[i].area, "%.23s", area);
     if (strncmp(budgets[i].area, area, sizeof budgets[i].area - 1) == 0) return &budgets[i];
   }
   return &budgets[AREAS_MAX - 1]; /* shared by all further areas */

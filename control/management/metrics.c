@@ -121,7 +121,7 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
   head(out, "tripline_frames_dropped_total", "counter", "Frames that went nowhere, by reason.");
   EACH_SHARD(i)
   for (unsigned r = 0; r < NETWORK_DROPS; r++)
-      line(out, "tripline_frames_dropped_total", i, "reason", network_drop_name(r), snapshot->shards[i].network.drops[r]);
+    line(out, "tripline_frames_dropped_total", i, "reason", network_drop_name(r), snapshot->shards[i].network.drops[r]);
   head(out, "tripline_responses_total", "counter", "HTTP answers, by status.");
   EACH_SHARD(i) for (unsigned status = 100; status < 600; status++) {
     char text[8];
@@ -133,7 +133,7 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
   head(out, "tripline_requests_aborted_total", "counter", "Requests that ended without an answer, by reason.");
   EACH_SHARD(i)
   for (unsigned r = 0; r < HTTP_ABORTS; r++)
-      line(out, "tripline_requests_aborted_total", i, "reason", http_abort_name(r), snapshot->shards[i].http.aborted[r]);
+    line(out, "tripline_requests_aborted_total", i, "reason", http_abort_name(r), snapshot->shards[i].http.aborted[r]);
   head(out, "tripline_spans_rejected_total", "counter", "Spans that were not judged, by reason.");
   EACH_SHARD(i) {
     const struct shard_counters *shard = &snapshot->shards[i].shard;

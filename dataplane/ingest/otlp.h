@@ -1,8 +1,20 @@
 #pragma once
 /* OTLP/HTTP traces (opentelemetry-proto, ExportTraceServiceRequest): body in, span events out; answers encoded.
  * Either the whole body decodes, or the request is malformed and the caller rolls back; a span with a bad id is rejected alone
- * and reported through partial_success. Unknown fields are skipped. Threads: one shard. */
+ * and reported through partial_success. Unknown fields are skipped. Threads: one shard.
+ *
+ * Alike in both encodings: members in any order; of fields and attribute keys that occur twice the last counts; a parent id of
+ * zeros is no parent; a name that is absent is the empty string; an unknown kind is unspecified, an unknown status code unset; an
+ * array, map or bytes attribute is VALUE_OTHER, one without a value VALUE_NULL; service is null unless service.name is a string.
+ * Protobuf: attributes that no rule reads, events and links are passed over by length and not looked into; a known field of
+ * another wire type is malformed; strings are not checked for UTF-8 (stock SDKs and the Collector do not either): regular
+ * expressions do not match invalid text. JSON: the whole body is checked; null is an absent field; only a body with a top object
+ * is a request; `resource` or `scopeSpans` twice in one object is malformed; an id that is not hexadecimal is a bad id. */
 #include "event.h"
+
+/* Distinct resource attributes that rules may read. Beyond it a value stays null and is counted; an image is kept below it by the
+ * columns a kind may have. */
+#define OTLP_RESOURCE_COLUMNS_MAX 256
 
 enum otlp_encoding { OTLP_PROTOBUF, OTLP_JSON };
 enum otlp_outcome { OTLP_OK, OTLP_MALFORMED, OTLP_NO_ROOM };
@@ -12,7 +24,8 @@ struct otlp_result {
   enum otlp_outcome outcome;
   uint64_t spans; /* all that were in the body up to where it ended, rejected included */
   uint64_t rejected[OTLP_REJECTS];
-  const char *error; /* static text, malformed only */
+  uint64_t resource_values_dropped; /* see OTLP_RESOURCE_COLUMNS_MAX */
+  const char *error;                /* static text, malformed only */
   uint32_t error_offset;
 };
 
@@ -22,6 +35,9 @@ void otlp_decode_protobuf(const uint8_t *body, uint32_t bytes, struct event_batc
 /* `scratch` of at least `bytes` holds unescaped strings. */
 void otlp_decode_json(const uint8_t *body, uint32_t bytes, char *scratch, uint32_t scratch_bytes, struct event_batch *batch,
                       const struct event_sink *sink, struct otlp_result *result);
+
+/* Both need at least this much room; a longer message is cut at whole characters to fit. */
+#define OTLP_ANSWER_BYTES_MIN 256u
 
 /* ExportTraceServiceResponse for OTLP_OK: empty (protobuf) or {} without rejects, else partial_success. Returns bytes written. */
 uint32_t otlp_encode_response(enum otlp_encoding encoding, const struct otlp_result *result, uint8_t *out, uint32_t room);

@@ -1,3 +1,4 @@
+#include "sha256_of_run.h"
 #include "webhook.h"
 #include <openssl/crypto.h>
 #include <string.h>
@@ -57,7 +58,7 @@ static bool hex_digest(const char *text, uint32_t length, uint8_t digest[SHA256_
 static void prepare_hmac(const uint8_t *key, uint32_t length, struct webhook_secret *secret) {
   uint8_t block[HMAC_BLOCK_BYTES] = {0};
   if (length > HMAC_BLOCK_BYTES) {
-    SHA256(key, length, block);
+    sha256(key, length, block);
   } else {
     memcpy(block, key, length);
   }
@@ -83,7 +84,7 @@ int webhook_secret_prepare(enum webhook_kind kind, const char *text, uint32_t le
     memcpy(key, text, length);
   }
   prepare_hmac(key, (uint32_t)key_length, secret);
-  SHA256((const uint8_t *)text, length, secret->bearer_sha256);
+  sha256(text, length, secret->bearer_sha256);
   OPENSSL_cleanse(key, sizeof key);
   return 0;
 }
@@ -194,7 +195,7 @@ static bool bearer_matches(const struct webhook_source *source, struct event_tex
   static const char scheme[] = "Bearer ";
   uint8_t digest[SHA256_BYTES];
   if (authorization.length <= sizeof scheme - 1 || memcmp(authorization.at, scheme, sizeof scheme - 1) != 0) return false;
-  SHA256((const uint8_t *)authorization.at + sizeof scheme - 1, authorization.length - (sizeof scheme - 1), digest);
+  sha256(authorization.at + sizeof scheme - 1, authorization.length - (sizeof scheme - 1), digest);
   uint32_t matched = 0;
   for (uint32_t s = 0; s < source->secret_count; s++)
     if (CRYPTO_memcmp(digest, source->secrets[s].bearer_sha256, SHA256_BYTES) == 0) matched |= 1u << s;

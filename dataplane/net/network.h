@@ -10,6 +10,10 @@
 
 #define NETWORK_LISTENERS_MAX 16
 #define NETWORK_FRAME_HEADROOM 0
+#define NETWORK_MTU_MIN 576u
+/* Bounds of receive_buffer_bytes and send_buffer_bytes; the upper one is RFC 7323's largest window. */
+#define NETWORK_BUFFER_BYTES_MIN 2048u
+#define NETWORK_BUFFER_BYTES_MAX (1u << 30)
 
 /* Where frames to send are built. The stack reserves, writes a whole frame and commits; commits may be batched by the port. */
 struct network_output {
@@ -47,9 +51,9 @@ struct network_config {
   uint16_t mtu;     /* IP bytes a frame */
   uint32_t offload; /* NETWORK_OFFLOAD_* mask for this port */
   struct siphash_key hash_key;
-  struct siphash_key isn_key; /* RFC 6528 */
-  uint32_t connections_max;
-  uint32_t half_open_max;
+  struct siphash_key isn_key;    /* RFC 6528 */
+  uint32_t connections_max;      /* 256 bytes each, before any data is held */
+  uint32_t half_open_max;        /* when full the oldest half-open connection is forgotten (RFC 4987 section 3.3) */
   uint32_t receive_buffer_bytes; /* a connection's window limit; in-order untaken plus out-of-order bytes */
   uint32_t receive_pool_bytes;   /* shared by all connections of the shard; windows shrink as it fills */
   uint32_t send_buffer_bytes;    /* a connection's unacknowledged plus unsent bytes */
@@ -92,7 +96,7 @@ struct network_counters {
   uint64_t arp_answered, icmp_answered, udp_delivered, tcp_delivered;
   uint64_t drops[NETWORK_DROPS];
   uint64_t send_no_buffer;
-  uint64_t tcp_opened, tcp_established, tcp_refused_full, tcp_refused_half_open, tcp_refused_port;
+  uint64_t tcp_opened, tcp_established, tcp_refused_full, tcp_refused_half_open, tcp_refused_port, tcp_refused_drain;
   uint64_t tcp_closed_by_end[4]; /* enum stream_end */
   uint64_t tcp_resets_sent, tcp_resets_received, tcp_resets_ignored;
   uint64_t tcp_segments_sent, tcp_retransmits, tcp_rto_fired, tcp_duplicate_acks, tcp_challenge_acks;
@@ -103,20 +107,24 @@ struct network_counters {
 
 struct network;
 
+/* NULL when the arena has no room or a bound of the configuration is not usable. */
 struct network *network_create(struct arena *arena, const struct network_config *config, uint64_t now_ns);
 
-/* One received frame. `received_offload`: NETWORK_OFFLOAD_RX_* bits that the port says still need verifying are taken from
- * config; a frame the NIC found bad is passed with `checksum_bad`. The frame is not kept. */
+/* One received frame. What is verified in software is config.offload's; a frame that the NIC found bad is passed with
+ * `checksum_bad`. The frame is not kept. */
 void network_receive(struct network *network, const uint8_t *frame, uint32_t length, bool checksum_bad, uint64_t now_ns);
-/* End of a burst: coalesced ACKs, window updates and resumed streams go out. */
+/* End of a burst: coalesced ACKs, queued writes, window updates and resumed streams go out; at most 256 streams a call, the
+ * rest keep their order for the next. */
 void network_flush(struct network *network, uint64_t now_ns);
 /* Timers; at most `most` a call. Returns how many fired. */
 uint32_t network_tick(struct network *network, uint64_t now_ns, uint32_t most);
 /* Stop offering windows to new bytes (journal ring full), or go on. Acknowledged room is never taken back. */
 void network_pause_receiving(struct network *network, bool paused);
-/* Refuse new connections, close idle ones; for drain. */
+/* From now on new connections are answered with RST; closing the live ones is for those who own their streams. */
 void network_drain(struct network *network, uint64_t now_ns);
 const struct network_counters *network_counters(const struct network *network);
+/* True when no connection holds a receive or send block: what must be so when all is over. */
+bool network_pools_full(const struct network *network);
 const char *network_drop_name(enum network_drop drop);
 
 /* Which of `shards` owns this frame: a symmetric keyed hash of addresses and ports for TCP and UDP over IPv4, or -1 when any

@@ -3,6 +3,7 @@
  *
  * Bytes arrive in order through `received`. The handler says how many it took; the rest stays in the stream's bounded
  * receive buffer, the window closes with it, and it is offered again after `stream_resume` or with the next bytes.
+ * Bytes come in runs of any length: a handler must not take none only because it waits for a longer run.
  * Calls into the stream are legal from within its own callbacks. After `closed` the stream pointer is dead.
  * Threads: the shard that owns the connection. */
 #include <stdbool.h>

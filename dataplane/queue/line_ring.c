@@ -14,7 +14,7 @@ struct line_ring {
 
   /* producer:rw */
   CACHE_ALIGNED uint64_t reserved_end;
-  uint64_t known_consumed;      /* the consumer's position when last looked at */
+  uint64_t free_end;            /* the consumer's position when last looked at, and a whole ring further */
   struct line_header *unsealed; /* the last reserved message */
   uint32_t unsealed_lines;
   uint32_t reserved_messages;
@@ -41,6 +41,7 @@ struct line_ring *line_ring_create(struct arena *arena, uint32_t lines) {
   ring->slots = arena_take(arena, (size_t)lines * LINE_BYTES, LINE_BYTES);
   if (!ring->slots) return NULL;
   ring->line_count = lines;
+  ring->free_end = lines;
   ring->message_lines_max = lines / 2 < LINE_MESSAGE_LINES_MAX ? lines / 2 : LINE_MESSAGE_LINES_MAX;
   return ring;
 }
@@ -58,14 +59,14 @@ static inline uint32_t padding_before(const struct line_ring *ring, uint32_t lin
   return lines > to_end ? to_end : 0;
 }
 
-/* Looks at the consumer's line only when what was known of it is not enough. */
+/* Looks at the consumer's cache line only when what was known of it is not enough. */
 static inline bool has_free(struct line_ring *ring, uint32_t lines) {
-  if (ring->reserved_end + lines - ring->known_consumed <= ring->line_count) return true;
-  ring->known_consumed = atomic_load_explicit(&ring->consumed_end, memory_order_acquire);
-  return ring->reserved_end + lines - ring->known_consumed <= ring->line_count;
+  if (ring->reserved_end + lines <= ring->free_end) return true;
+  ring->free_end = atomic_load_explicit(&ring->consumed_end, memory_order_acquire) + ring->line_count;
+  return ring->reserved_end + lines <= ring->free_end;
 }
 
-/* Written when the caller is done with the message, so that a caller who fills the whole first line cannot spoil it. */
+/* Done when the caller has filled the message, so that one who writes the whole first line cannot spoil it. */
 static inline void seal(struct line_ring *ring) {
   if (ring->unsealed) ring->unsealed->lines = (uint16_t)ring->unsealed_lines;
 }
@@ -74,22 +75,35 @@ bool line_ring_has_room(struct line_ring *ring, uint32_t lines) {
   return lines <= ring->message_lines_max && has_free(ring, padding_before(ring, lines) + lines);
 }
 
-void *line_ring_reserve(struct line_ring *ring, uint32_t lines) {
+static inline void *take(struct line_ring *ring, uint32_t lines) {
+  struct line_header *message = header_at(ring, ring->reserved_end);
+  seal(ring);
+  ring->unsealed = message;
+  ring->unsealed_lines = lines;
+  ring->reserved_end += lines;
+  ring->reserved_messages++;
+  return message;
+}
+
+/* At the ring's end, or where the consumer must be looked at. */
+static __attribute__((noinline)) void *reserve_slowly(struct line_ring *ring, uint32_t lines) {
   ALWAYS_ASSERT(lines > 0);
   if (!line_ring_has_room(ring, lines)) {
     counter_add(&ring->refused, 1);
     return NULL;
   }
-  seal(ring);
   const uint32_t padding = padding_before(ring, lines);
   if (padding) header_at(ring, ring->reserved_end)->lines = PADDING;
-  struct line_header *message = header_at(ring, ring->reserved_end + padding);
-  *message = (struct line_header){.lines = (uint16_t)lines};
-  ring->unsealed = message;
-  ring->unsealed_lines = lines;
-  ring->reserved_end += padding + lines;
-  ring->reserved_messages++;
-  return message;
+  ring->reserved_end += padding;
+  return take(ring, lines);
+}
+
+void *line_ring_reserve(struct line_ring *ring, uint32_t lines) {
+  /* Zero lines wrap round and take the slow way to their assertion. */
+  if (lines - 1 < ring->message_lines_max && lines <= lines_to_end(ring, ring->reserved_end) &&
+      ring->reserved_end + lines <= ring->free_end)
+    return take(ring, lines);
+  return reserve_slowly(ring, lines);
 }
 
 void line_ring_publish(struct line_ring *ring) {
@@ -112,7 +126,8 @@ uint32_t line_ring_capacity(const struct line_ring *ring) {
   return ring->line_count - (ring->message_lines_max - 1);
 }
 
-const void *line_ring_peek(struct line_ring *ring) {
+/* At the ring's end, or where the producer must be looked at. */
+static __attribute__((noinline)) const void *peek_slowly(struct line_ring *ring) {
   if (ring->read_at == ring->known_published) {
     ring->known_published = atomic_load_explicit(&ring->published_end, memory_order_acquire);
     if (ring->read_at == ring->known_published) return NULL;
@@ -126,6 +141,19 @@ const void *line_ring_peek(struct line_ring *ring) {
   ring->peeked_lines = message->lines;
   ALWAYS_ASSERT(ring->peeked_lines > 0 && ring->peeked_lines <= ring->known_published - ring->read_at);
   return message;
+}
+
+const void *line_ring_peek(struct line_ring *ring) {
+  const uint64_t waiting = ring->known_published - ring->read_at;
+  if (waiting > 0) {
+    const struct line_header *message = header_at(ring, ring->read_at);
+    /* Padding wraps round and takes the slow way. */
+    if (message->lines - UINT64_C(1) < waiting) {
+      ring->peeked_lines = message->lines;
+      return message;
+    }
+  }
+  return peek_slowly(ring);
 }
 
 void line_ring_consume(struct line_ring *ring) {

@@ -36,7 +36,7 @@ struct engine_counters {
   uint64_t digests_sent, digests_applied, digests_no_room;
   uint64_t records_no_room;
   uint64_t traces_opened, traces_completed[TRACE_COMPLETIONS], traces_evicted, spans_late;
-  uint64_t captures_exhausted, message_cut;
+  uint64_t captures_exhausted, digests_unplaced;
   uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */
   uint32_t traces_live, traces_remembered; /* gauges */
 };
@@ -44,6 +44,8 @@ struct engine_counters {
 struct engine;
 
 struct engine *engine_create(struct arena *arena, const struct engine_config *config, uint64_t now_ns);
+/* The image is within what an engine of this capacity can evaluate; control asks before it publishes. Threads: any. */
+bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity);
 /* Adopts an image (same or newer generation). Called between requests only. NULL image: no rules yet. */
 void engine_adopt(struct engine *engine, const struct rule_image *image);
 /* The generation the shard now evaluates; 0 before the first image. Control frees older images when all shards are past. */

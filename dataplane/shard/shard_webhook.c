@@ -1,3 +1,4 @@
+#include "sha256_of_run.h"
 #include "shard_internal.h"
 #include "webhook_record.h"
 
@@ -224,7 +225,7 @@ enum http_disposition shard_handle_webhook(struct shard *shard, struct http_exch
     return HTTP_ANSWERED;
   }
   parked->source = source;
-  SHA256(request->body, request->body_bytes, parked->body_sha256);
+  sha256(request->body, request->body_bytes, parked->body_sha256);
   if (verdict == WEBHOOK_GENUINE && headers.id.at) {
     parked->key = replay_key_of(source->name, (uint32_t)strlen(source->name), headers.id.at, headers.id.length);
     parked->remember_until_ns = shard->wall_ns + 2 * (source->window_ns + source->skew_ns);

@@ -1,7 +1,6 @@
 #include "cmocka_test.h"
 #include "guard_page.h"
 #include "json.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 static char scratch[1 << 16];
@@ -241,7 +240,11 @@ static void mixed_nesting_keeps_its_brackets_apart(void **state) {
   (void)state;
   char text[8 * JSON_DEPTH_MAX];
   size_t length = 0;
-  for (unsigned i = 0; i < JSON_DEPTH_MAX; i++) length += (size_t)sprintf(text + length, i % 3 ? "[" : "{\"k\":");
+  for (unsigned i = 0; i < JSON_DEPTH_MAX; i++) {
+    const char *const open = i % 3 ? "[" : "{\"k\":";
+    memcpy(text + length, open, strlen(open));
+    length += strlen(open);
+  }
   text[length++] = '1';
   const size_t middle = length;
   for (unsigned i = JSON_DEPTH_MAX; i-- > 0;) text[length++] = i % 3 ? ']' : '}';

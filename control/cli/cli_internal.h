@@ -1,0 +1,47 @@
+#pragma once
+/* The tripline command: options, one request to the daemon, an answer printed. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found,
+ * 4 unreachable. */
+#include <jansson.h>
+#include <stdbool.h>
+
+enum cli_exit { CLI_OK, CLI_FAILED, CLI_USAGE, CLI_NOT_FOUND, CLI_UNREACHABLE };
+enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
+
+#define CLI_WORDS_MAX 1024
+
+struct cli {
+  const char *socket;
+  enum cli_output output;
+  bool help, merge;
+  /* `violations` filters as given */
+  const char *rule, *severity, *trace, *since, *until, *limit, *after;
+  long count; /* tail: stop after as many; 0: never */
+  int word_count;
+  const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
+};
+
+struct cli_answer {
+  long status;
+  char *text; /* malloc'd */
+  size_t length;
+  char lsn[24]; /* X-Tripline-Lsn */
+};
+
+int cli_usage(const struct cli *cli, bool asked);
+/* CLI_OK when there is an answer, whatever its status. */
+int cli_request(const struct cli *cli, const char *method, const char *path, const char *body, struct cli_answer *answer);
+/* The request, its JSON answer, and an exit code with a message printed when it was refused. */
+int cli_get(const struct cli *cli, const char *path, json_t **json);
+int cli_explain(const struct cli_answer *answer);
+
+struct cli_column {
+  const char *title, *key;
+};
+/* A list of objects as a table of some of their keys, or whole as JSON or YAML (then `whole` is printed). */
+void cli_print(const struct cli *cli, json_t *whole, json_t *list, const struct cli_column *columns);
+void cli_print_yaml(json_t *json);
+
+int cli_status(const struct cli *cli);
+int cli_shards(const struct cli *cli);
+int cli_rules(const struct cli *cli);
+int cli_violations(const struct cli *cli);

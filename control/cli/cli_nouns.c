@@ -1,0 +1,134 @@
+#include "cli_internal.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void print_pairs(const char *prefix, json_t *object) {
+  const char *key;
+  json_t *value;
+  json_object_foreach(object, key, value) {
+    char name[128];
+    snprintf(name, sizeof name, "%s%s", prefix, key);
+    if (json_is_object(value)) {
+      char inner[130];
+      snprintf(inner, sizeof inner, "%s.", name);
+      print_pairs(inner, value);
+    } else if (!json_is_array(value)) {
+      char *text =
+          json_is_string(value) ? strdup(json_string_value(value)) : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+      printf("%-36s %s\n", name, text ? text : "");
+      free(text);
+    }
+  }
+}
+
+int cli_status(const struct cli *cli) {
+  static const struct cli_column checks[] = {{"CHECK", "name"}, {"PASSED", "passed"}, {"DETAIL", "detail"}, {NULL, NULL}};
+  json_t *json;
+  if (cli->word_count > 1 && strcmp(cli->words[1], "show") != 0) return cli_usage(cli, false);
+  const int result = cli_get(cli, "/v1/status", &json);
+  if (result != CLI_OK) return result;
+  if (cli->output == OUTPUT_TABLE) {
+    print_pairs("", json);
+    putchar('\n');
+    cli_print(cli, json, json_object_get(json, "checks"), checks);
+  } else {
+    cli_print(cli, json, NULL, NULL);
+  }
+  const bool ready = json_is_true(json_object_get(json, "ready"));
+  json_decref(json);
+  return ready ? CLI_OK : CLI_FAILED;
+}
+
+int cli_shards(const struct cli *cli) {
+  static const struct cli_column columns[] = {{"SHARD", "shard"},
+                                              {"CORE", "core"},
+                                              {"GEN", "generation"},
+                                              {"BUSY", "busy_ratio"},
+                                              {"FRAMES", "frames_received"},
+                                              {"CONNS", "connections"},
+                                              {"REQUESTS", "requests"},
+                                              {"SPANS", "spans_evaluated"},
+                                              {"WEBHOOKS", "webhooks_accepted"},
+                                              {"VIOLATIONS", "violations_emitted"},
+                                              {"TRACES", "traces_live"},
+                                              {"LONG LOOPS", "long_loops"},
+                                              {"HEAP BYTES", "heap_allocated_bytes"},
+                                              {NULL, NULL}};
+  json_t *json;
+  if (cli->word_count != 2 || strcmp(cli->words[1], "list") != 0) return cli_usage(cli, false);
+  const int result = cli_get(cli, "/v1/shards", &json);
+  if (result != CLI_OK) return result;
+  cli_print(cli, json, json_object_get(json, "shards"), columns);
+  json_decref(json);
+  return CLI_OK;
+}
+
+static void add_argument(char *path, size_t room, const char *name, const char *value) {
+  static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  size_t used = strlen(path);
+  if (!value) return;
+  used += (size_t)snprintf(path + used, room - used, "%c%s=", strchr(path, '?') ? '&' : '?', name);
+  for (; *value && used + 4 < room; value++) {
+    if (strchr(plain, *value)) {
+      path[used++] = *value;
+      path[used] = '\0';
+    } else {
+      used += (size_t)snprintf(path + used, room - used, "%%%02X", (unsigned char)*value);
+    }
+  }
+}
+
+static int list_violations(const struct cli *cli) {
+  static const struct cli_column columns[] = {
+      {"TIME", "time"},      {"SEVERITY", "severity"}, {"RULE", "rule"},       {"SERVICE", "service"},
+      {"TRACE", "trace_id"}, {"COUNT", "count"},       {"MESSAGE", "message"}, {NULL, NULL}};
+  char path[2048] = "/v1/violations";
+  json_t *json;
+  add_argument(path, sizeof path, "rule", cli->rule);
+  add_argument(path, sizeof path, "severity", cli->severity);
+  add_argument(path, sizeof path, "trace", cli->trace);
+  add_argument(path, sizeof path, "since", cli->since);
+  add_argument(path, sizeof path, "until", cli->until);
+  add_argument(path, sizeof path, "limit", cli->limit);
+  add_argument(path, sizeof path, "after", cli->after);
+  const int result = cli_get(cli, path, &json);
+  if (result != CLI_OK) return result;
+  cli_print(cli, json, json_object_get(json, "violations"), columns);
+  json_decref(json);
+  return CLI_OK;
+}
+
+static long count_lines(const char *text) {
+  long lines = 0;
+  for (; text && *text; text++) lines += *text == '\n';
+  return lines;
+}
+
+static int tail_violations(const struct cli *cli) {
+  char path[128] = "/v1/violations/tail";
+  for (long seen = 0; cli->count == 0 || seen < cli->count;) {
+    struct cli_answer answer;
+    const int result = cli_request(cli, "GET", path, NULL, &answer);
+    if (result != CLI_OK) return result;
+    if (answer.status != 200) {
+      const int explained = cli_explain(&answer);
+      free(answer.text);
+      return explained;
+    }
+    if (answer.text) fputs(answer.text, stdout);
+    fflush(stdout);
+    seen += count_lines(answer.text);
+    free(answer.text);
+    snprintf(path, sizeof path, "/v1/violations/tail?after=%s", answer.lsn);
+    if (cli->count == 0 || seen < cli->count) usleep(200000);
+  }
+  return CLI_OK;
+}
+
+int cli_violations(const struct cli *cli) {
+  if (cli->word_count == 2 && strcmp(cli->words[1], "list") == 0) return list_violations(cli);
+  if (cli->word_count == 2 && strcmp(cli->words[1], "tail") == 0) return tail_violations(cli);
+  return cli_usage(cli, false);
+}

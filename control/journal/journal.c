@@ -1,0 +1,195 @@
+#include "always_assert.h"
+#include "journal_internal.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAIT_SLICE_NS 1000000u
+#define CLOSE_WAITS_MAX 10000u /* times WAIT_SLICE_NS: a disk that does not answer keeps its buffers */
+
+int journal_fail(struct journal *journal, int error) {
+  ALWAYS_ASSERT(error < 0);
+  const int earlier = atomic_load_explicit(&journal->failed, memory_order_relaxed);
+  if (earlier) return earlier;
+  atomic_store_explicit(&journal->failed, error, memory_order_release);
+  return error;
+}
+
+static bool config_is_sound(const struct journal_config *config) {
+  return config->io && config->segment_bytes % JOURNAL_BLOCK_BYTES == 0 && config->batch_bytes_max % JOURNAL_BLOCK_BYTES == 0 &&
+         config->batch_bytes_max >= JOURNAL_BATCH_BYTES_LEAST && config->batch_bytes_max <= JOURNAL_BATCH_BYTES_MOST &&
+         config->segment_bytes >= config->batch_bytes_max + (uint64_t)JOURNAL_BLOCK_BYTES &&
+         config->segment_bytes <= JOURNAL_SEGMENT_BYTES_MOST && config->segments_ahead >= 1 &&
+         config->segments_ahead <= JOURNAL_SEGMENTS_AHEAD_MAX && config->ring_count <= JOURNAL_RINGS_MAX;
+}
+
+static bool take_buffers(struct journal *journal) {
+  for (unsigned i = 0; i < 2; i++) {
+    journal->batches[i].bytes = aligned_alloc(JOURNAL_BLOCK_BYTES, journal->config.batch_bytes_max);
+    journal->batches[i].used = sizeof(struct batch_header);
+    if (!journal->batches[i].bytes) return false;
+  }
+  journal->header_block = aligned_alloc(JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES);
+  journal->preparer.zeros = aligned_alloc(JOURNAL_BLOCK_BYTES, ZERO_SLICE_BYTES);
+  if (!journal->header_block || !journal->preparer.zeros) return false;
+  memset(journal->preparer.zeros, 0, ZERO_SLICE_BYTES);
+  return true;
+}
+
+static bool has_writes(const struct journal *journal) {
+  return journal->write.active || journal->header_write.active || journal->preparer.operation.active;
+}
+
+/* Records made durable, or -errno. */
+static int complete(struct journal *journal, const struct journal_io_completion *completion, uint64_t now_ns) {
+  switch ((enum journal_token)completion->token) {
+  case TOKEN_BATCH:
+    return journal_batch_completed(journal, completion->result);
+  case TOKEN_HEADER:
+    return journal_header_completed(journal, completion->result);
+  case TOKEN_PREPARE:
+    return journal_prepare_completed(journal, completion->result, now_ns);
+  }
+  ALWAYS_ASSERT(completion->token <= TOKEN_PREPARE); /* no other was submitted */
+  return -EIO;
+}
+
+/* *completions: how many were handled. Records made durable, or -errno. */
+static int reap(struct journal *journal, uint64_t now_ns, uint64_t wait_ns, int *handled) {
+  struct journal_io_completion completions[JOURNAL_IO_IN_FLIGHT_MAX];
+  *handled = journal->io->operations->reap(journal->io, completions, JOURNAL_IO_IN_FLIGHT_MAX, wait_ns);
+  if (*handled < 0) return *handled;
+  int durable = 0, error = 0;
+  for (int i = 0; i < *handled; i++) {
+    const int result = complete(journal, &completions[i], now_ns);
+    if (result < 0 && !error) error = result;
+    if (result > 0) durable += result;
+  }
+  return error ? error : durable;
+}
+
+/* Hands over what the queue had no room for before. */
+static int poke(struct journal *journal) {
+  struct journal_write *writes[] = {&journal->write, &journal->header_write, &journal->preparer.operation};
+  int result = 0;
+  for (unsigned i = 0; i < 3 && result == 0; i++) result = journal_write_poke(journal, writes[i]);
+  return result;
+}
+
+/* Gathers, flushes and prepares. Whether there was anything to do, or -errno. */
+static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
+  int result = poke(journal);
+  if (result < 0) return result;
+  const uint32_t gathered = journal_gather(journal);
+  const bool was_in_flight = journal->in_flight || journal->opening;
+  result = journal_flush(journal, wall_ns);
+  if (result < 0) return result;
+  result = journal_prepare(journal, now_ns);
+  if (result < 0) return result;
+  return gathered > 0 || (!was_in_flight && (journal->in_flight || journal->opening));
+}
+
+int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns) {
+  const int failed = journal_failed(journal);
+  if (failed) return failed;
+  int handled;
+  const int durable = reap(journal, now_ns, 0, &handled);
+  if (durable < 0) return journal_fail(journal, durable);
+  const int busy = work(journal, now_ns, wall_ns);
+  if (busy < 0) return journal_fail(journal, busy);
+  if (handled > 0 || busy > 0 || wait_ns == 0) return durable;
+  const int waited = reap(journal, now_ns, wait_ns, &handled);
+  if (waited < 0) return journal_fail(journal, waited);
+  if (handled > 0) {
+    /* The next flush starts with what has gathered during this one, at once. */
+    const int next = work(journal, now_ns, wall_ns);
+    if (next < 0) return journal_fail(journal, next);
+  }
+  return waited;
+}
+
+int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
+  const uint64_t start_ns = journal->io->operations->now(journal->io);
+  for (;;) {
+    const uint64_t now = now_ns + (journal->io->operations->now(journal->io) - start_ns);
+    const int result = journal_step(journal, now, wall_ns, WAIT_SLICE_NS);
+    if (result < 0) return result;
+    bool waiting = journal->in_flight || journal->opening || journal->batches[journal->filling].count > 0;
+    uint32_t bytes;
+    for (uint32_t i = 0; i < journal->config.ring_count && !waiting; i++)
+      waiting = record_ring_peek(journal->config.rings[i], &bytes) != NULL;
+    if (!waiting) return 0;
+    if (journal_stalled(journal) && !has_writes(journal) && journal->prepared_count == 0) return journal_stalled(journal);
+  }
+}
+
+/* A new journal's first segment must be there before the first record. */
+static int prepare_first(struct journal *journal) {
+  while (journal->file < 0 && journal->prepared_count == 0) {
+    const uint64_t now_ns = journal->io->operations->now(journal->io);
+    int handled, result = poke(journal);
+    if (result >= 0) result = journal_prepare(journal, now_ns);
+    if (result >= 0) result = reap(journal, now_ns, WAIT_SLICE_NS, &handled);
+    if (result < 0) return result;
+    if (journal_stalled(journal)) return journal_stalled(journal);
+  }
+  return 0;
+}
+
+struct journal *journal_open(const struct journal_config *config, journal_record_visitor *visit, void *context,
+                             struct journal_recovery *recovery, int *error_number) {
+  memset(recovery, 0, sizeof *recovery);
+  *error_number = -EINVAL;
+  if (!config_is_sound(config)) return NULL;
+  *error_number = -ENOMEM;
+  struct journal *journal = calloc(1, sizeof *journal);
+  if (!journal) return NULL;
+  journal->config = *config;
+  journal->io = config->io;
+  journal->file = -1;
+  journal->preparer.file = -1;
+  int result = take_buffers(journal) ? journal_recover(journal, visit, context, recovery) : -ENOMEM;
+  if (result == 0) result = prepare_first(journal);
+  if (result < 0) {
+    journal_close(journal);
+    *error_number = result;
+    return NULL;
+  }
+  atomic_store_explicit(&journal->durable_lsn, journal->next_lsn - 1, memory_order_release);
+  *error_number = 0;
+  return journal;
+}
+
+void journal_close(struct journal *journal) {
+  if (!journal) return;
+  struct journal_io *io = journal->io;
+  /* The disk still reads the buffers of what is in flight. A completed write is not started again. */
+  journal_fail(journal, -ESHUTDOWN);
+  uint32_t in_flight = 0;
+  struct journal_write *writes[] = {&journal->write, &journal->header_write, &journal->preparer.operation};
+  for (unsigned i = 0; i < 3; i++) in_flight += writes[i]->active && !writes[i]->waiting;
+  for (uint32_t waits = 0; in_flight > 0; waits++) {
+    struct journal_io_completion completions[JOURNAL_IO_IN_FLIGHT_MAX];
+    const int count = io->operations->reap(io, completions, JOURNAL_IO_IN_FLIGHT_MAX, WAIT_SLICE_NS);
+    if (count < 0 || waits == CLOSE_WAITS_MAX) return;
+    in_flight -= (uint32_t)count;
+  }
+  if (journal->file >= 0) io->operations->close(io, journal->file);
+  if (journal->opening) io->operations->close(io, journal->next.file);
+  if (journal->preparer.file >= 0) io->operations->close(io, journal->preparer.file);
+  for (uint32_t i = 0; i < journal->prepared_count; i++) io->operations->close(io, journal->prepared[i].file);
+  for (unsigned i = 0; i < 2; i++) free(journal->batches[i].bytes);
+  free(journal->header_block);
+  free(journal->preparer.zeros);
+  free(journal);
+}
+
+uint64_t journal_durable_lsn(const struct journal *journal) {
+  return atomic_load_explicit(&journal->durable_lsn, memory_order_acquire);
+}
+
+int journal_failed(const struct journal *journal) { return atomic_load_explicit(&journal->failed, memory_order_acquire); }
+
+int journal_stalled(const struct journal *journal) { return atomic_load_explicit(&journal->stalled, memory_order_relaxed); }
+
+const struct journal_counters *journal_counters(const struct journal *journal) { return &journal->counters; }

@@ -1,0 +1,287 @@
+#include "always_assert.h"
+#include "journal_io_uring_internal.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A killed predecessor's lock goes when the kernel has finished its last write. */
+#define LOCK_ATTEMPTS 200
+#define LOCK_PAUSE_NS 10000000L
+
+static struct uring_io *uring_of(struct journal_io *io) { return (struct uring_io *)(void *)io; }
+
+static int uring_open(struct journal_io *io, const char *name, bool create) {
+  const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT | O_EXCL : 0);
+  const int directory = uring_of(io)->directory;
+  int file = openat(directory, name, flags | O_DIRECT, 0640);
+  /* The filesystem has no O_DIRECT. With `create` it may have made the file before it found out. */
+  if (file < 0 && errno == EINVAL) file = openat(directory, name, flags & ~O_EXCL, 0640);
+  return file < 0 ? -errno : file;
+}
+
+static int uring_close(struct journal_io *io, int file) {
+  (void)io;
+  return close(file) == 0 ? 0 : -errno;
+}
+
+static int64_t uring_size(struct journal_io *io, int file) {
+  (void)io;
+  struct stat status;
+  return fstat(file, &status) == 0 ? (int64_t)status.st_size : -errno;
+}
+
+static int uring_read(struct journal_io *io, int file, void *buffer, uint32_t bytes, uint64_t offset) {
+  (void)io;
+  /* Without O_DIRECT the cache may hold what never reached the disk. */
+  if (!(fcntl(file, F_GETFL) & O_DIRECT)) posix_fadvise(file, (off_t)offset, bytes, POSIX_FADV_DONTNEED);
+  uint32_t done = 0;
+  while (done < bytes) {
+    const ssize_t got = pread(file, (uint8_t *)buffer + done, bytes - done, (off_t)(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -errno;
+    done += (uint32_t)got;
+    /* An unaligned count only comes at the end of the file; O_DIRECT would refuse to go on from there. */
+    if (got == 0 || got % 512 != 0) break;
+  }
+  return (int)done;
+}
+
+static int uring_write_sync(struct journal_io *io, int file, const void *buffer, uint32_t bytes, uint64_t offset) {
+  (void)io;
+  uint32_t done = 0;
+  while (done < bytes) {
+    const struct iovec vector = {.iov_base = (uint8_t *)(uintptr_t)buffer + done, .iov_len = bytes - done};
+    const ssize_t put = pwritev2(file, &vector, 1, (off_t)(offset + done), RWF_DSYNC);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) return put < 0 ? -errno : -EIO;
+    done += (uint32_t)put;
+  }
+  return (int)done;
+}
+
+static int uring_sync(struct journal_io *io, int file) {
+  (void)io;
+  return fsync(file) == 0 ? 0 : -errno;
+}
+
+static int uring_remove(struct journal_io *io, const char *name) {
+  return unlinkat(uring_of(io)->directory, name, 0) == 0 ? 0 : -errno;
+}
+
+static int uring_list(struct journal_io *io, void (*each)(void *context, const char *name), void *context) {
+  const int copy = openat(uring_of(io)->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (copy < 0) return -errno;
+  DIR *directory = fdopendir(copy);
+  if (!directory) {
+    const int error = -errno;
+    close(copy);
+    return error;
+  }
+  errno = 0;
+  for (struct dirent *entry; (entry = readdir(directory)); errno = 0) each(context, entry->d_name);
+  const int error = -errno;
+  closedir(directory);
+  return error;
+}
+
+static uint64_t uring_now(struct journal_io *io) {
+  (void)io;
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void prepare(struct uring_io *uring, struct io_uring_sqe *sqe, const struct journal_io_request *request) {
+  switch (request->kind) {
+  case JOURNAL_IO_WRITE_DURABLE:
+  case JOURNAL_IO_WRITE:
+    io_uring_prep_write(sqe, request->file, request->buffer, (unsigned)request->bytes, request->offset);
+    sqe->rw_flags = request->kind == JOURNAL_IO_WRITE_DURABLE ? RWF_DSYNC : 0;
+    break;
+  case JOURNAL_IO_SYNC:
+    io_uring_prep_fsync(sqe, request->file, 0);
+    break;
+  case JOURNAL_IO_ALLOCATE:
+    io_uring_prep_fallocate(sqe, request->file, 0, 0, (off_t)request->bytes);
+    break;
+  case JOURNAL_IO_RENAME:
+    io_uring_prep_renameat(sqe, uring->directory, request->from, uring->directory, request->to, 0);
+    break;
+  case JOURNAL_IO_SYNC_DIRECTORY:
+    io_uring_prep_fsync(sqe, uring->directory, 0);
+    break;
+  case JOURNAL_IO_KINDS:
+    ALWAYS_ASSERT(request->kind != JOURNAL_IO_KINDS);
+    break;
+  }
+  io_uring_sqe_set_data64(sqe, request->token);
+}
+
+/* An interrupted submit leaves the entry in the queue; reap hands it over again. */
+static int hand_over(struct uring_io *uring) {
+  const int result = io_uring_submit(&uring->ring);
+  return result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY ? 0 : result;
+}
+
+static int uring_submit(struct journal_io *io, const struct journal_io_request *request) {
+  struct uring_io *uring = uring_of(io);
+  if (uring->in_flight == JOURNAL_IO_IN_FLIGHT_MAX) return -EAGAIN;
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
+  if (!sqe) return -EAGAIN;
+  prepare(uring, sqe, request);
+  uring->in_flight++;
+  return hand_over(uring);
+}
+
+static uint32_t take_completions(struct uring_io *uring, struct journal_io_completion *completions, uint32_t most) {
+  struct io_uring_cqe *entries[JOURNAL_IO_IN_FLIGHT_MAX];
+  const unsigned count =
+      io_uring_peek_batch_cqe(&uring->ring, entries, most < JOURNAL_IO_IN_FLIGHT_MAX ? most : JOURNAL_IO_IN_FLIGHT_MAX);
+  for (unsigned i = 0; i < count; i++) {
+    completions[i] = (struct journal_io_completion){.token = io_uring_cqe_get_data64(entries[i]), .result = entries[i]->res};
+  }
+  io_uring_cq_advance(&uring->ring, count);
+  ALWAYS_ASSERT(count <= uring->in_flight);
+  uring->in_flight -= count;
+  return count;
+}
+
+static int uring_reap(struct journal_io *io, struct journal_io_completion *completions, uint32_t most, uint64_t wait_ns) {
+  struct uring_io *uring = uring_of(io);
+  if (io_uring_sq_ready(&uring->ring) > 0) {
+    const int result = hand_over(uring);
+    if (result < 0) return result;
+  }
+  uint32_t count = take_completions(uring, completions, most);
+  if (count > 0 || wait_ns == 0) return (int)count;
+  struct __kernel_timespec limit = {.tv_sec = (int64_t)(wait_ns / 1000000000u), .tv_nsec = (long long)(wait_ns % 1000000000u)};
+  struct io_uring_cqe *first;
+  const int result = io_uring_wait_cqe_timeout(&uring->ring, &first, &limit);
+  if (result < 0 && result != -ETIME && result != -EINTR && result != -EAGAIN) return result;
+  count = take_completions(uring, completions, most);
+  return (int)count;
+}
+
+static void uring_destroy(struct journal_io *io) {
+  struct uring_io *uring = uring_of(io);
+  io_uring_queue_exit(&uring->ring);
+  close(uring->directory);
+  free(uring);
+}
+
+static const struct journal_io_operations uring_operations = {
+    .open = uring_open,
+    .close = uring_close,
+    .size = uring_size,
+    .read = uring_read,
+    .write_sync = uring_write_sync,
+    .sync = uring_sync,
+    .remove = uring_remove,
+    .list = uring_list,
+    .now = uring_now,
+    .submit = uring_submit,
+    .reap = uring_reap,
+    .destroy = uring_destroy,
+};
+
+/* The ring may do what the journal does and nothing else, whoever gets hold of it. */
+static int restrict_ring(struct io_uring *ring) {
+  static const uint8_t allowed[] = {IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_RENAMEAT};
+  struct io_uring_restriction restrictions[sizeof allowed + 2];
+  memset(restrictions, 0, sizeof restrictions);
+  unsigned count = 0;
+  for (; count < sizeof allowed; count++) {
+    restrictions[count].opcode = IORING_RESTRICTION_SQE_OP;
+    restrictions[count].sqe_op = allowed[count];
+  }
+  restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+  restrictions[count++].register_op = IORING_REGISTER_IOWQ_AFF;
+  restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+  restrictions[count++].register_op = IORING_REGISTER_ENABLE_RINGS;
+  /* liburing 2.3 declares functions for these two and does not export them. */
+  if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, restrictions, count) < 0) return -errno;
+  return syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0 ? -errno : 0;
+}
+
+/* Opens the directory, making it (and its name durable) when it is missing. */
+static int open_directory(const char *path, const char **error) {
+  const bool made = mkdir(path, 0750) == 0;
+  if (!made && errno != EEXIST) {
+    *error = "cannot make the journal's directory";
+    return -errno;
+  }
+  const int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) {
+    *error = "cannot open the journal's directory";
+    return -errno;
+  }
+  if (made) {
+    const int parent = openat(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent < 0 || fsync(parent) != 0) {
+      const int result = -errno;
+      *error = "cannot make the journal's directory durable";
+      if (parent >= 0) close(parent);
+      close(directory);
+      return result;
+    }
+    close(parent);
+  }
+  return directory;
+}
+
+static int lock_directory(int directory) {
+  for (int attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+    if (flock(directory, LOCK_EX | LOCK_NB) == 0) return 0;
+    if (errno != EWOULDBLOCK && errno != EINTR) return -errno;
+    nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+  }
+  return -EBUSY;
+}
+
+struct journal_io *journal_io_uring_create(const char *directory, int *error_number, const char **error) {
+  struct uring_io *uring = calloc(1, sizeof *uring);
+  int result = -ENOMEM;
+  *error = "out of memory";
+  if (!uring) goto failed;
+  uring->io.operations = &uring_operations;
+  result = uring->directory = open_directory(directory, error);
+  if (result < 0) goto failed;
+  *error = "the journal's directory is in use by another process";
+  result = lock_directory(uring->directory);
+  if (result < 0) goto close_directory;
+  *error = "the kernel refuses io_uring (io_uring_setup)";
+  result = io_uring_queue_init(JOURNAL_IO_IN_FLIGHT_MAX, &uring->ring, IORING_SETUP_R_DISABLED);
+  if (result < 0) goto close_directory;
+  *error = "the kernel refuses to restrict the io_uring";
+  result = restrict_ring(&uring->ring);
+  if (result < 0) goto close_ring;
+  *error = NULL;
+  *error_number = 0;
+  return &uring->io;
+
+close_ring:
+  io_uring_queue_exit(&uring->ring);
+close_directory:
+  close(uring->directory);
+failed:
+  free(uring);
+  *error_number = result;
+  return NULL;
+}
+
+int journal_io_uring_pin_workers(struct journal_io *io, int cpu) {
+  ALWAYS_ASSERT(io->operations == &uring_operations);
+  if (cpu < 0 || cpu >= CPU_SETSIZE) return -EINVAL;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET((size_t)cpu, &set);
+  return io_uring_register_iowq_aff(&uring_of(io)->ring, sizeof set, &set);
+}

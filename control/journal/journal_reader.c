@@ -1,0 +1,243 @@
+#include "always_assert.h"
+#include "journal_format_internal.h"
+#include "journal_window_internal.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_AHEAD_BYTES (256u * 1024u)
+#define INDEXED_READ_BYTES (128u * 1024u) /* neighbours in an index are neighbours on the disk */
+
+/* An open segment. */
+struct segment_view {
+  int file; /* -1: none */
+  uint64_t segment;
+  uint32_t seed;
+  struct segment_header header;
+  struct journal_window window;
+  uint64_t window_limit; /* LSNs up to this were durable when the window was read */
+};
+
+struct journal_reader {
+  struct journal_io *io;
+  uint64_t next_lsn;
+  struct segment_view view;         /* of the sequential reader */
+  uint64_t offset;                  /* of the next batch */
+  const struct batch_header *batch; /* in the window, or NULL */
+  uint64_t batch_offset;
+  uint32_t at;        /* of the next frame in it */
+  uint64_t frame_lsn; /* that frame's */
+  struct journal_position position;
+  struct segment_view indexed;
+  int error; /* the last read's */
+};
+
+struct journal_reader *journal_reader_open(struct journal_io *io, uint64_t from_lsn, int *error_number) {
+  struct journal_reader *reader = calloc(1, sizeof *reader);
+  *error_number = reader ? 0 : -ENOMEM;
+  if (!reader) return NULL;
+  reader->io = io;
+  reader->next_lsn = from_lsn ? from_lsn : 1;
+  reader->view = reader->indexed = (struct segment_view){.file = -1, .window = {.io = io, .file = -1}};
+  return reader;
+}
+
+static void view_close(struct journal_reader *reader, struct segment_view *view) {
+  if (view->file >= 0) reader->io->operations->close(reader->io, view->file);
+  view->file = -1;
+  view->window_limit = 0;
+  journal_window_reset(&view->window, -1);
+}
+
+/* JOURNAL_READ_RECORD: the segment is open and in use. JOURNAL_READ_END: it is not there or not in use. */
+static enum journal_read view_open(struct journal_reader *reader, struct segment_view *view, uint64_t segment) {
+  view_close(reader, view);
+  char name[SEGMENT_NAME_BYTES];
+  segment_name(name, segment, NAME_SEGMENT);
+  const int file = reader->io->operations->open(reader->io, name, false);
+  if (file == -ENOENT) return JOURNAL_READ_END;
+  reader->error = file < 0 ? file : journal_window_reserve(&view->window, READ_AHEAD_BYTES);
+  if (file < 0) return JOURNAL_READ_ERROR;
+  view->file = file;
+  journal_window_reset(&view->window, file);
+  const uint8_t *block = NULL;
+  if (reader->error == 0) block = journal_window_at(&view->window, 0, JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES, &reader->error);
+  const enum segment_state state = block ? segment_header_check(block) : SEGMENT_INVALID;
+  if (!block || state != SEGMENT_VALID) {
+    view_close(reader, view);
+    if (!block) return JOURNAL_READ_ERROR;
+    return state == SEGMENT_ZERO ? JOURNAL_READ_END : JOURNAL_READ_DAMAGED;
+  }
+  memcpy(&view->header, block, sizeof view->header);
+  struct journal_identity identity = {.salt = view->header.salt};
+  memcpy(identity.node_id, view->header.node_id, sizeof identity.node_id);
+  view->segment = segment;
+  view->seed = journal_segment_seed(&identity, segment);
+  if (view->header.segment != segment) {
+    view_close(reader, view);
+    return JOURNAL_READ_DAMAGED;
+  }
+  return JOURNAL_READ_RECORD;
+}
+
+/* Opens the segment that holds reader->next_lsn: the last in use whose first LSN is not above it. */
+static enum journal_read locate(struct journal_reader *reader) {
+  uint64_t *segments = NULL;
+  size_t count = 0;
+  reader->error = journal_list_segments(reader->io, &segments, &count);
+  if (reader->error < 0) return JOURNAL_READ_ERROR;
+  size_t low = 0, high = count; /* segments below `low` start at or before it, those from `high` after it */
+  enum journal_read result = JOURNAL_READ_END;
+  while (low < high) {
+    const size_t middle = low + (high - low) / 2;
+    result = view_open(reader, &reader->view, segments[middle]);
+    if (result == JOURNAL_READ_ERROR) break;
+    if (result == JOURNAL_READ_RECORD && reader->view.header.first_lsn <= reader->next_lsn)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  /* A damaged header may be one that is being written: it is judged when the LSNs before it are used up. */
+  if (result != JOURNAL_READ_ERROR) result = low > 0 ? view_open(reader, &reader->view, segments[low - 1]) : JOURNAL_READ_DAMAGED;
+  free(segments);
+  reader->offset = JOURNAL_BLOCK_BYTES;
+  /* The caller knows that this LSN is durable. */
+  return result == JOURNAL_READ_END ? JOURNAL_READ_DAMAGED : result;
+}
+
+/* The batch at reader->offset, or NULL when there is none (yet). */
+static const struct batch_header *load_batch(struct journal_reader *reader, uint64_t limit_lsn, uint64_t expected_lsn) {
+  struct segment_view *view = &reader->view;
+  reader->error = 0;
+  if (reader->offset >= view->header.segment_bytes) return NULL;
+  const uint64_t left = view->header.segment_bytes - reader->offset;
+  /* What was read before its batch was durable may be an earlier state of the disk. */
+  if (expected_lsn > view->window_limit) {
+    journal_window_reset(&view->window, view->file);
+    view->window_limit = limit_lsn;
+  }
+  const uint8_t *bytes = journal_window_at(&view->window, reader->offset, JOURNAL_BLOCK_BYTES, left, &reader->error);
+  if (!bytes) return NULL;
+  const uint32_t claimed = batch_claimed_bytes(bytes, left);
+  if (claimed == 0 || claimed > view->header.batch_bytes_max) return NULL;
+  reader->error = journal_window_reserve(&view->window, claimed);
+  if (reader->error < 0) return NULL;
+  bytes = journal_window_at(&view->window, reader->offset, claimed, left, &reader->error);
+  if (!bytes || batch_check(bytes, claimed, view->segment, view->seed) != BATCH_VALID) return NULL;
+  return (const void *)bytes;
+}
+
+/* Makes reader->batch the one after the last (or the first to be read). */
+static enum journal_read next_batch(struct journal_reader *reader, uint64_t limit_lsn) {
+  const bool first = reader->view.file < 0;
+  if (first) {
+    const enum journal_read located = locate(reader);
+    if (located != JOURNAL_READ_RECORD) {
+      view_close(reader, &reader->view);
+      return located;
+    }
+    reader->frame_lsn = reader->view.header.first_lsn;
+  }
+  const struct batch_header *batch = load_batch(reader, limit_lsn, reader->frame_lsn);
+  if (!batch && reader->error == 0) {
+    /* The next segment goes on where this one had no room. */
+    const enum journal_read opened = view_open(reader, &reader->view, reader->view.segment + 1);
+    if (opened != JOURNAL_READ_RECORD) return opened == JOURNAL_READ_END ? JOURNAL_READ_DAMAGED : opened;
+    reader->offset = JOURNAL_BLOCK_BYTES;
+    batch = load_batch(reader, limit_lsn, reader->frame_lsn);
+  }
+  if (reader->error < 0) return JOURNAL_READ_ERROR;
+  if (!batch || batch->first_lsn != reader->frame_lsn) return JOURNAL_READ_DAMAGED;
+  reader->batch = batch;
+  reader->batch_offset = reader->offset;
+  reader->at = sizeof *batch;
+  reader->offset += batch->batch_bytes;
+  return JOURNAL_READ_RECORD;
+}
+
+enum journal_read journal_reader_next(struct journal_reader *reader, uint64_t limit_lsn, uint64_t *lsn,
+                                      const struct record_header **record) {
+  if (reader->next_lsn > limit_lsn) return JOURNAL_READ_END;
+  for (;;) {
+    if (!reader->batch || reader->at >= reader->batch->used_bytes) {
+      reader->batch = NULL;
+      const enum journal_read result = next_batch(reader, limit_lsn);
+      if (result != JOURNAL_READ_RECORD) {
+        /* The next call starts from the directory again. */
+        view_close(reader, &reader->view);
+        return result;
+      }
+    }
+    const uint32_t at = reader->at;
+    const struct record_frame *frame = (const void *)((const uint8_t *)reader->batch + at);
+    reader->at += record_frame_bytes(frame->bytes);
+    if (reader->frame_lsn++ < reader->next_lsn) continue;
+    *lsn = reader->next_lsn++;
+    *record = (const void *)(frame + 1);
+    reader->position =
+        (struct journal_position){.segment = reader->view.segment, .offset = reader->batch_offset, .offset_in_batch = at};
+    return JOURNAL_READ_RECORD;
+  }
+}
+
+struct journal_position journal_reader_position(const struct journal_reader *reader) {
+  return reader->position;
+}
+
+/* `bytes` at any 8-aligned offset, read in whole INDEXED_READ_BYTES where that is enough; NULL at the end of the file too. */
+static const uint8_t *indexed_bytes(struct journal_reader *reader, uint64_t offset, uint32_t bytes) {
+  struct segment_view *view = &reader->indexed;
+  if (offset > view->header.segment_bytes || bytes > view->header.segment_bytes - offset) return NULL;
+  const uint64_t block = offset / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_BYTES;
+  const uint32_t blocks = journal_blocks_up((uint32_t)(offset - block) + bytes);
+  const uint64_t piece = offset / INDEXED_READ_BYTES * INDEXED_READ_BYTES;
+  int error = 0;
+  const uint8_t *at = NULL;
+  /* The whole piece, so that its other records are at hand whichever way the caller walks. */
+  if (block + blocks <= piece + INDEXED_READ_BYTES) {
+    at = journal_window_at(&view->window, piece, INDEXED_READ_BYTES, INDEXED_READ_BYTES, &error);
+    if (at) at += offset - piece;
+  } else {
+    at = journal_window_at(&view->window, block, blocks, blocks, &error);
+    if (at) at += offset - block;
+  }
+  return at;
+}
+
+static const struct record_header *indexed_record(struct journal_reader *reader, struct journal_position position, uint64_t lsn) {
+  const uint64_t offset = position.offset + position.offset_in_batch;
+  const uint8_t *at = indexed_bytes(reader, offset, sizeof(struct record_frame));
+  if (!at) return NULL;
+  struct record_frame frame;
+  memcpy(&frame, at, sizeof frame);
+  if (frame.bytes < sizeof(struct record_header) || frame.bytes > RECORD_BYTES_MAX) return NULL;
+  at = indexed_bytes(reader, offset, (uint32_t)sizeof frame + frame.bytes);
+  if (!at) return NULL;
+  at += sizeof frame;
+  if (journal_checksum(journal_lsn_seed(reader->indexed.seed, lsn), at, frame.bytes) != frame.checksum) return NULL;
+  const struct record_header *record = (const void *)at;
+  return record->bytes == frame.bytes ? record : NULL;
+}
+
+const struct record_header *journal_reader_at(struct journal_reader *reader, struct journal_position position, uint64_t lsn) {
+  struct segment_view *view = &reader->indexed;
+  if (position.offset % 8 != 0 || position.offset_in_batch % 8 != 0 || position.offset_in_batch > JOURNAL_BATCH_BYTES_MOST)
+    return NULL;
+  if (view->file < 0 || view->segment != position.segment) {
+    if (view_open(reader, view, position.segment) != JOURNAL_READ_RECORD) return NULL;
+  }
+  const struct record_header *record = indexed_record(reader, position, lsn);
+  if (record) return record;
+  /* The window may be older than the record. */
+  journal_window_reset(&view->window, view->file);
+  return indexed_record(reader, position, lsn);
+}
+
+void journal_reader_close(struct journal_reader *reader) {
+  if (!reader) return;
+  view_close(reader, &reader->view);
+  view_close(reader, &reader->indexed);
+  journal_window_free(&reader->view.window);
+  journal_window_free(&reader->indexed.window);
+  free(reader);
+}

@@ -1,0 +1,316 @@
+#include "always_assert.h"
+#include "journal_internal.h"
+#include "journal_window_internal.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_BYTES (4u * 1024u * 1024u)
+
+/* Everything is judged before anything is written: a refused journal is left as it was found. */
+struct recovery {
+  struct journal *journal;
+  struct journal_io *io;
+  journal_record_visitor *visit;
+  void *context;
+  struct journal_recovery *report;
+  struct journal_window window;
+
+  bool any_used;
+  uint64_t last_used;  /* segment */
+  uint64_t last_end;   /* where its next batch goes */
+  uint64_t last_bytes; /* its length */
+  uint32_t last_batch_bytes_max;
+  bool last_dirty;    /* there is something at last_end */
+  uint64_t dirty_end; /* after the last block of it */
+  uint32_t chain;
+  uint64_t next_lsn;
+  bool any_unused;
+  uint64_t first_unused;
+  uint64_t torn_header; /* a segment whose header was cut, or 0 */
+};
+
+/* The segment that is being judged. */
+struct subject {
+  char name[SEGMENT_NAME_BYTES];
+  uint64_t segment;
+  uint64_t file_bytes;
+  struct segment_header header;
+  uint32_t seed;
+};
+
+__attribute__((format(printf, 3, 4))) static int refuse(struct recovery *recovery, int error, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(recovery->report->refusal, sizeof recovery->report->refusal, format, arguments);
+  va_end(arguments);
+  return error;
+}
+
+static int unreadable(struct recovery *recovery, const char *name, uint64_t offset, int error) {
+  return refuse(recovery, error, "%s: offset %" PRIu64 ": cannot read: %s", name, offset, strerror(-error));
+}
+
+static void visit_batch(struct recovery *recovery, const struct batch_header *batch) {
+  uint64_t lsn = batch->first_lsn;
+  for (uint32_t at = sizeof *batch; at < batch->used_bytes; lsn++) {
+    const struct record_frame *frame = (const void *)((const uint8_t *)batch + at);
+    if (recovery->visit) recovery->visit(recovery->context, lsn, (const void *)(frame + 1));
+    at += record_frame_bytes(frame->bytes);
+  }
+  recovery->next_lsn = lsn;
+  recovery->chain = batch->checksum;
+  recovery->report->records += batch->record_count;
+}
+
+/* What follows the last good batch: nothing, the remains of one batch that was in flight, or proof that good batches are lost. */
+static int judge_tail(struct recovery *recovery, const struct subject *subject) {
+  const uint64_t end = recovery->last_end;
+  const uint64_t segment_bytes = subject->header.segment_bytes;
+  uint64_t torn_end = end + subject->header.batch_bytes_max;
+  for (uint64_t offset = end; offset < segment_bytes; offset += JOURNAL_BLOCK_BYTES) {
+    int error = 0;
+    const uint8_t *block = journal_window_at(&recovery->window, offset, JOURNAL_BLOCK_BYTES, segment_bytes - offset, &error);
+    if (!block) return unreadable(recovery, subject->name, offset, error);
+    if (journal_is_zero(block, JOURNAL_BLOCK_BYTES)) continue;
+    recovery->last_dirty = true;
+    recovery->dirty_end = offset + JOURNAL_BLOCK_BYTES;
+    const uint64_t left = segment_bytes - offset;
+    const uint32_t claimed = batch_claimed_bytes(block, left);
+    if (offset == end && claimed > 0 && end + claimed < torn_end) torn_end = end + claimed;
+    if (offset >= torn_end)
+      return refuse(recovery, -EBADMSG,
+                    "%s: offset %" PRIu64 ": damaged where LSN %" PRIu64 " should be: there is data after it, at offset %" PRIu64,
+                    subject->name, end, recovery->next_lsn, offset);
+    if (offset == end || claimed == 0 || claimed > subject->header.batch_bytes_max) continue;
+    block = journal_window_at(&recovery->window, offset, claimed, left, &error);
+    if (!block) return unreadable(recovery, subject->name, offset, error);
+    if (batch_check(block, claimed, subject->segment, subject->seed) < BATCH_MALFORMED) continue;
+    return refuse(recovery, -EBADMSG,
+                  "%s: offset %" PRIu64 ": damaged where LSN %" PRIu64 " should be: a good batch follows at offset %" PRIu64
+                  " with LSN %" PRIu64,
+                  subject->name, end, recovery->next_lsn, offset, ((const struct batch_header *)(const void *)block)->first_lsn);
+  }
+  return 0;
+}
+
+static int judge_batches(struct recovery *recovery, const struct subject *subject) {
+  uint64_t offset = JOURNAL_BLOCK_BYTES;
+  const uint64_t segment_bytes = subject->header.segment_bytes;
+  while (offset < segment_bytes) {
+    int error = 0;
+    const uint64_t left = segment_bytes - offset;
+    const uint8_t *bytes = journal_window_at(&recovery->window, offset, JOURNAL_BLOCK_BYTES, left, &error);
+    const uint32_t claimed = bytes ? batch_claimed_bytes(bytes, left) : 0;
+    if (claimed > subject->header.batch_bytes_max) break;
+    const uint32_t needed = claimed ? claimed : JOURNAL_BLOCK_BYTES;
+    if (bytes) bytes = journal_window_at(&recovery->window, offset, needed, left, &error);
+    if (!bytes) return unreadable(recovery, subject->name, offset, error);
+    const enum batch_state state = batch_check(bytes, needed, subject->segment, subject->seed);
+    if (state == BATCH_ZERO || state == BATCH_INVALID) break;
+    const struct batch_header *batch = (const void *)bytes;
+    if (state == BATCH_MALFORMED)
+      return refuse(recovery, -EBADMSG, "%s: offset %" PRIu64 ": the batch of LSN %" PRIu64 " is malformed under a good checksum",
+                    subject->name, offset, batch->first_lsn);
+    if (batch->first_lsn != recovery->next_lsn || batch->previous_checksum != recovery->chain)
+      return refuse(recovery, -EBADMSG, "%s: offset %" PRIu64 ": a batch with LSN %" PRIu64 " where LSN %" PRIu64 " should be",
+                    subject->name, offset, batch->first_lsn, recovery->next_lsn);
+    visit_batch(recovery, batch);
+    offset += batch->batch_bytes;
+  }
+  recovery->last_end = offset;
+  return judge_tail(recovery, subject);
+}
+
+static int judge_used(struct recovery *recovery, struct subject *subject) {
+  const struct segment_header *header = &subject->header;
+  struct journal *journal = recovery->journal;
+  if (memcmp(header->node_id, journal->config.node_id, sizeof header->node_id) != 0)
+    return refuse(recovery, -EPERM, "%s: the journal belongs to another node", subject->name);
+  if (header->segment != subject->segment)
+    return refuse(recovery, -EBADMSG, "%s: offset 0: holds segment %" PRIu64, subject->name, header->segment);
+  if (recovery->any_used && header->salt != journal->identity.salt)
+    return refuse(recovery, -EBADMSG, "%s: offset 0: from another journal of this node", subject->name);
+  if (header->segment_bytes > subject->file_bytes)
+    return refuse(recovery, -EBADMSG, "%s: offset %" PRIu64 ": the file ends here, its segment has %" PRIu64 " bytes",
+                  subject->name, subject->file_bytes, header->segment_bytes);
+  if (subject->segment != recovery->last_used + 1)
+    return refuse(recovery, -EBADMSG, "%s: segment %" PRIu64 " with LSN %" PRIu64 " and up is missing or unused", subject->name,
+                  recovery->last_used + 1, recovery->next_lsn);
+  if (recovery->last_dirty || header->first_lsn != recovery->next_lsn || header->previous_checksum != recovery->chain) {
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(name, recovery->any_used ? recovery->last_used : subject->segment, NAME_SEGMENT);
+    return refuse(recovery, -EBADMSG,
+                  "%s: offset %" PRIu64 ": damaged where LSN %" PRIu64 " should be: %s goes on with LSN %" PRIu64, name,
+                  recovery->last_end, recovery->next_lsn, subject->name, header->first_lsn);
+  }
+  if (!recovery->any_used) journal->identity.salt = header->salt;
+  subject->seed = journal_segment_seed(&journal->identity, subject->segment);
+  recovery->any_used = true;
+  recovery->last_used = subject->segment;
+  recovery->last_bytes = header->segment_bytes;
+  recovery->last_batch_bytes_max = header->batch_bytes_max;
+  recovery->report->segments++;
+  if (journal_window_reserve(&recovery->window, header->batch_bytes_max) < 0) return -ENOMEM;
+  return judge_batches(recovery, subject);
+}
+
+/* No batch is written before its segment's header is durable, so there can be none here. */
+static int judge_unused(struct recovery *recovery, const struct subject *subject, enum segment_state state) {
+  for (uint64_t offset = JOURNAL_BLOCK_BYTES; offset < subject->file_bytes; offset += JOURNAL_BLOCK_BYTES) {
+    int error = 0;
+    const uint8_t *block =
+        journal_window_at(&recovery->window, offset, JOURNAL_BLOCK_BYTES, journal_blocks_up(READ_BYTES), &error);
+    if (!block) return unreadable(recovery, subject->name, offset, error);
+    if (!journal_is_zero(block, JOURNAL_BLOCK_BYTES))
+      return refuse(recovery, -EBADMSG,
+                    "%s: offset 0: the segment header is damaged: there is data at offset %" PRIu64 "; LSN %" PRIu64
+                    " and up would be lost",
+                    subject->name, offset, recovery->next_lsn);
+  }
+  if (state == SEGMENT_INVALID) {
+    /* Headers are written in order: only the first unused segment's can have been cut. */
+    if (subject->segment != recovery->last_used + 1)
+      return refuse(recovery, -EBADMSG, "%s: offset 0: the segment header is damaged; LSN %" PRIu64 " and up would be lost",
+                    subject->name, recovery->next_lsn);
+    recovery->torn_header = subject->segment;
+  }
+  if (!recovery->any_unused) recovery->first_unused = subject->segment;
+  recovery->any_unused = true;
+  return 0;
+}
+
+static int judge_open_segment(struct recovery *recovery, struct subject *subject, int file) {
+  const int64_t size = recovery->io->operations->size(recovery->io, file);
+  if (size < 0) return unreadable(recovery, subject->name, 0, (int)size);
+  subject->file_bytes = (uint64_t)size;
+  journal_window_reset(&recovery->window, file);
+  const uint32_t room = subject->file_bytes < READ_BYTES ? (uint32_t)subject->file_bytes : READ_BYTES;
+  int error = journal_window_reserve(&recovery->window, room > JOURNAL_BLOCK_BYTES ? room : JOURNAL_BLOCK_BYTES);
+  if (error < 0) return error;
+  const uint8_t *block = journal_window_at(&recovery->window, 0, JOURNAL_BLOCK_BYTES, READ_BYTES, &error);
+  if (!block) return unreadable(recovery, subject->name, 0, error);
+  const enum segment_state state = segment_header_check(block);
+  memcpy(&subject->header, block, sizeof subject->header);
+  if (state == SEGMENT_NEWER)
+    return refuse(recovery, -EPROTONOSUPPORT, "%s: format version %" PRIu32 "; this program reads up to %u", subject->name,
+                  subject->header.version, JOURNAL_VERSION);
+  if (state == SEGMENT_VALID) return judge_used(recovery, subject);
+  return judge_unused(recovery, subject, state);
+}
+
+static int judge_segment(struct recovery *recovery, uint64_t segment) {
+  struct subject subject = {.segment = segment};
+  segment_name(subject.name, segment, NAME_SEGMENT);
+  const int file = recovery->io->operations->open(recovery->io, subject.name, false);
+  if (file < 0) return unreadable(recovery, subject.name, 0, file);
+  const int result = judge_open_segment(recovery, &subject, file);
+  recovery->io->operations->close(recovery->io, file);
+  return result;
+}
+
+static int write_zeros(struct recovery *recovery, int file, uint64_t from, uint64_t to) {
+  const uint8_t *zeros = recovery->journal->preparer.zeros;
+  while (from < to) {
+    const uint32_t bytes = to - from < ZERO_SLICE_BYTES ? (uint32_t)(to - from) : ZERO_SLICE_BYTES;
+    const int result = recovery->io->operations->write_sync(recovery->io, file, zeros, bytes, from);
+    if (result < 0) return result;
+    from += bytes;
+  }
+  return 0;
+}
+
+/* The segment in use: zero where a batch was cut, so that its remains never pass for anything later. */
+static int resume_segment(struct recovery *recovery) {
+  struct journal *journal = recovery->journal;
+  char name[SEGMENT_NAME_BYTES];
+  segment_name(name, recovery->last_used, NAME_SEGMENT);
+  const int file = recovery->io->operations->open(recovery->io, name, false);
+  if (file < 0) return file;
+  journal->file = file;
+  journal->segment = recovery->last_used;
+  /* Its header limits its batches: larger ones go to the next segment. */
+  const bool takes_our_batches = recovery->last_batch_bytes_max >= journal->config.batch_bytes_max;
+  journal->segment_end = takes_our_batches ? recovery->last_bytes : recovery->last_end;
+  journal->offset = recovery->last_end;
+  journal->segment_seed = journal_segment_seed(&journal->identity, journal->segment);
+  /* The last batch may be read from the disk's cache, its writer killed before the flush: it counts as durable from here on. */
+  const int result = recovery->io->operations->sync(recovery->io, file);
+  if (result < 0 || !recovery->last_dirty) return result;
+  recovery->report->truncated_bytes = recovery->dirty_end - recovery->last_end;
+  return write_zeros(recovery, file, recovery->last_end, recovery->dirty_end);
+}
+
+/* An unused segment goes on the shelf when it is next in order and of the right length; otherwise it goes. */
+static int resume_unused(struct recovery *recovery, uint64_t segment) {
+  struct journal *journal = recovery->journal;
+  const struct journal_io_operations *operations = recovery->io->operations;
+  char name[SEGMENT_NAME_BYTES];
+  segment_name(name, segment, NAME_SEGMENT);
+  const int file = operations->open(recovery->io, name, false);
+  if (file < 0) return file;
+  const bool fits = segment == recovery->last_used + 1 + journal->prepared_count &&
+                    journal->prepared_count < JOURNAL_SEGMENTS_AHEAD_MAX &&
+                    operations->size(recovery->io, file) == (int64_t)journal->config.segment_bytes;
+  int result = 0;
+  if (fits && recovery->torn_header == segment) result = write_zeros(recovery, file, 0, JOURNAL_BLOCK_BYTES);
+  if (fits && result == 0) {
+    journal->prepared[journal->prepared_count++] = (struct prepared_segment){.segment = segment, .file = file};
+    return 0;
+  }
+  operations->close(recovery->io, file);
+  return result < 0 ? result : operations->remove(recovery->io, name);
+}
+
+static int resume(struct recovery *recovery, const uint64_t *segments, size_t count) {
+  struct journal *journal = recovery->journal;
+  journal->next_lsn = recovery->next_lsn;
+  journal->chain = recovery->chain;
+  int result = recovery->any_used ? resume_segment(recovery) : 0;
+  for (size_t i = 0; i < count && result == 0; i++)
+    if (recovery->any_unused && segments[i] >= recovery->first_unused) result = resume_unused(recovery, segments[i]);
+  return result;
+}
+
+struct temporaries {
+  struct journal_io *io;
+  int result;
+};
+
+static void remove_temporary(void *context, const char *name) {
+  struct temporaries *temporaries = context;
+  uint64_t segment;
+  if (segment_name_parse(name, &segment) != NAME_TEMPORARY) return;
+  const int result = temporaries->io->operations->remove(temporaries->io, name);
+  if (result < 0 && result != -ENOENT) temporaries->result = result;
+}
+
+int journal_recover(struct journal *journal, journal_record_visitor *visit, void *context, struct journal_recovery *report) {
+  struct recovery recovery = {.journal = journal,
+                              .io = journal->io,
+                              .visit = visit,
+                              .context = context,
+                              .report = report,
+                              .window = {.io = journal->io, .file = -1},
+                              .next_lsn = 1};
+  memcpy(journal->identity.node_id, journal->config.node_id, sizeof journal->identity.node_id);
+  journal->identity.salt = journal->config.salt;
+  uint64_t *segments = NULL;
+  size_t count = 0;
+  int result = journal_list_segments(journal->io, &segments, &count);
+  for (size_t i = 0; i < count && result == 0; i++) result = judge_segment(&recovery, segments[i]);
+  if (result == 0) result = resume(&recovery, segments, count);
+  struct temporaries temporaries = {.io = journal->io};
+  if (result == 0) result = journal->io->operations->list(journal->io, remove_temporary, &temporaries);
+  if (result == 0) result = temporaries.result;
+  if (result < 0 && !report->refusal[0])
+    snprintf(report->refusal, sizeof report->refusal, "the journal cannot be recovered: %s", strerror(-result));
+  report->first_lsn = report->records ? 1 : 0;
+  report->next_lsn = recovery.next_lsn;
+  journal_window_free(&recovery.window);
+  free(segments);
+  return result;
+}

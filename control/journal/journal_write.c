@@ -1,0 +1,46 @@
+#include "journal_internal.h"
+#include <errno.h>
+#include <string.h>
+
+static int hand_over(struct journal *journal, struct journal_write *write) {
+  const int result = journal->io->operations->submit(journal->io, &write->request);
+  write->waiting = result == -EAGAIN;
+  return write->waiting ? 0 : result;
+}
+
+int journal_write_start(struct journal *journal, struct journal_write *write, const struct journal_io_request *request) {
+  *write = (struct journal_write){.request = *request, .active = true};
+  const int result = hand_over(journal, write);
+  if (result < 0) write->active = false;
+  return result;
+}
+
+int journal_write_poke(struct journal *journal, struct journal_write *write) {
+  if (!write->active || !write->waiting) return 0;
+  const int result = hand_over(journal, write);
+  if (result < 0) write->active = false;
+  return result;
+}
+
+int journal_write_completed(struct journal *journal, struct journal_write *write, int result) {
+  struct journal_io_request *request = &write->request;
+  const bool moves_bytes = request->kind == JOURNAL_IO_WRITE || request->kind == JOURNAL_IO_WRITE_DURABLE;
+  const bool again = result == -EAGAIN || result == -EINTR;
+  write->active = false;
+  if (result < 0 && !again) return result;
+  if (!again) {
+    if (!moves_bytes || (uint64_t)result >= request->bytes) return 1;
+    /* A short write: whole blocks count, the rest of a block is written again. */
+    const uint64_t whole = (uint64_t)result / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_BYTES;
+    request->buffer = (const uint8_t *)request->buffer + whole;
+    request->offset += whole;
+    request->bytes -= whole;
+    if (whole > 0) write->retries = 0;
+  }
+  if (++write->retries > WRITE_RETRIES_MAX) return -EIO;
+  journal_count(&journal->counters.writes_retried, 1);
+  write->active = true;
+  const int submitted = hand_over(journal, write);
+  if (submitted < 0) write->active = false;
+  return submitted;
+}

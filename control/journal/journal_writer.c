@@ -1,0 +1,167 @@
+#include "always_assert.h"
+#include "journal_internal.h"
+#include <errno.h>
+#include <string.h>
+
+#define RECORDS_A_TURN 32 /* from one ring before the next has its turn */
+
+static void copy_record(struct journal *journal, struct journal_batch *batch, const void *record, uint32_t bytes) {
+  const struct record_header *header = record;
+  ALWAYS_ASSERT(bytes >= sizeof *header && header->bytes == bytes);
+  uint8_t *at = batch->bytes + batch->used;
+  struct record_frame *frame = (void *)at;
+  const uint32_t framed = record_frame_bytes(bytes);
+  memset(at + framed - 8, 0, 8); /* padding, and perhaps the record's end, which is written next */
+  memcpy(frame + 1, record, bytes);
+  frame->bytes = bytes;
+  /* The record's own checksum waits for the segment to be known: batch_finish. */
+  batch->used += framed;
+  batch->count++;
+  journal_count(&journal->counters.record_bytes, bytes);
+}
+
+/* Up to RECORDS_A_TURN. Returns how many; *full when the next does not fit. */
+static uint32_t gather_ring(struct journal *journal, struct journal_batch *batch, struct record_ring *ring, bool *full) {
+  uint32_t count = 0, bytes;
+  const void *record;
+  while (count < RECORDS_A_TURN && (record = record_ring_peek(ring, &bytes))) {
+    if (record_frame_bytes(bytes) > journal->config.batch_bytes_max - batch->used) {
+      *full = true;
+      break;
+    }
+    copy_record(journal, batch, record, bytes);
+    record_ring_advance(ring);
+    count++;
+  }
+  return count;
+}
+
+uint32_t journal_gather(struct journal *journal) {
+  struct journal_batch *batch = &journal->batches[journal->filling];
+  const uint32_t rings = journal->config.ring_count;
+  uint32_t gathered = 0;
+  bool full = false;
+  for (uint32_t idle = 0; idle < rings && !full;) {
+    const uint32_t count = gather_ring(journal, batch, journal->config.rings[journal->next_ring], &full);
+    if (!full) journal->next_ring = (journal->next_ring + 1) % rings;
+    gathered += count;
+    idle = count ? 0 : idle + 1;
+  }
+  return gathered;
+}
+
+static int open_next_segment(struct journal *journal, uint64_t wall_ns) {
+  if (journal->prepared_count == 0) return 0;
+  journal->next = journal->prepared[0];
+  journal->prepared_count--;
+  memmove(journal->prepared, journal->prepared + 1, journal->prepared_count * sizeof journal->prepared[0]);
+  memset(journal->header_block, 0, JOURNAL_BLOCK_BYTES);
+  struct segment_header *header = (void *)journal->header_block;
+  *header = (struct segment_header){
+      .salt = journal->identity.salt,
+      .segment = journal->next.segment,
+      .first_lsn = journal->next_lsn,
+      .created_wall_ns = wall_ns,
+      .segment_bytes = journal->config.segment_bytes,
+      .batch_bytes_max = journal->config.batch_bytes_max,
+      .previous_checksum = journal->chain,
+  };
+  memcpy(header->node_id, journal->identity.node_id, sizeof header->node_id);
+  segment_header_seal(journal->header_block);
+  journal->opening = true;
+  return journal_write_start(journal, &journal->header_write,
+                             &(struct journal_io_request){.kind = JOURNAL_IO_WRITE_DURABLE,
+                                                          .file = journal->next.file,
+                                                          .buffer = journal->header_block,
+                                                          .bytes = JOURNAL_BLOCK_BYTES,
+                                                          .token = TOKEN_HEADER});
+}
+
+int journal_header_completed(struct journal *journal, int result) {
+  const int done = journal_write_completed(journal, &journal->header_write, result);
+  if (done <= 0) return done;
+  if (journal->file >= 0) journal->io->operations->close(journal->io, journal->file);
+  journal->file = journal->next.file;
+  journal->segment = journal->next.segment;
+  journal->segment_end = journal->config.segment_bytes;
+  journal->offset = JOURNAL_BLOCK_BYTES;
+  journal->segment_seed = journal_segment_seed(&journal->identity, journal->segment);
+  journal->opening = false;
+  return 0;
+}
+
+/* Everything that depends on where the batch goes. */
+static uint32_t batch_finish(struct journal *journal, struct journal_batch *batch, uint64_t wall_ns) {
+  const uint32_t batch_bytes = journal_blocks_up(batch->used);
+  memset(batch->bytes + batch->used, 0, batch_bytes - batch->used);
+  uint64_t lsn = batch->first_lsn = journal->next_lsn;
+  for (uint32_t at = sizeof(struct batch_header); at < batch->used; lsn++) {
+    struct record_frame *frame = (void *)(batch->bytes + at);
+    frame->checksum = journal_checksum(journal_lsn_seed(journal->segment_seed, lsn), frame + 1, frame->bytes);
+    at += record_frame_bytes(frame->bytes);
+  }
+  ALWAYS_ASSERT(lsn - batch->first_lsn == batch->count);
+  struct batch_header *header = (void *)batch->bytes;
+  *header = (struct batch_header){
+      .batch_bytes = batch_bytes,
+      .record_count = batch->count,
+      .first_lsn = batch->first_lsn,
+      .segment = journal->segment,
+      .wall_ns = wall_ns,
+      .previous_checksum = journal->chain,
+      .used_bytes = batch->used,
+  };
+  batch_seal(header, journal->segment_seed);
+  journal->chain = header->checksum;
+  journal->next_lsn = lsn;
+  return batch_bytes;
+}
+
+int journal_flush(struct journal *journal, uint64_t wall_ns) {
+  struct journal_batch *batch = &journal->batches[journal->filling];
+  if (journal->in_flight || journal->opening || batch->count == 0) return 0;
+  if (journal->file < 0 || journal_blocks_up(batch->used) > journal->segment_end - journal->offset)
+    return open_next_segment(journal, wall_ns);
+  for (uint32_t i = 0; i < journal->config.ring_count; i++)
+    batch->ring_positions[i] = record_ring_read_position(journal->config.rings[i]);
+  const uint32_t bytes = batch_finish(journal, batch, wall_ns);
+  batch->submitted_ns = journal->io->operations->now(journal->io);
+  const struct journal_io_request request = {.kind = JOURNAL_IO_WRITE_DURABLE,
+                                             .file = journal->file,
+                                             .buffer = batch->bytes,
+                                             .bytes = bytes,
+                                             .offset = journal->offset,
+                                             .token = TOKEN_BATCH};
+  journal->offset += bytes;
+  journal->in_flight = true;
+  journal->filling ^= 1u;
+  struct journal_batch *other = &journal->batches[journal->filling];
+  other->used = sizeof(struct batch_header);
+  other->count = 0;
+  return journal_write_start(journal, &journal->write, &request);
+}
+
+static void count_batch(struct journal *journal, const struct journal_batch *batch) {
+  struct journal_counters *counters = &journal->counters;
+  const uint64_t flush_ns = journal->io->operations->now(journal->io) - batch->submitted_ns;
+  journal_count(&counters->records, batch->count);
+  journal_count(&counters->batches, 1);
+  journal_count(&counters->batch_bytes, journal_blocks_up(batch->used));
+  journal_count(&counters->flush_ns_sum, flush_ns);
+  if (flush_ns > atomic_load_explicit(&counters->flush_ns_max, memory_order_relaxed))
+    atomic_store_explicit(&counters->flush_ns_max, flush_ns, memory_order_relaxed);
+}
+
+int journal_batch_completed(struct journal *journal, int result) {
+  const int done = journal_write_completed(journal, &journal->write, result);
+  if (done <= 0) return done;
+  const struct journal_batch *batch = &journal->batches[journal->filling ^ 1u];
+  ALWAYS_ASSERT(journal->in_flight && batch->count > 0);
+  count_batch(journal, batch);
+  /* The LSN first: whoever sees its ring's mark may then read its records. */
+  atomic_store_explicit(&journal->durable_lsn, batch->first_lsn + batch->count - 1, memory_order_release);
+  for (uint32_t i = 0; i < journal->config.ring_count; i++)
+    record_ring_set_durable(journal->config.rings[i], batch->ring_positions[i]);
+  journal->in_flight = false;
+  return (int)batch->count;
+}

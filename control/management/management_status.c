@@ -1,0 +1,109 @@
+#include "management_internal.h"
+#include "metrics.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Too large for a stack. */
+static struct appliance_snapshot *take(struct management_request *request) {
+  struct appliance_snapshot *snapshot = malloc(sizeof *snapshot);
+  if (snapshot)
+    request->appliance->snapshot(request->appliance->context, snapshot); /* a shard that did not answer shows in its checks */
+  return snapshot;
+}
+
+enum MHD_Result handle_metrics(struct management_request *request) {
+  struct appliance_snapshot *snapshot = take(request);
+  size_t length = 0;
+  char *text = snapshot ? metrics_render(snapshot, &length) : NULL;
+  free(snapshot);
+  return text ? answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text, length) : MHD_NO;
+}
+
+static json_t *checks_of(const struct appliance_snapshot *snapshot) {
+  json_t *checks = json_array();
+  for (uint32_t i = 0; i < snapshot->check_count; i++)
+    json_array_append_new(checks, json_pack("{s:s, s:b, s:s}", "name", snapshot->checks[i].name, "passed",
+                                            snapshot->checks[i].passed, "detail", snapshot->checks[i].detail));
+  return checks;
+}
+
+enum MHD_Result handle_health(struct management_request *request, bool readiness) {
+  struct appliance_snapshot *snapshot = take(request);
+  if (!snapshot) return MHD_NO;
+  const bool good = readiness ? snapshot->ready : snapshot->live;
+  const double uptime = (double)(snapshot->wall_ns - snapshot->started_wall_ns) / 1e9;
+  json_t *json = json_pack("{s:s, s:s, s:f, s:o}", "status", good ? "ok" : "failing", "version", snapshot->version,
+                           "uptime_seconds", uptime, "checks", checks_of(snapshot));
+  free(snapshot);
+  return answer_json(request, good ? 200 : 503, json);
+}
+
+static json_t *ports_of(const struct appliance_snapshot *snapshot) {
+  json_t *ports = json_array();
+  for (uint32_t i = 0; i < snapshot->port_count; i++) {
+    const struct appliance_port *port = &snapshot->ports[i];
+    json_array_append_new(ports,
+                          json_pack("{s:s, s:s, s:b, s:i, s:i, s:I, s:I, s:I}", "name", port->information.name, "kind",
+                                    port->kind, "link_up", port->link_up, "mtu", (int)port->information.mtu, "queues",
+                                    (int)port->information.queues, "received", (json_int_t)port->counters.received, "missed",
+                                    (json_int_t)port->counters.missed, "errors", (json_int_t)port->counters.errors));
+  }
+  return ports;
+}
+
+static json_t *journal_of(const struct appliance_journal *journal) {
+  const double mean_us = journal->batches ? (double)journal->flush_ns_sum / (double)journal->batches / 1e3 : 0;
+  return json_pack("{s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I}", "failed", journal->failed != 0, "durable_lsn",
+                   (json_int_t)journal->durable_lsn, "records", (json_int_t)journal->records, "batches",
+                   (json_int_t)journal->batches, "batch_bytes", (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us,
+                   "flush_max_us", (double)journal->flush_ns_max / 1e3, "recovered_records",
+                   (json_int_t)journal->recovered_records, "recovered_truncated_bytes",
+                   (json_int_t)journal->recovered_truncated_bytes);
+}
+
+enum MHD_Result handle_status(struct management_request *request) {
+  struct appliance_snapshot *snapshot = take(request);
+  if (!snapshot) return MHD_NO;
+  uint64_t spans = 0, webhooks = 0, emitted = 0, live = 0;
+  for (uint32_t i = 0; i < snapshot->shard_count; i++) {
+    spans += snapshot->shards[i].shard.spans_evaluated;
+    webhooks += snapshot->shards[i].shard.webhooks_accepted;
+    emitted += snapshot->shards[i].engine.violations_emitted;
+    live += snapshot->shards[i].engine.traces_live;
+  }
+  json_t *rules = json_pack("{s:I, s:i, s:i, s:s, s:b}", "generation", (json_int_t)snapshot->rules.generation, "rules",
+                            (int)snapshot->rules.rules, "enabled", (int)snapshot->rules.enabled, "sha256", snapshot->rules.sha256,
+                            "last_reload_succeeded", snapshot->rules.last_reload_succeeded);
+  json_t *json = json_pack(
+      "{s:s, s:s, s:b, s:f, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:s}", "version", snapshot->version, "node",
+      snapshot->node, "ready", snapshot->ready, "uptime_seconds", (double)(snapshot->wall_ns - snapshot->started_wall_ns) / 1e9,
+      "checks", checks_of(snapshot), "rules", rules, "journal", journal_of(&snapshot->journal), "ports", ports_of(snapshot),
+      "shards", (int)snapshot->shard_count, "spans_evaluated", (json_int_t)spans, "webhooks_accepted", (json_int_t)webhooks,
+      "violations_emitted", (json_int_t)emitted, "violations_durable", (json_int_t)snapshot->violations_durable, "traces_live",
+      (json_int_t)live, "lost_in_a_crash", "live traces (memory only); nothing acknowledged as durable");
+  free(snapshot);
+  return answer_json(request, 200, json);
+}
+
+enum MHD_Result handle_shards(struct management_request *request) {
+  struct appliance_snapshot *snapshot = take(request);
+  if (!snapshot) return MHD_NO;
+  json_t *shards = json_array();
+  for (uint32_t i = 0; i < snapshot->shard_count; i++) {
+    const struct shard_snapshot *shard = &snapshot->shards[i];
+    const double cycles = (double)shard->shard.busy_cycles + (double)shard->shard.idle_cycles;
+    json_array_append_new(
+        shards,
+        json_pack("{s:i, s:i, s:I, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "shard", (int)i, "core",
+                  (int)snapshot->shard_core[i], "generation", (json_int_t)shard->generation, "busy_ratio",
+                  cycles > 0 ? (double)shard->shard.busy_cycles / cycles : 0.0, "frames_received",
+                  (json_int_t)shard->queue.received, "connections", (json_int_t)shard->network.tcp_connections, "requests",
+                  (json_int_t)shard->http.requests, "spans_evaluated", (json_int_t)shard->shard.spans_evaluated,
+                  "webhooks_accepted", (json_int_t)shard->shard.webhooks_accepted, "violations_emitted",
+                  (json_int_t)shard->engine.violations_emitted, "traces_live", (json_int_t)shard->engine.traces_live,
+                  "long_loops", (json_int_t)shard->shard.long_loops, "heap_allocated_bytes",
+                  (json_int_t)(snapshot->shard_allocated_bytes[i] - snapshot->shard_allocated_at_start_bytes[i])));
+  }
+  free(snapshot);
+  return answer_json(request, 200, json_pack("{s:o}", "shards", shards));
+}

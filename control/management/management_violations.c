@@ -1,0 +1,139 @@
+#include "hexadecimal.h"
+#include "management_internal.h"
+#include "text_buffer_internal.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LIMIT_DEFAULT 100u
+#define LIMIT_MAX 1000000u
+#define TAIL_LIMIT 10000u
+
+static uint64_t now_wall_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+static bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *number) {
+  char *end = NULL;
+  if (*text < '0' || *text > '9') return false;
+  *number = strtoull(text, &end, 10);
+  return *end == '\0' && *number >= least && *number <= most;
+}
+
+/* What is wrong with the arguments, or NULL. */
+static const char *read_filter(const struct management_request *request, struct violation_filter *filter) {
+  const char *severity = request_argument(request, "severity"), *trace = request_argument(request, "trace");
+  const char *since = request_argument(request, "since"), *until = request_argument(request, "until");
+  const char *limit = request_argument(request, "limit"), *after = request_argument(request, "after");
+  uint64_t number = LIMIT_DEFAULT;
+  *filter = (struct violation_filter){.rule = request_argument(request, "rule"), .severity = -1};
+  for (unsigned i = 0; severity && i < 5; i++)
+    if (strcmp(severity, severity_word(i)) == 0) filter->severity = (int)i;
+  if (severity && filter->severity < 0) return "severity is one of info, low, medium, high, critical";
+  filter->has_trace_id = trace != NULL;
+  if (trace && (strlen(trace) != 32 || !hex_decode(trace, 16, filter->trace_id))) return "trace is 32 hexadecimal digits";
+  if (since && !parse_time(since, now_wall_ns(), &filter->since_ns))
+    return "since is an RFC 3339 time, Unix seconds, or a duration such as 5m";
+  if (until && !parse_time(until, now_wall_ns(), &filter->until_ns))
+    return "until is an RFC 3339 time, Unix seconds, or a duration such as 5m";
+  if (limit && !read_number(limit, 1, LIMIT_MAX, &number)) return "limit is a number from 1 to 1000000";
+  filter->limit = (uint32_t)number;
+  if (after && !read_number(after, 1, INT64_MAX, &filter->before_lsn)) return "after is the cursor of an answer before";
+  return NULL;
+}
+
+struct listing {
+  json_t *list;
+  const char *node;
+  uint64_t last_lsn;
+  uint32_t room;
+  bool more;
+};
+
+static bool add_violation(void *context, uint64_t lsn, const struct violation *violation) {
+  struct listing *listing = context;
+  if (listing->room == 0) {
+    listing->more = true;
+    return false;
+  }
+  listing->room--;
+  listing->last_lsn = lsn;
+  json_array_append_new(listing->list, json_violation(violation, lsn, listing->node));
+  return true;
+}
+
+static bool read_node(const struct management_request *request, char node[37]) {
+  struct appliance_snapshot *snapshot = malloc(sizeof *snapshot);
+  if (!snapshot) return false;
+  request->appliance->snapshot(request->appliance->context, snapshot);
+  memcpy(node, snapshot->node, 37);
+  free(snapshot);
+  return true;
+}
+
+enum MHD_Result handle_violations(struct management_request *request) {
+  struct violation_filter filter;
+  char node[37];
+  const char *wrong = read_filter(request, &filter);
+  if (wrong) return answer_error(request, 400, "argument", wrong);
+  if (!read_node(request, node)) return MHD_NO;
+  struct violation_store *store = request->appliance->violations(request->appliance->context);
+  struct listing listing = {.list = json_array(), .node = node, .room = filter.limit};
+  filter.limit++; /* one more tells whether there are more */
+  const int given = violation_store_query(store, &filter, add_violation, &listing);
+  if (given < 0) {
+    json_decref(listing.list);
+    return answer_error(request, 503, "journal", "the journal cannot be read");
+  }
+  char cursor[24];
+  snprintf(cursor, sizeof cursor, "%llu", (unsigned long long)listing.last_lsn);
+  return answer_json(
+      request, 200,
+      json_pack("{s:o, s:o}", "violations", listing.list, "next", listing.more ? json_string(cursor) : json_null()));
+}
+
+struct tail {
+  struct text_buffer out;
+  const char *node;
+  uint64_t last_lsn;
+};
+
+static bool add_line(void *context, uint64_t lsn, const struct violation *violation) {
+  struct tail *tail = context;
+  json_t *json = json_violation(violation, lsn, tail->node);
+  char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
+  json_decref(json);
+  if (text) text_append(&tail->out, "%s\n", text);
+  free(text);
+  tail->last_lsn = lsn;
+  return true;
+}
+
+/* One object a line, oldest first; the header says where to go on. Without `after`: from now. */
+enum MHD_Result handle_violations_tail(struct management_request *request) {
+  const char *after = request_argument(request, "after");
+  struct violation_filter filter = {.severity = -1, .oldest_first = true, .limit = TAIL_LIMIT};
+  char node[37], position[24];
+  if (after && !read_number(after, 0, INT64_MAX, &filter.after_lsn))
+    return answer_error(request, 400, "argument", "after is an LSN");
+  if (!read_node(request, node)) return MHD_NO;
+  struct violation_store *store = request->appliance->violations(request->appliance->context);
+  struct tail tail = {.node = node, .last_lsn = filter.after_lsn};
+  const uint64_t now_lsn = violation_store_last_lsn(store);
+  const int given = after ? violation_store_query(store, &filter, add_line, &tail) : 0;
+  if (given < 0 || tail.out.failed) {
+    free(tail.out.text);
+    return answer_error(request, 503, "journal", "the journal cannot be read");
+  }
+  if ((uint32_t)given < TAIL_LIMIT && now_lsn > tail.last_lsn) tail.last_lsn = now_lsn;
+  snprintf(position, sizeof position, "%llu", (unsigned long long)tail.last_lsn);
+  struct MHD_Response *response = MHD_create_response_from_buffer(tail.out.length, tail.out.text, MHD_RESPMEM_MUST_FREE);
+  if (!response) return MHD_NO;
+  MHD_add_response_header(response, "X-Tripline-Lsn", position);
+  MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
+  const enum MHD_Result queued = MHD_queue_response(request->connection, 200, response);
+  MHD_destroy_response(response);
+  return queued;
+}

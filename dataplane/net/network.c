@@ -1,0 +1,112 @@
+#include "network_internal.h"
+#include "tcp_internal.h"
+
+static const char *const drop_names[NETWORK_DROPS] = {
+    [DROP_ETHERNET_SHORT] = "ethernet_short", [DROP_ETHERNET_NOT_OURS] = "ethernet_not_ours",
+    [DROP_ETHERTYPE] = "ethertype",           [DROP_ARP_MALFORMED] = "arp_malformed",
+    [DROP_ARP_NOT_OURS] = "arp_not_ours",     [DROP_IPV4_MALFORMED] = "ipv4_malformed",
+    [DROP_IPV4_CHECKSUM] = "ipv4_checksum",   [DROP_IPV4_OPTIONS] = "ipv4_options",
+    [DROP_IPV4_FRAGMENT] = "ipv4_fragment",   [DROP_IPV4_NOT_OURS] = "ipv4_not_ours",
+    [DROP_IPV4_PROTOCOL] = "ipv4_protocol",   [DROP_ICMP_MALFORMED] = "icmp_malformed",
+    [DROP_ICMP_TYPE] = "icmp_type",           [DROP_UDP_MALFORMED] = "udp_malformed",
+    [DROP_UDP_CHECKSUM] = "udp_checksum",     [DROP_UDP_PORT] = "udp_port",
+    [DROP_TCP_MALFORMED] = "tcp_malformed",   [DROP_TCP_CHECKSUM] = "tcp_checksum",
+    [DROP_TRUNCATED] = "truncated",
+};
+
+static bool config_usable(const struct network_config *config) {
+  return config->mtu >= NETWORK_MTU_MIN && config->connections_max > 0 && config->half_open_max > 0 &&
+         config->receive_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN && config->receive_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX &&
+         config->send_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN && config->send_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX &&
+         config->tcp_listener_count <= NETWORK_LISTENERS_MAX && config->udp_listener_count <= NETWORK_LISTENERS_MAX;
+}
+
+struct network *network_create(struct arena *arena, const struct network_config *config, uint64_t now_ns) {
+  if (!config_usable(config)) return NULL;
+  struct network *network = ARENA_NEW(arena, struct network);
+  if (!network) return NULL;
+  network->config = *config;
+  network->now_ns = now_ns;
+  network->mss = (uint16_t)(config->mtu - IPV4_HEADER_BYTES - TCP_HEADER_BYTES);
+  while (config->receive_buffer_bytes >> network->window_shift > UINT16_MAX) network->window_shift++;
+  link_init(&network->pending);
+  link_init(&network->held);
+  link_init(&network->half_open);
+  link_init(&network->time_wait);
+  network->wheel = timer_wheel_create(arena, now_ns);
+  if (!network->wheel || !tcp_tables_create(network, arena)) return NULL;
+  return network;
+}
+
+void network_receive(struct network *network, const uint8_t *frame, uint32_t length, bool checksum_bad, uint64_t now_ns) {
+  network->now_ns = now_ns;
+  network->counters.frames_received++;
+  network->counters.bytes_received += length;
+  if (length < ETHERNET_HEADER_BYTES) {
+    network_dropped(network, DROP_ETHERNET_SHORT);
+    return;
+  }
+  const bool group = frame[0] & 1;
+  /* A group address is never a source (IEEE 802.3): an answer to it would be a multicast. */
+  if ((!group && memcmp(frame, network->config.mac, 6) != 0) || (frame[6] & 1)) {
+    network_dropped(network, DROP_ETHERNET_NOT_OURS);
+    return;
+  }
+  const uint16_t ethertype = load_be16(frame + 12);
+  if (ethertype == ETHERTYPE_IPV4) {
+    /* RFC 1122 section 3.3.6: unicast packets in a link-layer broadcast are discarded; group addresses are not ours anyway. */
+    if (group) {
+      network_dropped(network, DROP_ETHERNET_NOT_OURS);
+    } else {
+      ipv4_receive(network, frame, length, checksum_bad);
+      tcp_reap(network);
+    }
+  } else if (ethertype == ETHERTYPE_ARP) {
+    arp_receive(network, frame, length);
+  } else {
+    network_dropped(network, DROP_ETHERTYPE);
+  }
+}
+
+uint8_t *frame_reserve(struct network *network, uint32_t bytes) {
+  uint8_t *frame = network->config.output.reserve(network->config.output.context, bytes);
+  if (!frame) network->counters.send_no_buffer++;
+  return frame;
+}
+
+void frame_commit(struct network *network, uint32_t bytes, uint32_t offload) {
+  network->counters.frames_sent++;
+  network->counters.bytes_sent += bytes;
+  network->config.output.commit(network->config.output.context, bytes, offload);
+}
+
+void network_flush(struct network *network, uint64_t now_ns) {
+  network->now_ns = now_ns;
+  if (!link_alone(&network->pending)) tcp_flush(network);
+  tcp_reap(network);
+}
+
+uint32_t network_tick(struct network *network, uint64_t now_ns, uint32_t most) {
+  network->now_ns = now_ns;
+  const uint32_t fired = timer_wheel_advance(network->wheel, network, now_ns, most);
+  tcp_reap(network);
+  return fired;
+}
+
+void network_pause_receiving(struct network *network, bool paused) {
+  network->paused = paused;
+  if (!paused) link_splice(&network->pending, &network->held);
+}
+
+void network_drain(struct network *network, uint64_t now_ns) {
+  network->now_ns = now_ns;
+  network->draining = true;
+}
+
+const struct network_counters *network_counters(const struct network *network) { return &network->counters; }
+
+bool network_pools_full(const struct network *network) {
+  return network->receive_blocks.in_use == 0 && network->send_blocks.in_use == 0 && network->streams.in_use == 0;
+}
+
+const char *network_drop_name(enum network_drop drop) { return (unsigned)drop < NETWORK_DROPS ? drop_names[drop] : "unknown"; }

@@ -1,0 +1,42 @@
+/* The byte-stream face: all of it legal from within the stream's own callbacks. */
+#include "tcp_internal.h"
+
+static bool writable_state(const struct stream *stream) {
+  return (stream->state == TCP_ESTABLISHED || stream->state == TCP_CLOSE_WAIT) && !(stream->flags & STREAM_CLOSE_CALLED);
+}
+
+uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length) {
+  if (!writable_state(stream) || length == 0) return 0;
+  const uint32_t written = send_queue_append(stream, bytes, length);
+  if (written < length) stream->flags |= STREAM_WRITE_CUT;
+  stream_pend(stream);
+  return written;
+}
+
+uint32_t stream_write_room(const struct stream *stream) { return writable_state(stream) ? send_queue_room(stream) : 0; }
+
+void stream_resume(struct stream *stream) {
+  if (stream->state == TCP_CLOSED || !(stream->flags & STREAM_OPENED)) return;
+  stream->flags |= STREAM_OFFER_DUE;
+  stream_pend(stream);
+}
+
+void stream_close(struct stream *stream) {
+  if (!writable_state(stream)) return;
+  stream->flags |= STREAM_CLOSE_CALLED;
+  stream->flags &= ~(uint32_t)STREAM_WRITE_CUT;
+  stream->state = stream->state == TCP_ESTABLISHED ? TCP_FIN_WAIT_1 : TCP_LAST_ACK;
+  /* What the handler left is discarded when the step is over; inside `received` the rest goes the same way. */
+  stream->flags |= STREAM_OFFER_DUE;
+  stream_pend(stream);
+}
+
+void stream_abort(struct stream *stream, uint64_t now_ns) {
+  if (stream->state == TCP_CLOSED || stream->state == TCP_TIME_WAIT) return;
+  stream->network->now_ns = now_ns;
+  tcp_send_reset(stream);
+  tcp_end(stream, STREAM_END_ABORTED);
+}
+
+uint32_t stream_peer_ipv4(const struct stream *stream) { return key_peer_ipv4(stream->key); }
+uint16_t stream_peer_port(const struct stream *stream) { return key_peer_port(stream->key); }

@@ -1,0 +1,106 @@
+/* Segments without data: ACK, SYN-ACK, RST, and the frame around every segment. */
+#include "checksum.h"
+#include "tcp_internal.h"
+
+void tcp_frame_commit(struct network *network, uint8_t *frame, const struct tcp_header *header, uint32_t payload_bytes) {
+  const uint32_t tcp_bytes = TCP_HEADER_BYTES + header->options_bytes + payload_bytes;
+  const uint32_t peer_ipv4 = key_peer_ipv4(header->key);
+  uint32_t offload = ipv4_header_write(network, frame, header->peer_mac, peer_ipv4, IPV4_PROTOCOL_TCP, tcp_bytes);
+  uint8_t *tcp = frame + FRAME_L4_OFFSET;
+  store_be16(tcp, key_local_port(header->key));
+  store_be16(tcp + 2, key_peer_port(header->key));
+  store_be32(tcp + 4, header->seq);
+  store_be32(tcp + 8, header->ack);
+  tcp[12] = (uint8_t)((TCP_HEADER_BYTES + header->options_bytes) / 4 << 4);
+  tcp[13] = header->flags;
+  store_be16(tcp + 14, header->window);
+  store_be32(tcp + 16, 0);
+  const uint64_t pseudo = checksum_pseudo_header(network->config.ipv4, peer_ipv4, IPV4_PROTOCOL_TCP, tcp_bytes);
+  uint16_t checksum;
+  if (network->config.offload & NETWORK_OFFLOAD_TX_L4_CHECKSUM) {
+    checksum = checksum_fold(pseudo);
+    offload |= NETWORK_OFFLOAD_TX_L4_CHECKSUM;
+  } else {
+    checksum = (uint16_t)~checksum_fold(checksum_add(pseudo, tcp, tcp_bytes));
+  }
+  memcpy(tcp + 16, &checksum, sizeof checksum);
+  network->counters.tcp_segments_sent++;
+  frame_commit(network, FRAME_L4_OFFSET + tcp_bytes, offload);
+}
+
+void tcp_send_ack(struct stream *stream) {
+  if (!tcp_send_segment(stream, stream_control_seq(stream), 0, TCP_ACK)) {
+    stream->flags |= STREAM_ACK_DUE;
+    stream_pend(stream);
+  }
+}
+
+bool tcp_challenge_allowed(struct stream *stream) {
+  const uint32_t second = (uint32_t)(stream->network->now_ns / 1000000000);
+  if (second != stream->challenge_second) {
+    stream->challenge_second = second;
+    stream->challenges = 0;
+  }
+  if (stream->challenges >= TCP_CHALLENGES_PER_SECOND) return false;
+  stream->challenges++;
+  return true;
+}
+
+void tcp_send_challenge(struct stream *stream) {
+  if (!tcp_challenge_allowed(stream)) return;
+  stream->network->counters.tcp_challenge_acks++;
+  tcp_send_segment(stream, stream_control_seq(stream), 0, TCP_ACK);
+}
+
+bool tcp_send_syn_ack(struct stream *stream) {
+  struct network *network = stream->network;
+  const uint8_t options_bytes = stream->flags & STREAM_PEER_SCALES ? 8 : 4;
+  const uint32_t bytes = FRAME_L4_OFFSET + TCP_HEADER_BYTES + options_bytes;
+  uint8_t *frame = frame_reserve(network, bytes);
+  if (!frame) return false;
+  uint8_t *options = frame + FRAME_L4_OFFSET + TCP_HEADER_BYTES;
+  store_be32(options, 0x02040000u | network->mss);
+  /* RFC 7323 section 2.2: only when the peer's SYN carried it. */
+  if (options_bytes == 8) store_be32(options + 4, 0x01030300u | network->window_shift);
+  const struct tcp_header header = {
+      .key = stream->key,
+      .peer_mac = stream->peer_mac,
+      .seq = stream->snd_una,
+      .ack = stream->rcv_nxt,
+      .window = (uint16_t)(stream->rcv_adv - stream->rcv_nxt), /* never scaled in a SYN */
+      .flags = TCP_SYN | TCP_ACK,
+      .options_bytes = options_bytes,
+  };
+  tcp_frame_commit(network, frame, &header, 0);
+  return true;
+}
+
+static void reset_commit(struct network *network, const struct tcp_header *header) {
+  uint8_t *frame = frame_reserve(network, FRAME_L4_OFFSET + TCP_HEADER_BYTES);
+  if (!frame) return;
+  network->counters.tcp_resets_sent++;
+  tcp_frame_commit(network, frame, header, 0);
+}
+
+void tcp_send_reset(struct stream *stream) {
+  const struct tcp_header header = {
+      .key = stream->key,
+      .peer_mac = stream->peer_mac,
+      .seq = stream_control_seq(stream),
+      .ack = stream->rcv_nxt,
+      .flags = TCP_RST | TCP_ACK,
+  };
+  reset_commit(stream->network, &header);
+}
+
+void tcp_refuse(struct network *network, const struct segment *segment) {
+  if (segment->flags & TCP_RST) return;
+  struct tcp_header header = {.key = segment->key, .peer_mac = segment->peer_mac, .flags = TCP_RST};
+  if (segment->flags & TCP_ACK) {
+    header.seq = segment->ack;
+  } else {
+    header.ack = segment->seq + segment_span(segment);
+    header.flags = TCP_RST | TCP_ACK;
+  }
+  reset_commit(network, &header);
+}

@@ -1,0 +1,189 @@
+/* From SYN to ESTABLISHED, server side only. Half-open connections are bounded; the oldest makes room (RFC 4987 section 3.3). */
+#include "tcp_internal.h"
+
+/* RFC 6528: a clock of 4 us and a keyed hash of the connection. */
+static uint32_t initial_sequence(const struct network *network, uint64_t key) {
+  const uint64_t tuple[2] = {key, network->config.ipv4};
+  return (uint32_t)(network->now_ns / 4000) + (uint32_t)siphash(&network->config.isn_key, tuple, sizeof tuple);
+}
+
+/* The listener on the segment's local port, or NETWORK_LISTENERS_MAX. */
+static uint32_t listener_of(const struct network *network, uint64_t key) {
+  for (uint32_t i = 0; i < network->config.tcp_listener_count; i++) {
+    if (network->config.tcp_listeners[i].port == key_local_port(key)) return i;
+  }
+  return NETWORK_LISTENERS_MAX;
+}
+
+/* Makes room by the bound that is met: the oldest half-open connection, or the oldest in TIME-WAIT. */
+static bool make_room(struct network *network) {
+  if (network->counters.tcp_half_open >= network->config.half_open_max) {
+    network->counters.tcp_refused_half_open++;
+    tcp_end(LINK_OWNER(network->half_open.next, struct stream, age), STREAM_END_ABORTED);
+    tcp_reap(network);
+  }
+  if (pool_free_count(&network->streams) == 0 && !link_alone(&network->time_wait)) {
+    tcp_end(LINK_OWNER(network->time_wait.next, struct stream, age), STREAM_END_FINISHED);
+    tcp_reap(network);
+  }
+  return pool_free_count(&network->streams) > 0;
+}
+
+static void syn_accept(struct stream *stream, const struct segment *segment, uint32_t listener) {
+  struct network *network = stream->network;
+  const struct tcp_options *options = &segment->options;
+  const uint32_t peer_mss = options->mss ? options->mss : TCP_MSS_DEFAULT;
+  memcpy(stream->peer_mac, segment->peer_mac, 6);
+  stream->listener = (uint8_t)listener;
+  stream->state = TCP_SYN_RECEIVED;
+  stream->mss = (uint16_t)(peer_mss < TCP_MSS_MIN ? TCP_MSS_MIN : peer_mss < network->mss ? peer_mss : network->mss);
+  if (options->scales) {
+    stream->flags |= STREAM_PEER_SCALES;
+    stream->send_shift = options->shift;
+  }
+  /* Bytes on a SYN are not taken; the peer sends them again after the handshake. */
+  stream->rcv_nxt = stream->rcv_adv = stream->delivered = segment->seq + 1;
+  stream->rto_us = TCP_RTO_INITIAL_US;
+  stream->rtt_start_us = now_us(network);
+  stream->snd_wnd = stream->snd_wnd_max = segment->window;
+  stream->snd_wl1 = segment->seq;
+  const uint32_t window = tcp_window(stream);
+  stream->rcv_adv += window < UINT16_MAX ? window : UINT16_MAX;
+  if (stream->flags & STREAM_PEER_SCALES) stream->receive_shift = network->window_shift;
+}
+
+void tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse) {
+  if (segment->flags & TCP_RST) return;
+  const uint32_t listener = listener_of(network, segment->key);
+  if (!(segment->flags & TCP_SYN) || (segment->flags & TCP_ACK) || listener == NETWORK_LISTENERS_MAX) {
+    if ((segment->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) network->counters.tcp_refused_port++;
+    tcp_refuse(network, segment);
+    return;
+  }
+  if (network->draining) {
+    network->counters.tcp_refused_drain++;
+    tcp_refuse(network, segment);
+    return;
+  }
+  tcp_reap(network);
+  struct stream *stream = make_room(network) ? tcp_open(network, segment->key) : NULL;
+  if (!stream) {
+    /* Silence: the peer's SYN comes again, perhaps to better times. */
+    network->counters.tcp_refused_full++;
+    return;
+  }
+  syn_accept(stream, segment, listener);
+  uint32_t iss = initial_sequence(network, segment->key);
+  if (reuse && !seq_after(iss, after_seq)) iss = after_seq + 1;
+  stream->snd_una = iss;
+  stream->snd_nxt = stream->snd_max = iss + 1;
+  stream->snd_wl2 = stream->recover = iss;
+  network->counters.tcp_opened++;
+  network->counters.tcp_half_open++;
+  link_append(&network->half_open, &stream->age);
+  tcp_send_syn_ack(stream);
+  tcp_set_deadline(stream, network->now_ns + rto_ns(stream));
+}
+
+void tcp_handshake_timeout(struct stream *stream) {
+  if (stream->retransmits >= TCP_HANDSHAKE_RETRANSMITS_MAX) {
+    tcp_end(stream, STREAM_END_TIMED_OUT);
+    return;
+  }
+  stream->retransmits++;
+  stream->backoff++;
+  stream->network->counters.tcp_rto_fired++;
+  stream->network->counters.tcp_retransmits++;
+  tcp_send_syn_ack(stream);
+  tcp_set_deadline(stream, stream->network->now_ns + rto_ns(stream));
+}
+
+static void establish(struct stream *stream, const struct segment *segment) {
+  struct network *network = stream->network;
+  stream->state = TCP_ESTABLISHED;
+  network->counters.tcp_half_open--;
+  network->counters.tcp_established++;
+  link_remove(&stream->age);
+  stream->snd_una = segment->ack;
+  stream->snd_wnd = (uint32_t)segment->window << stream->send_shift;
+  stream->snd_wnd_max = stream->snd_wnd;
+  stream->snd_wl1 = segment->seq;
+  stream->snd_wl2 = segment->ack;
+  const bool timed_out = stream->retransmits > 0;
+  stream->retransmits = stream->backoff = 0;
+  stream->retransmit_deadline_ns = 0;
+  if (timed_out) {
+    stream->rto_us = TCP_RTO_AFTER_LOST_SYN_US;
+  } else if (!(stream->flags & STREAM_SYN_RESENT)) {
+    tcp_round_trip_sample(stream, now_us(network) - stream->rtt_start_us);
+  }
+  /* RFC 6928, and one segment when the SYN-ACK was lost (RFC 5681 section 3.1). */
+  const uint32_t ten = 10u * stream->mss, least = 2u * stream->mss > 14600 ? 2u * stream->mss : 14600;
+  stream->cwnd = timed_out ? stream->mss : ten < least ? ten : least;
+  stream->ssthresh = UINT32_MAX;
+  stream_touch(stream);
+  tcp_arm(stream);
+}
+
+static void handler_open(struct stream *stream) {
+  const struct stream_handler *handler = stream_handler(stream);
+  void *state = handler->opened(handler->context, stream, key_local_port(stream->key), stream->network->now_ns);
+  if (stream->state == TCP_CLOSED) {
+    /* Aborted from within `opened`: what was opened is still closed once. */
+    if (!state) return;
+    stream->network->counters.tcp_closed_by_end[STREAM_END_ABORTED]++;
+    handler->closed(state, STREAM_END_ABORTED, stream->network->now_ns);
+    return;
+  }
+  if (!state) {
+    tcp_send_reset(stream);
+    tcp_end(stream, STREAM_END_ABORTED);
+    return;
+  }
+  stream->handler_state = state;
+  stream->flags |= STREAM_OPENED;
+  /* The SYN-ACK of a pause promised nothing: the peer needs word when it is over, or now. */
+  if (stream->rcv_adv == stream->rcv_nxt) {
+    stream->flags |= STREAM_OFFER_DUE;
+    stream_pend(stream);
+  }
+}
+
+bool tcp_handshake_continue(struct stream *stream, const struct segment *segment) {
+  struct network *network = stream->network;
+  const int32_t offset = (int32_t)(segment->seq - stream->rcv_nxt);
+  const bool in_window = offset >= 0 && segment->seq - stream->rcv_nxt <= stream->rcv_adv - stream->rcv_nxt;
+  if (segment->flags & TCP_RST) {
+    if (offset == 0) {
+      network->counters.tcp_resets_received++;
+      tcp_end(stream, STREAM_END_RESET);
+    } else {
+      network->counters.tcp_resets_ignored++;
+      if (in_window) tcp_send_challenge(stream);
+    }
+    return false;
+  }
+  if (segment->flags & TCP_SYN) {
+    if (!(segment->flags & TCP_ACK) && offset == -1) {
+      if (tcp_challenge_allowed(stream)) {
+        stream->flags |= STREAM_SYN_RESENT;
+        tcp_send_syn_ack(stream);
+      }
+    } else {
+      tcp_send_challenge(stream);
+    }
+    return false;
+  }
+  if (!in_window) {
+    tcp_send_challenge(stream);
+    return false;
+  }
+  if (!(segment->flags & TCP_ACK)) return false;
+  if (segment->ack != stream->snd_max) {
+    tcp_refuse(network, segment);
+    return false;
+  }
+  establish(stream, segment);
+  handler_open(stream);
+  return stream->state != TCP_CLOSED;
+}

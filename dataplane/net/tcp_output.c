@@ -1,0 +1,168 @@
+/* What leaves a connection: segments within the peer's window and ours of congestion, and the receive window they carry. */
+#include "tcp_internal.h"
+
+uint32_t tcp_window(const struct stream *stream) {
+  const struct network *network = stream->network;
+  const uint32_t promised = stream->rcv_adv - stream->rcv_nxt;
+  if (stream_paused(stream) || (stream->flags & STREAM_PEER_FIN_TAKEN)) return promised;
+  const uint32_t limit = network->config.receive_buffer_bytes, held = stream_held_bytes(stream);
+  uint32_t window = limit > held ? limit - held : 0;
+  /* As the shared pool fills each connection may count on a quarter of what is left, but one that holds nothing keeps two
+   * segments: bytes in order need no pool, so nobody can starve the others by filling it. */
+  const uint64_t share = (uint64_t)pool_free_count(&network->receive_blocks) * reassembly_block_capacity() / 4;
+  const uint32_t least = held == 0 ? 2u * network->mss : 0;
+  if (window > share) window = share > least ? (uint32_t)share : (window < least ? window : least);
+  const uint32_t field_most = (uint32_t)UINT16_MAX << stream->receive_shift;
+  if (window > field_most) window = field_most;
+  /* Silly window avoidance (RFC 1122 section 4.2.3.3): the right edge moves by a segment or half the buffer, or not at all. */
+  const uint32_t step = limit / 2 < network->mss ? limit / 2 : network->mss;
+  return (int32_t)(window - promised) >= (int32_t)step ? window : promised;
+}
+
+bool tcp_window_update_due(const struct stream *stream) {
+  /* A window that stays open is told of with the next ACK; only one near closing needs word of its own. */
+  const uint32_t promised = stream->rcv_adv - stream->rcv_nxt;
+  return tcp_window(stream) > promised && promised < stream->network->config.receive_buffer_bytes / 2;
+}
+
+static uint16_t window_advertise(struct stream *stream) {
+  const uint32_t field = tcp_window(stream) >> stream->receive_shift;
+  /* Rounding down may show the peer up to 2^shift - 1 bytes less (RFC 7323 section 2.4); what was promised stays accepted. */
+  const uint32_t edge = stream->rcv_nxt + (field << stream->receive_shift);
+  stream->rcv_adv = seq_max(stream->rcv_adv, edge);
+  if (field == 0) stream->network->counters.tcp_zero_windows++;
+  return (uint16_t)field;
+}
+
+/* Counters, round-trip timing and the retransmission timer for a segment that takes sequence space. */
+static void sent_account(struct stream *stream, uint32_t seq, uint32_t length, uint32_t span) {
+  struct network *network = stream->network;
+  const uint32_t end = seq + span;
+  if (seq_before(seq, stream->snd_max)) {
+    network->counters.tcp_retransmits++;
+    /* Karn: a segment sent twice gives no sample. */
+    if (seq_before(seq, stream->rtt_seq)) stream->flags &= ~(uint32_t)STREAM_RTT_TIMING;
+  } else {
+    stream_touch(stream);
+    if (!(stream->flags & STREAM_RTT_TIMING)) {
+      stream->flags |= STREAM_RTT_TIMING;
+      stream->rtt_seq = end;
+      stream->rtt_start_us = now_us(network);
+    }
+  }
+  if (seq_after(end, stream->snd_max)) {
+    const uint32_t fresh = end - stream->snd_max;
+    network->counters.tcp_bytes_sent += fresh < length ? fresh : length;
+    stream->snd_max = end;
+  }
+  if (stream->retransmit_deadline_ns == 0) tcp_set_deadline(stream, network->now_ns + rto_ns(stream));
+}
+
+bool tcp_send_segment(struct stream *stream, uint32_t seq, uint32_t length, uint8_t flags) {
+  struct network *network = stream->network;
+  uint8_t *frame = frame_reserve(network, FRAME_L4_OFFSET + TCP_HEADER_BYTES + length);
+  if (!frame) return false;
+  if (length) send_queue_copy(stream, seq - stream->snd_una, frame + FRAME_L4_OFFSET + TCP_HEADER_BYTES, length);
+  const struct tcp_header header = {
+      .key = stream->key,
+      .peer_mac = stream->peer_mac,
+      .seq = seq,
+      .ack = stream->rcv_nxt,
+      .window = window_advertise(stream),
+      .flags = flags,
+  };
+  tcp_frame_commit(network, frame, &header, length);
+  stream->flags &= ~(uint32_t)STREAM_ACK_DUE;
+  const uint32_t span = length + (flags & TCP_FIN ? 1 : 0);
+  if (span) sent_account(stream, seq, length, span);
+  return true;
+}
+
+static bool may_send_data(const struct stream *stream) {
+  return stream->state != TCP_CLOSED && stream->state != TCP_SYN_RECEIVED && stream->state != TCP_TIME_WAIT;
+}
+
+struct next_segment {
+  uint32_t length;
+  bool fin, blocked; /* blocked: bytes wait and neither window nor an ACK in flight will move them */
+};
+
+/* What may go out at snd_nxt now; nothing when length is 0 and there is no FIN. */
+static struct next_segment next_segment(const struct stream *stream) {
+  struct next_segment next = {0};
+  const uint32_t offset = stream->snd_nxt - stream->snd_una;
+  if (offset > stream->send_queued) return next; /* our FIN is out */
+  const uint32_t available = stream->send_queued - offset;
+  const uint32_t window = stream->snd_wnd < stream->cwnd ? stream->snd_wnd : stream->cwnd;
+  const uint32_t usable = window > offset ? window - offset : 0;
+  uint32_t length = available < usable ? available : usable;
+  if (length > stream->mss) length = stream->mss;
+  /* Sender's silly window avoidance (RFC 9293 section 3.8.6.2.1): a full segment, all there is, or half the largest window. */
+  if (length < stream->mss && length < available && length < stream->snd_wnd_max / 2) length = 0;
+  next.length = length;
+  next.blocked = available > 0 && length == 0 && offset == 0;
+  /* FIN takes no window: a receiver without room still takes it. */
+  next.fin = length == available && (stream->flags & STREAM_CLOSE_CALLED) && !(stream->flags & STREAM_FIN_ACKED);
+  return next;
+}
+
+static void data_output(struct stream *stream) {
+  const uint32_t most = stream->network->config.send_buffer_bytes / TCP_MSS_MIN + 2;
+  for (uint32_t i = 0; i < most; i++) {
+    const struct next_segment next = next_segment(stream);
+    if (next.blocked && stream->retransmit_deadline_ns == 0) {
+      stream->flags |= STREAM_PERSIST;
+      tcp_set_deadline(stream, stream->network->now_ns + rto_ns(stream));
+    }
+    if (next.length == 0 && !next.fin) return;
+    const bool last = stream->snd_nxt + next.length == stream->snd_una + stream->send_queued;
+    const uint8_t flags = (uint8_t)(TCP_ACK | (last && next.length ? TCP_PSH : 0) | (next.fin ? TCP_FIN : 0));
+    if (!tcp_send_segment(stream, stream->snd_nxt, next.length, flags)) {
+      stream_pend(stream);
+      return;
+    }
+    stream->snd_nxt += next.length + (next.fin ? 1 : 0);
+  }
+}
+
+void tcp_output(struct stream *stream) {
+  if (may_send_data(stream)) data_output(stream);
+  if (stream->flags & STREAM_ACK_DUE) tcp_send_ack(stream);
+}
+
+static void stream_flush(struct stream *stream) {
+  const struct network *network = stream->network;
+  if ((stream->flags & STREAM_OFFER_DUE) && !stream_paused(stream)) {
+    stream->flags &= ~(uint32_t)STREAM_OFFER_DUE;
+    tcp_deliver(stream);
+    if (stream->state == TCP_CLOSED) return;
+    if (tcp_window_update_due(stream)) stream->flags |= STREAM_ACK_DUE;
+  }
+  if ((stream->flags & STREAM_WRITE_CUT) && (stream->flags & STREAM_OPENED)) {
+    if (send_queue_room(stream) > 0) {
+      stream->flags &= ~(uint32_t)STREAM_WRITE_CUT;
+      stream_handler(stream)->writable(stream->handler_state, network->now_ns);
+      if (stream->state == TCP_CLOSED) return;
+    } else if (stream->send_queued == 0) {
+      /* The shared pool is empty and no ACK of our own will come: look again at each flush. */
+      stream_pend(stream);
+    }
+  }
+  tcp_output(stream);
+  if ((stream->flags & STREAM_OFFER_DUE) && stream_paused(stream) && link_alone(&stream->pending)) {
+    stream->flags |= STREAM_HELD;
+    link_append(&stream->network->held, &stream->pending);
+  }
+}
+
+void tcp_flush(struct network *network) {
+  struct link *last = network->pending.previous;
+  /* Streams that pend again during this flush wait for the next: a handler cannot hold the loop. */
+  for (uint32_t i = 0; i < FLUSH_STREAMS_MAX && !link_alone(&network->pending); i++) {
+    struct link *link = network->pending.next;
+    struct stream *stream = LINK_OWNER(link, struct stream, pending);
+    link_remove(link);
+    stream_flush(stream);
+    if (link == last) break;
+  }
+}

@@ -1,0 +1,191 @@
+#include "rules_internal.h"
+
+static bool create_batches(struct engine *engine, struct arena *arena) {
+  const uint32_t cells = engine->config.column_capacity * EVENT_BATCH_ROWS;
+  for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
+    struct event_batch *batch = &engine->batches[kind];
+    batch->kind = (enum event_kind)kind;
+    batch->column_capacity = engine->config.column_capacity;
+    batch->columns = ARENA_ARRAY(arena, struct value, cells);
+    batch->interned = ARENA_ARRAY(arena, uint32_t, cells);
+    if (!batch->columns || !batch->interned) return false;
+  }
+  return true;
+}
+
+struct engine *engine_create(struct arena *arena, const struct engine_config *config, uint64_t now_ns) {
+  struct engine *engine = ARENA_NEW(arena, struct engine);
+  (void)now_ns;
+  if (!engine) return NULL;
+  engine->config = *config;
+  engine->masks = ARENA_ARRAY(arena, uint64_t, ENGINE_PREDICATES_MAX);
+  engine->rule_matches = ARENA_ARRAY(arena, uint64_t, ENGINE_RULES_MAX);
+  if (!engine->masks || !engine->rule_matches || !create_batches(engine, arena)) return NULL;
+  if (!trace_table_create(&engine->traces, arena, config->traces_max, config->captures_max, &config->trace_key)) return NULL;
+  return engine;
+}
+
+bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity) {
+  for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
+    if (image->kinds[kind].column_count > column_capacity || image->kinds[kind].column_count > 1024 ||
+        image->kinds[kind].predicate_count > ENGINE_PREDICATES_MAX)
+      return false;
+  return image->rule_count <= ENGINE_RULES_MAX;
+}
+
+static bool same_rule(const struct image_rule *a, const struct image_rule *b) {
+  return a->version == b->version && a->name.length == b->name.length && memcmp(a->name.at, b->name.at, a->name.length) == 0;
+}
+
+/* Traces keep what they know of rules that stay; the order of the rules may have changed. */
+static void renumber(struct engine *engine, const struct rule_image *before, const struct rule_image *after) {
+  uint16_t to[IMAGE_TRACE_RULES_MAX];
+  memset(to, 0xff, sizeof to);
+  for (uint32_t i = 0; i < before->trace_rule_count; i++)
+    for (uint32_t j = 0; j < after->trace_rule_count; j++)
+      if (same_rule(&before->trace_rules[i], &after->trace_rules[j]))
+        to[before->trace_rules[i].trace_rule] = (uint16_t)after->trace_rules[j].trace_rule;
+  trace_table_renumber(&engine->traces, to);
+}
+
+void engine_adopt(struct engine *engine, const struct rule_image *image) {
+  ALWAYS_ASSERT(record_ring_reserved_count(engine->config.records) == 0);
+  if (engine->image && image) renumber(engine, engine->image, image);
+  engine->image = image;
+  memset(engine->all_when_bits, 0, sizeof engine->all_when_bits);
+  memset(engine->rule_matches, 0, ENGINE_RULES_MAX * sizeof *engine->rule_matches);
+  for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
+    engine->batches[kind].image = image;
+    engine->batches[kind].count = 0;
+  }
+  for (uint32_t r = 0; image && r < image->trace_rule_count; r++)
+    for (unsigned i = 0; i < ENGINE_SELECTOR_WORDS; i++) engine->all_when_bits[i] |= image->trace_rules[r].when_bits[i];
+}
+
+uint64_t engine_generation(const struct engine *engine) { return engine->image ? engine->image->generation : 0; }
+
+struct event_batch *engine_batch(struct engine *engine, enum event_kind kind) {
+  return &engine->batches[kind];
+}
+
+struct row_values {
+  const struct event_batch *batch;
+  uint32_t row;
+};
+
+static const struct value *value_of(void *context, uint32_t slot) {
+  const struct row_values *values = context;
+  return &values->batch->columns[(size_t)slot * EVENT_BATCH_ROWS + values->row];
+}
+
+static void fill_attributes(struct violation *violation, const struct image_rule *rule, const struct image_column *columns,
+                            struct row_values *values) {
+  for (uint32_t a = 0; a < rule->attribute_count && violation->attribute_count < VIOLATION_ATTRIBUTES_MAX; a++) {
+    const struct value *value = value_of(values, rule->attributes[a]);
+    const struct image_text reference = columns[rule->attributes[a]].reference;
+    if (value->type == VALUE_NULL) continue;
+    violation->attributes[violation->attribute_count++] =
+        (struct violation_attribute){.key = {reference.at, reference.length}, .value = *value};
+  }
+}
+
+static bool raise(struct engine *engine, const struct event_batch *batch, uint32_t row, const struct image_rule *rule,
+                  uint64_t wall_ns) {
+  const struct image_column *columns = engine->image->kinds[batch->kind].columns;
+  const struct event_fields *fields = &batch->fields[row];
+  struct violation *violation = &engine->violation;
+  struct row_values values = {.batch = batch, .row = row};
+  const uint64_t last_ns = fields->end_ns > fields->start_ns ? fields->end_ns : fields->start_ns;
+  *violation = (struct violation){.wall_ns = wall_ns,
+                                  .shard = engine->config.shard,
+                                  .fixed = {.rule_version = rule->version,
+                                            .severity = (uint8_t)rule->severity,
+                                            .source = (uint8_t)rule->on,
+                                            .first_seen_ns = fields->start_ns,
+                                            .last_seen_ns = last_ns,
+                                            .count = 1},
+                                  .service = fields->service};
+  if (batch->kind == EVENT_SPAN) {
+    violation->fixed.has_trace = 1;
+    violation->fixed.span_count = 1;
+    memcpy(violation->fixed.trace_id, fields->trace_id, sizeof fields->trace_id);
+    memcpy(violation->fixed.span_ids[0], fields->span_id, sizeof fields->span_id);
+  }
+  uuid7_next(&engine->config.uuids, wall_ns, violation->fixed.id);
+  violation->rule = (struct event_text){rule->name.at, rule->name.length};
+  violation->message = (struct event_text){engine->message, message_render(rule, columns, value_of, &values, engine->message)};
+  fill_attributes(violation, rule, columns, &values);
+  return engine_reserve_violation(engine);
+}
+
+static uint32_t first_rule_of(const struct engine *engine, enum event_kind kind) {
+  uint32_t first = 0;
+  for (unsigned before = 0; before < (unsigned)kind; before++) first += engine->image->kinds[before].rule_count;
+  return first;
+}
+
+static bool judge(struct engine *engine, const struct event_batch *batch, uint64_t wall_ns) {
+  const struct image_kind *kind = &engine->image->kinds[batch->kind];
+  const uint64_t rows = batch->count == 64 ? ~0ull : (1ull << batch->count) - 1;
+  const uint32_t first = first_rule_of(engine, batch->kind);
+  for (uint32_t r = 0; r < kind->rule_count; r++) {
+    uint64_t mask = program_run(&kind->rules[r].condition, engine->masks) & rows;
+    for (; mask; mask &= mask - 1) {
+      if (!raise(engine, batch, (uint32_t)__builtin_ctzll(mask), &kind->rules[r], wall_ns)) return false;
+      engine->rule_matches[first + r]++;
+    }
+  }
+  return batch->kind != EVENT_SPAN || engine->image->trace_rule_count == 0 || engine_send_digests(engine, batch);
+}
+
+bool engine_evaluate(struct engine *engine, struct event_batch *batch, uint64_t now_ns, uint64_t wall_ns) {
+  (void)now_ns;
+  ALWAYS_ASSERT(!engine->transaction.no_room);
+  engine->transaction.events[batch->kind] += batch->count;
+  if (engine->image && batch->count) {
+    intrinsics_fill(batch, &engine->intrinsic_text);
+    predicates_evaluate(batch, engine->image->scratch[engine->config.shard], engine->masks);
+    engine->transaction.no_room = !judge(engine, batch, wall_ns);
+  }
+  batch->count = 0;
+  return !engine->transaction.no_room;
+}
+
+enum engine_room engine_room(const struct engine *engine) {
+  if (!engine->transaction.no_room) return ENGINE_ROOM_OK;
+  const uint32_t lines = line_ring_capacity(engine->config.digests_to[engine->config.shard]);
+  const bool never = engine->transaction.record_bytes > record_ring_capacity(engine->config.records) / 2 ||
+                     engine->transaction.digest_lines > lines / 2;
+  return never ? ENGINE_ROOM_NEVER : ENGINE_ROOM_FULL_NOW;
+}
+
+static void end_transaction(struct engine *engine, uint64_t counted[EVENT_KINDS]) {
+  for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
+    counted[kind] += engine->transaction.events[kind];
+    engine->batches[kind].count = 0;
+  }
+  memset(&engine->transaction, 0, sizeof engine->transaction);
+}
+
+uint64_t engine_commit(struct engine *engine) {
+  ALWAYS_ASSERT(!engine->transaction.no_room);
+  if (engine->transaction.digests)
+    for (uint16_t to = 0; to < engine->config.shards; to++) line_ring_publish(engine->config.digests_to[to]);
+  engine->counters.violations_emitted += engine->transaction.violations;
+  engine->counters.digests_sent += engine->transaction.digests;
+  end_transaction(engine, engine->counters.events_evaluated);
+  return record_ring_publish(engine->config.records);
+}
+
+void engine_rollback(struct engine *engine) {
+  for (uint16_t to = 0; to < engine->config.shards; to++) line_ring_rollback(engine->config.digests_to[to]);
+  record_ring_rollback(engine->config.records);
+  engine->counters.violations_rolled_back += engine->transaction.violations;
+  end_transaction(engine, engine->counters.events_rolled_back);
+}
+
+const struct engine_counters *engine_counters(const struct engine *engine) { return &engine->counters; }
+
+uint64_t engine_rule_matches(const struct engine *engine, uint32_t rule_index) {
+  return rule_index < ENGINE_RULES_MAX ? engine->rule_matches[rule_index] : 0;
+}

@@ -1,0 +1,51 @@
+#include "rules_internal.h"
+
+uint64_t program_run(const struct image_program *program, const uint64_t *masks) {
+  uint64_t stack[IMAGE_PROGRAM_DEPTH_MAX];
+  uint32_t depth = 0;
+  for (uint32_t i = 0; i < program->count; i++) {
+    const uint32_t operation = program->operations[i];
+    switch (operation) {
+    case PROGRAM_AND:
+      depth--;
+      stack[depth - 1] &= stack[depth];
+      break;
+    case PROGRAM_OR:
+      depth--;
+      stack[depth - 1] |= stack[depth];
+      break;
+    case PROGRAM_NOT:
+      stack[depth - 1] = ~stack[depth - 1];
+      break;
+    default:
+      ALWAYS_ASSERT(depth < IMAGE_PROGRAM_DEPTH_MAX);
+      stack[depth++] = masks[operation];
+    }
+  }
+  return depth ? stack[0] : 0;
+}
+
+bool program_holds(const struct image_program *program, const uint64_t bits[ENGINE_SELECTOR_WORDS]) {
+  bool stack[IMAGE_PROGRAM_DEPTH_MAX];
+  uint32_t depth = 0;
+  for (uint32_t i = 0; i < program->count; i++) {
+    const uint32_t operation = program->operations[i];
+    switch (operation) {
+    case PROGRAM_AND:
+      depth--;
+      stack[depth - 1] = stack[depth - 1] && stack[depth];
+      break;
+    case PROGRAM_OR:
+      depth--;
+      stack[depth - 1] = stack[depth - 1] || stack[depth];
+      break;
+    case PROGRAM_NOT:
+      stack[depth - 1] = !stack[depth - 1];
+      break;
+    default:
+      ALWAYS_ASSERT(depth < IMAGE_PROGRAM_DEPTH_MAX);
+      stack[depth++] = bit_get(bits, operation);
+    }
+  }
+  return depth && stack[0];
+}

@@ -1,0 +1,129 @@
+#pragma once
+/* Inside the rules room. */
+#include "always_assert.h"
+#include "engine.h"
+#include "violation.h"
+#include <string.h>
+
+#define ENGINE_PREDICATES_MAX 65536u
+#define ENGINE_RULES_MAX 131072u
+#define ENGINE_SELECTOR_WORDS (IMAGE_SELECTORS_MAX / 64)
+
+/* intrinsics.c: text that intrinsic columns point to, one batch at a time. */
+struct intrinsic_text {
+  char trace_id[EVENT_BATCH_ROWS][32], span_id[EVENT_BATCH_ROWS][16], parent_id[EVENT_BATCH_ROWS][16];
+};
+void intrinsics_fill(struct event_batch *batch, struct intrinsic_text *text);
+
+/* predicates.c: one 64-bit row mask for each predicate of the batch's kind. */
+void predicates_evaluate(const struct event_batch *batch, hs_scratch_t *scratch, uint64_t *masks);
+/* Two values, either a number: -1, 0, 1; 2 when they cannot be ordered (NaN, other types). Exact across int64 and double. */
+int value_compare(const struct value *a, const struct value *b);
+
+/* programs.c */
+uint64_t program_run(const struct image_program *program, const uint64_t *masks);
+bool program_holds(const struct image_program *program, const uint64_t bits[ENGINE_SELECTOR_WORDS]);
+
+/* message.c: renders a value the way a message shows it; returns bytes written, at most `room`. */
+uint32_t message_value(const struct value *value, bool duration, char *out, uint32_t room);
+/* `values` by slot; at most IMAGE_MESSAGE_BYTES_MAX bytes, always valid UTF-8. */
+uint32_t message_render(const struct image_rule *rule, const struct image_column *columns,
+                        const struct value *(*value_of)(void *context, uint32_t slot), void *context,
+                        char out[IMAGE_MESSAGE_BYTES_MAX]);
+
+/* trace_table.c */
+enum trace_state { TRACE_FREE, TRACE_LIVE, TRACE_REMEMBERED };
+#define TRACE_NONE 0xffffffffu
+#define CAPTURE_PAYLOAD_BYTES 640u
+
+struct trace_capture { /* what one rule remembers of one trace */
+  uint32_t next;
+  uint16_t rule; /* trace_rule index of the current image */
+  uint8_t span_count;
+  bool has_values;
+  uint32_t spans_met;
+  uint16_t service_length, value_count;
+  uint32_t payload_bytes;
+  uint8_t span_ids[VIOLATION_SPAN_IDS_MAX][8];
+  uint8_t payload[CAPTURE_PAYLOAD_BYTES];
+};
+
+struct trace {
+  uint8_t trace_id[16];
+  uint64_t bits[ENGINE_SELECTOR_WORDS];
+  uint64_t due[IMAGE_TRACE_RULES_MAX / 64];    /* verdicts that found no room yet */
+  uint64_t raised[IMAGE_TRACE_RULES_MAX / 64]; /* and those that did */
+  uint64_t arrival_ns, first_ns, last_ns, opened_generation;
+  uint32_t chain;        /* hash chain */
+  uint32_t older, newer; /* list of its state, by arrival */
+  uint32_t retry;        /* list of those with verdicts due; TRACE_NONE at its end */
+  uint32_t captures;
+  uint8_t state;
+  bool on_retry;
+};
+
+struct trace_list {
+  uint32_t oldest, newest;
+};
+
+struct trace_table {
+  struct trace *traces;
+  uint32_t *buckets;
+  uint32_t bucket_mask, capacity, free_traces;
+  struct trace_capture *captures;
+  uint32_t free_captures;
+  struct trace_list live, remembered;
+  uint32_t retry;
+  struct siphash_key key;
+};
+
+bool trace_table_create(struct trace_table *table, struct arena *arena, uint32_t traces, uint32_t captures,
+                        const struct siphash_key *key);
+struct trace *trace_find(struct trace_table *table, const uint8_t trace_id[16]);
+/* NULL when none is free: make room first. */
+struct trace *trace_open(struct trace_table *table, const uint8_t trace_id[16], uint64_t now_ns);
+void trace_touch(struct trace_table *table, struct trace *trace, uint64_t now_ns);
+void trace_remember(struct trace_table *table, struct trace *trace, uint64_t now_ns);
+void trace_forget(struct trace_table *table, struct trace *trace);
+struct trace *trace_oldest(struct trace_table *table, const struct trace_list *list);
+struct trace_capture *trace_capture_of(struct trace_table *table, struct trace *trace, uint16_t rule, bool make);
+/* Rules have moved: `to[old]` is the new index, or 0xffff. */
+void trace_table_renumber(struct trace_table *table, const uint16_t to[IMAGE_TRACE_RULES_MAX]);
+
+struct engine {
+  struct engine_config config;
+  const struct rule_image *image;
+  struct event_batch batches[EVENT_KINDS];
+  struct intrinsic_text intrinsic_text;
+  uint64_t *masks; /* ENGINE_PREDICATES_MAX */
+  uint64_t *rule_matches;
+  uint64_t all_when_bits[ENGINE_SELECTOR_WORDS];
+  struct trace_table traces;
+  struct violation violation; /* being built */
+  char message[IMAGE_MESSAGE_BYTES_MAX];
+  struct {
+    uint64_t events[EVENT_KINDS], violations, digests;
+    uint64_t record_bytes, digest_lines;
+    bool no_room;
+  } transaction;
+  struct engine_counters counters;
+};
+
+/* engine_digest.c */
+bool engine_send_digests(struct engine *engine, const struct event_batch *batch);
+/* engine_verdict.c */
+void engine_raise_due(struct engine *engine, struct trace *trace, uint64_t wall_ns);
+/* Reserves one violation of the ring, counted in the transaction. */
+bool engine_reserve_violation(struct engine *engine);
+/* The value list of a digest or capture: the value of a slot, or null. */
+bool digest_value(const uint8_t *payload, uint32_t payload_bytes, uint16_t service_length, uint16_t value_count, uint32_t slot,
+                  struct value *value);
+
+static inline bool bit_get(const uint64_t *words, uint32_t bit) { return words[bit / 64] >> (bit % 64) & 1; }
+static inline void bit_set(uint64_t *words, uint32_t bit) { words[bit / 64] |= 1ull << (bit % 64); }
+static inline void bit_clear(uint64_t *words, uint32_t bit) { words[bit / 64] &= ~(1ull << (bit % 64)); }
+static inline bool bits_meet(const uint64_t *a, const uint64_t *b) {
+  uint64_t both = 0;
+  for (unsigned i = 0; i < ENGINE_SELECTOR_WORDS; i++) both |= a[i] & b[i];
+  return both != 0;
+}

@@ -1,0 +1,258 @@
+#include "cmocka_test.h"
+#include "journal_fault_io.h"
+#include "journal_rig.h"
+#include "violation_store.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RULES 3
+static const char *const rule_names[RULES] = {"slow-checkout", "pii-leaves-service", "payment-without-fraud-check"};
+
+static struct journal_io *io;
+static struct journal_rig rig;
+static struct violation_store *store;
+
+static int set_up(void **state) {
+  (void)state;
+  io = journal_sim_io_create(&(struct journal_sim_io_options){.seed = 3, .latency_least_ns = 1000, .latency_most_ns = 1000});
+  rig_init(&rig, io, 1);
+  store = violation_store_create(io, 500);
+  return rig_open(&rig);
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  violation_store_destroy(store);
+  rig_free(&rig);
+  io->operations->destroy(io);
+  return 0;
+}
+
+/* The nth violation: rule, severity, trace and time follow from n. */
+static void publish_violation(uint64_t n) {
+  char message[64];
+  const int length = snprintf(message, sizeof message, "violation %llu", (unsigned long long)n);
+  struct violation violation = {.wall_ns = 1000 + n * 10,
+                                .shard = 0,
+                                .rule = {rule_names[n % RULES], (uint32_t)strlen(rule_names[n % RULES])},
+                                .message = {message, (uint32_t)length}};
+  violation.fixed.severity = (uint8_t)(n % 5);
+  violation.fixed.has_trace = n % 4 != 0;
+  violation.fixed.trace_id[0] = (uint8_t)(n % 7);
+  violation.fixed.trace_id[15] = (uint8_t)(n % 2); /* beyond the half that the index keeps */
+  const uint32_t bytes = violation_encoded_bytes(&violation);
+  void *record = record_ring_reserve(rig.config.rings[0], bytes);
+  assert_non_null(record);
+  violation_encode(&violation, record);
+  record_ring_publish(rig.config.rings[0]);
+}
+
+/* `count` violations, with other records between: violation n has LSN 2n. */
+static void append(uint64_t first, uint64_t count) {
+  for (uint64_t n = first; n < first + count; n++) {
+    assert_true(rig_publish(&rig, 0, 100));
+    publish_violation(n);
+    if (n % 10 == 0) assert_int_equal(journal_drain(rig.journal, rig.now_ns, rig.wall_ns), 0);
+  }
+  assert_int_equal(journal_drain(rig.journal, rig.now_ns, rig.wall_ns), 0);
+  rig.now_ns = io->operations->now(io);
+}
+
+static void catch_up(void) { assert_int_equal(violation_store_catch_up(store, journal_durable_lsn(rig.journal)), 0); }
+
+struct answer {
+  uint64_t lsns[2000];
+  uint32_t count;
+  uint32_t stop_after;
+};
+
+static bool collect(void *context, uint64_t lsn, const struct violation *violation) {
+  struct answer *answer = context;
+  const uint64_t n = lsn / 2;
+  char message[64];
+  const int length = snprintf(message, sizeof message, "violation %llu", (unsigned long long)n);
+  assert_int_equal(violation->message.length, length);
+  assert_memory_equal(violation->message.at, message, (size_t)length);
+  assert_int_equal(violation->wall_ns, 1000 + n * 10);
+  answer->lsns[answer->count++] = lsn;
+  return answer->count != answer->stop_after;
+}
+
+static struct answer query(struct violation_filter filter) {
+  struct answer answer = {0};
+  if (!filter.limit) filter.limit = 2000;
+  const int given = violation_store_query(store, &filter, collect, &answer);
+  assert_int_equal(given, answer.count);
+  return answer;
+}
+
+static void test_an_empty_store_answers_nothing(void **state) {
+  (void)state;
+  assert_int_equal(query((struct violation_filter){.severity = -1}).count, 0);
+  catch_up();
+  assert_int_equal(query((struct violation_filter){.severity = -1}).count, 0);
+  assert_int_equal(violation_store_count(store), 0);
+  assert_int_equal(violation_store_last_lsn(store), 0);
+}
+
+static void test_newest_first_and_only_violations(void **state) {
+  (void)state;
+  append(1, 100);
+  catch_up();
+  assert_int_equal(violation_store_count(store), 100);
+  assert_int_equal(violation_store_last_lsn(store), 200);
+  const struct answer answer = query((struct violation_filter){.severity = -1});
+  assert_int_equal(answer.count, 100);
+  for (uint32_t i = 0; i < 100; i++) assert_int_equal(answer.lsns[i], 200 - 2 * i);
+}
+
+static void test_only_what_is_durable_is_seen(void **state) {
+  (void)state;
+  append(1, 10);
+  assert_int_equal(violation_store_catch_up(store, 11), 0);
+  assert_int_equal(query((struct violation_filter){.severity = -1}).count, 5);
+  catch_up();
+  assert_int_equal(query((struct violation_filter){.severity = -1}).count, 10);
+}
+
+static void test_filters_agree_with_a_scan(void **state) {
+  (void)state;
+  append(1, 400);
+  catch_up();
+  for (int rule = -1; rule < RULES; rule++)
+    for (int severity = -1; severity < 5; severity++)
+      for (int trace = -1; trace < 7; trace++)
+        for (int times = 0; times < 4; times++) {
+          struct violation_filter filter = {.severity = severity, .rule = rule < 0 ? NULL : rule_names[rule]};
+          filter.has_trace_id = trace >= 0;
+          filter.trace_id[0] = (uint8_t)trace;
+          filter.trace_id[15] = 1;
+          if (times & 1) filter.since_ns = 1000 + 100 * 10;
+          if (times & 2) filter.until_ns = 1000 + 300 * 10;
+          const struct answer answer = query(filter);
+          uint32_t expected = 0;
+          for (uint64_t n = 400; n >= 1; n--) {
+            if ((rule >= 0 && n % RULES != (uint64_t)rule) || (severity >= 0 && n % 5 != (uint64_t)severity)) continue;
+            if (trace >= 0 && (n % 4 == 0 || n % 7 != (uint64_t)trace || n % 2 != 1)) continue;
+            if (((times & 1) && n < 100) || ((times & 2) && n >= 300)) continue;
+            assert_true(expected < answer.count);
+            assert_int_equal(answer.lsns[expected++], 2 * n);
+          }
+          assert_int_equal(answer.count, expected);
+        }
+  assert_int_equal(query((struct violation_filter){.severity = -1, .rule = "slow"}).count, 0);
+  assert_int_equal(query((struct violation_filter){.severity = -1, .rule = ""}).count, 0);
+}
+
+static void test_pages_by_cursor_give_all_once(void **state) {
+  (void)state;
+  append(1, 333);
+  catch_up();
+  uint64_t before = 0, expected = 333;
+  for (;;) {
+    const struct answer page = query((struct violation_filter){.severity = -1, .limit = 10, .before_lsn = before});
+    for (uint32_t i = 0; i < page.count; i++) assert_int_equal(page.lsns[i], 2 * expected--);
+    if (page.count < 10) break;
+    before = page.lsns[page.count - 1];
+    if (expected == 200) {
+      append(334, 5); /* what arrives meanwhile does not move the pages */
+      catch_up();
+    }
+  }
+  assert_int_equal(expected, 0);
+}
+
+static void test_tail_reads_oldest_first_after_a_cursor(void **state) {
+  (void)state;
+  append(1, 50);
+  catch_up();
+  struct answer answer = query((struct violation_filter){.severity = -1, .oldest_first = true, .after_lsn = 80});
+  assert_int_equal(answer.count, 10);
+  for (uint32_t i = 0; i < 10; i++) assert_int_equal(answer.lsns[i], 82 + 2 * i);
+  assert_int_equal(query((struct violation_filter){.severity = -1, .oldest_first = true, .after_lsn = 100}).count, 0);
+  append(51, 1);
+  catch_up();
+  answer = query((struct violation_filter){.severity = -1, .oldest_first = true, .after_lsn = 100});
+  assert_int_equal(answer.count, 1);
+  assert_int_equal(answer.lsns[0], 102);
+}
+
+static void test_the_callback_may_stop(void **state) {
+  (void)state;
+  append(1, 50);
+  catch_up();
+  struct answer answer = {.stop_after = 7};
+  const struct violation_filter filter = {.severity = -1, .limit = 100};
+  assert_int_equal(violation_store_query(store, &filter, collect, &answer), 7);
+  assert_int_equal(answer.count, 7);
+  assert_int_equal(query((struct violation_filter){.severity = -1, .limit = 3}).count, 3);
+}
+
+static void test_the_newest_stay_when_it_is_full(void **state) {
+  (void)state;
+  append(1, 1300);
+  catch_up();
+  assert_int_equal(violation_store_count(store), 500);
+  assert_int_equal(violation_store_total(store), 1300);
+  const struct answer answer = query((struct violation_filter){.severity = -1});
+  assert_int_equal(answer.count, 500);
+  for (uint32_t i = 0; i < 500; i++) assert_int_equal(answer.lsns[i], 2600 - 2 * i);
+}
+
+static void test_a_restart_finds_them_again(void **state) {
+  (void)state;
+  append(1, 120);
+  rig_close(&rig);
+  violation_store_destroy(store);
+  store = violation_store_create(io, 500);
+  assert_int_equal(rig_open(&rig), 0);
+  catch_up();
+  assert_int_equal(query((struct violation_filter){.severity = -1}).count, 120);
+}
+
+static void test_damage_is_an_error_not_an_answer(void **state) {
+  (void)state;
+  append(1, 50);
+  catch_up();
+  size_t length;
+  uint8_t *bytes = journal_sim_io_bytes(io, "journal-0000000000000001.seg", &length);
+  for (size_t at = 4096; at < 16384; at += 64) bytes[at] ^= 1;
+  struct answer answer = {0};
+  const struct violation_filter filter = {.severity = -1, .limit = 100};
+  assert_int_equal(violation_store_query(store, &filter, collect, &answer), -EBADMSG);
+}
+
+static void test_a_read_error_passes(void **state) {
+  (void)state;
+  append(1, 50);
+  struct journal_io *faulty = journal_fault_io_create(io);
+  violation_store_destroy(store);
+  store = violation_store_create(faulty, 500);
+  journal_fault_io_arm(faulty, &(struct journal_fault){.point = FAULT_READ, .nth = 2, .error = -EIO});
+  assert_int_equal(violation_store_catch_up(store, 100), -EIO);
+  assert_int_equal(violation_store_catch_up(store, 100), 0);
+  assert_int_equal(violation_store_count(store), 50);
+  violation_store_destroy(store);
+  store = NULL;
+  faulty->operations->destroy(faulty);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(test_an_empty_store_answers_nothing),
+      TEST(test_newest_first_and_only_violations),
+      TEST(test_only_what_is_durable_is_seen),
+      TEST(test_filters_agree_with_a_scan),
+      TEST(test_pages_by_cursor_give_all_once),
+      TEST(test_tail_reads_oldest_first_after_a_cursor),
+      TEST(test_the_callback_may_stop),
+      TEST(test_the_newest_stay_when_it_is_full),
+      TEST(test_a_restart_finds_them_again),
+      TEST(test_damage_is_an_error_not_an_answer),
+      TEST(test_a_read_error_passes),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
