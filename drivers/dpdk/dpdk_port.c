@@ -131,7 +131,8 @@ static int choose_mac(struct dpdk_port *port) {
     memcpy(device.addr_bytes, port->config.mac, 6);
     return rte_eth_dev_default_mac_addr_set(port->port_id, &device);
   }
-  if (configured && on_interface(port)) return rte_eth_promiscuous_enable(port->port_id);
+  const bool differs = memcmp(port->information.mac, device.addr_bytes, 6) != 0;
+  if (differs && on_interface(port)) return rte_eth_promiscuous_enable(port->port_id);
   if (!configured && (port->config.kind == DPDK_PORT_TAP || memcmp(device.addr_bytes, none, sizeof none) == 0)) {
     port->information.mac[0] = (uint8_t)((port->information.mac[0] & 0xfe) | 0x02);
     port->information.mac[5] ^= 0x80;

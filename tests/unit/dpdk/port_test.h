@@ -35,9 +35,18 @@ static void keep_log(void *context, int level, const char *line) {
   if (wrote > 0 && (size_t)wrote < sizeof log_text - log_used) log_used += (size_t)wrote;
 }
 
+/* The first core that this process may use. */
+static inline int first_core(void) {
+  cpu_set_t cores;
+  if (sched_getaffinity(0, sizeof cores, &cores) != 0) return 0;
+  for (int core = 0; core < CPU_SETSIZE; core++)
+    if (CPU_ISSET((size_t)core, &cores)) return core;
+  return 0;
+}
+
 static inline void start_dpdk(const struct dpdk_port_config *ports, uint32_t count) {
   const struct dpdk_start_config config = {
-      .main_core = 0, .ports = ports, .port_count = count, .extra = "--log-level=info", .log = keep_log};
+      .main_core = first_core(), .ports = ports, .port_count = count, .extra = "--log-level=info", .log = keep_log};
   const int result = dpdk_start(&config);
   if (result) fail_msg("dpdk_start: %s\n%s", strerror(-result), log_text);
 }

@@ -36,7 +36,7 @@ int main(void) {
   uint8_t mac[6];
   const char *step = NULL;
   if (veth_create(&pair, mac, &step) != 0) skip_all("no veth pair");
-  const struct dpdk_start_config start = {.main_core = 0, .ports = &config, .port_count = 1, .log = keep_log};
+  const struct dpdk_start_config start = {.main_core = first_core(), .ports = &config, .port_count = 1, .log = keep_log};
   if (dpdk_start(&start) != 0) {
     fprintf(stderr, "%s", log_text);
     skip_all("EAL has no af_xdp device here: see stderr");

@@ -31,7 +31,7 @@ static int stop(void **state) {
 
 static void arguments_and_log_lines_reach_the_log(void **state) {
   (void)state;
-  assert_non_null(strstr(log_text, "2 EAL arguments: tripline -l 0 --no-pci"));
+  assert_non_null(strstr(log_text, "2 EAL arguments: tripline -l "));
   assert_non_null(strstr(log_text, "2 EAL: ")); /* DPDK's own lines, whole and with a level */
 }
 
