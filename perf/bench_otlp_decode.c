@@ -1,6 +1,7 @@
 /* OTLP protobuf to columns: 20,000 spans of about 565 bytes (10 attributes), 100 a request, streamed; 0, 4 and 16 attributes
  * referenced. The floor is reading every byte once, in the same run, pass by pass in turn. An oracle compares all rows with what
  * was generated, before and outside the timed passes; each timed pass counts its rows. JSON of the same spans for comparison. */
+#include "bench.h"
 #include "image_fixture.h"
 #include "otlp.h"
 #include "otlp_model.h"
@@ -235,13 +236,12 @@ int main(void) {
     fixtures[v] = image_fixture_create(EVENT_SPAN, columns, variants[v].columns);
     if (v > 0) mismatches += check(variants[v].encoding, fixtures[v]);
   }
-  volatile uint64_t kept = 0;
   for (unsigned pass = 0; pass < PASSES; pass++) {
     for (unsigned v = 0; v < VARIANTS; v++) {
       uint64_t rows = 0;
       const struct event_sink sink = {.context = &rows, .evaluate = count_batch};
       const uint64_t start_ns = now_ns();
-      if (v == 0) kept += read_bytes();
+      if (v == 0) bench_keep(read_bytes());
       for (unsigned r = 0; v > 0 && r < REQUESTS; r++) decode(variants[v].encoding, r, fixtures[v], &sink);
       ns[v][pass] = (double)(now_ns() - start_ns) / (REQUESTS * SPANS);
       if (v > 0 && rows != REQUESTS * SPANS) mismatches++;

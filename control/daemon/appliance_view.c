@@ -89,8 +89,8 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   snapshot->live = answered;
   snapshot->ready = true;
   add_check(snapshot, "shards", answered, answered ? "all answer" : "a shard does not answer within a second");
-  add_check(snapshot, "journal", snapshot->journal.failed == 0,
-            snapshot->journal.failed ? strerror(-snapshot->journal.failed) : "writes are durable");
+  const int trouble = snapshot->journal.failed ? snapshot->journal.failed : journal_stalled(daemon->journal);
+  add_check(snapshot, "journal", trouble == 0, trouble ? strerror(-trouble) : "writes are durable");
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
   const bool draining = atomic_load_explicit(&daemon->draining, memory_order_relaxed);

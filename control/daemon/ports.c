@@ -5,8 +5,7 @@
 
 static void log_dpdk(void *context, int level, const char *line) {
   (void)context;
-  /* RTE_LOG levels: 1 emergency .. 4 error, 5 warning, 6 notice, 7 info, 8 debug. */
-  log_line(level <= 4 ? LOG_LEVEL_ERROR : level == 5 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "dpdk", "%s", line);
+  log_line((enum log_level)level, "dpdk", "%s", line);
 }
 
 static enum dpdk_port_kind dpdk_kind(enum port_kind kind) {
@@ -63,7 +62,8 @@ static int make_veth(struct daemon_port *port, uint8_t mac[6]) {
                                    .appliance_name = port->veth_appliance,
                                    .host_ipv4 = port->config->host_ipv4,
                                    .mtu = port->config->mtu,
-                                   .queues = port->queues};
+                                   .queues = port->queues,
+                                   .complete_checksums = port->config->verify_checksums};
   const int result = veth_create(&veth, mac, &step);
   if (result == 0) return 0;
   log_error("ports", "port %s: %s: %s%s", port->config->name, step, strerror(-result),
@@ -91,8 +91,7 @@ int ports_start(struct daemon *daemon) {
     struct daemon_port *port = &daemon->ports[i];
     const struct config_port *from = port->config;
     struct dpdk_port_config *to = &configs[i];
-    *to = (struct dpdk_port_config){.index = i,
-                                    .kind = (int)dpdk_kind(from->kind),
+    *to = (struct dpdk_port_config){.kind = (int)dpdk_kind(from->kind),
                                     .server = from->server,
                                     .mtu = from->mtu,
                                     .queues = port->queues,

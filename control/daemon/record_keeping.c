@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #define CONTROL_RING_BYTES (64u << 20)
@@ -73,6 +74,7 @@ int records_open(struct daemon *daemon) {
                                   .batch_bytes_max = daemon->config.journal.batch_bytes_max,
                                   .segments_ahead = daemon->config.journal.segments_ahead};
   memcpy(config.node_id, daemon->node_id, sizeof config.node_id);
+  if (getrandom(&config.salt, sizeof config.salt, 0) != sizeof config.salt) return -EIO;
   if (!make_rings(daemon, &config)) return -ENOMEM;
   const uint64_t before_ns = monotonic_ns();
   daemon->journal = journal_open(&config, visit, daemon, &daemon->recovery, &error);

@@ -77,6 +77,7 @@ static bool one_of(const struct expression_context *context, struct literal *lit
   for (size_t i = 0; words[i]; i++) {
     if (!image_text_is(word, words[i])) continue;
     literal->word = true;
+    literal->value.text = words[i];
     return true;
   }
   char list[128] = "";

@@ -1,5 +1,6 @@
 #pragma once
-/* The expression language: text to a checked tree. A tree is immutable and lives in the region of its rule. */
+/* The expression language: text to a checked tree. A tree is immutable, lives in the region of its rule and points to nothing
+ * outside it. */
 #include "region_internal.h"
 #include "rule_source_internal.h"
 

@@ -39,7 +39,8 @@ static bool read_segments(struct token_reader *reader, struct token *token) {
     if (peek(reader, 0) == '"') {
       if (!token_read_string(reader, segment)) return false;
     } else {
-      *segment = read_word(reader);
+      const struct image_text word = read_word(reader);
+      *segment = region_image_text(reader->context->region, word.at, word.length);
     }
     if (segment->length == 0) {
       expression_error(reader->context, reader->at, "a key must follow `%.*s.`", (int)token->word.length, token->word.at);

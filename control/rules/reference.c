@@ -32,10 +32,10 @@ static const char *const names[] = {"name",      "service", "kind",     "status"
                                     "parent_id", "span",    "resource", "body",   "label",    "annotation", NULL};
 static const char *const on_words[] = {"span", "trace", "webhook", "alert"};
 static const char *const on_references[] = {
-    "the intrinsics, span. and resource.",
-    "the intrinsics, span. and resource.",
-    "name and body.",
-    "name, status, service, label. and annotation.",
+    "the intrinsics, span.KEY and resource.KEY",
+    "the intrinsics, span.KEY and resource.KEY",
+    "name and body.PATH",
+    "name, status, service, label.KEY and annotation.KEY",
 };
 
 static int find_intrinsic(struct image_text word) {
@@ -66,7 +66,8 @@ static const struct reference *unknown(const struct expression_context *context,
     expression_error(context, offset, "unknown reference `%.*s`; did you mean `%s`?", shown, head.at, meant);
   else
     expression_error(context, offset, "unknown reference `%.*s`: a rule can read %s", shown, head.at,
-                     context->on_known ? on_references[context->on] : "intrinsics and span. resource. body. label. annotation.");
+                     context->on_known ? on_references[context->on]
+                                       : "the intrinsics and span. resource. body. label. annotation.");
   return NULL;
 }
 

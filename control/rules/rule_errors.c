@@ -104,5 +104,5 @@ void rule_errors_print(const struct rule_errors *errors, FILE *out) {
     fprintf(out, "%s%s\n", error->file[0] ? ": " : "", error->message);
     if (error->excerpt_column) print_caret(error, out);
   }
-  if (errors->dropped) fprintf(out, "and %zu more\n", errors->dropped);
+  if (errors->dropped) fprintf(out, "more than %u errors: the rest is not shown\n", RULE_ERRORS_MAX);
 }

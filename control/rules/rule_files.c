@@ -14,10 +14,26 @@ static struct rule_set *finish(struct rule_set *set, const struct rule_errors *e
   return NULL;
 }
 
+static bool later(const struct rule_error *a, const struct rule_error *b) {
+  return a->line != b->line ? a->line > b->line : a->column > b->column;
+}
+
+/* A rule's keys are judged when all of them are known; its errors still come in the order of the text. */
+static void sort_errors(struct rule_errors *errors, size_t from) {
+  for (size_t i = from + 1; i < errors->count; i++) {
+    const struct rule_error moved = errors->items[i];
+    size_t at = i;
+    for (; at > from && later(&errors->items[at - 1], &moved); at--) errors->items[at] = errors->items[at - 1];
+    errors->items[at] = moved;
+  }
+}
+
 static void read_text(struct rule_set *set, const char *name, const char *text, size_t length, struct rule_errors *errors) {
   struct rule_source source = {.name = name, .text = text, .length = length};
+  const size_t before = errors->count;
   rule_yaml_read(set, &source, errors);
   rule_source_free(&source);
+  sort_errors(errors, before);
 }
 
 struct rule_set *rule_set_parse(const char *name, const char *text, size_t length, struct rule_errors *errors) {

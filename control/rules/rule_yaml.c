@@ -66,7 +66,10 @@ static void check_properties(struct loader *loader) {
 }
 
 static bool next(struct loader *loader) {
-  if (loader->stopped || rule_errors_full(loader->errors)) {
+  if (loader->stopped) return false;
+  if (rule_errors_full(loader->errors)) {
+    /* What is left unread must not pass for good. */
+    loader->errors->dropped++;
     loader->stopped = true;
     return false;
   }

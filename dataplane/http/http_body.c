@@ -1,31 +1,51 @@
-#include "http_internal.h"
+#include "always_assert.h"
+#include "http_body_internal.h"
 #include <string.h>
 
-bool http_body_take(struct http_server *server, struct http_body *body, uint32_t room) {
-  for (uint8_t i = 0; i < HTTP_BODY_POOLS; i++) {
-    const uint32_t bytes = server->config.body_pools[i].bytes;
-    if (server->config.body_pools[i].count == 0 || bytes < room) continue;
-    uint8_t *taken = pool_take(&server->bodies[i]);
-    if (!taken) continue;
-    *body = (struct http_body){.bytes = taken, .room = bytes, .pool = i};
-    return true;
+bool http_body_pools_init(struct http_body_pools *pools, struct arena *arena, const struct http_config *config) {
+  uint32_t order[HTTP_BODY_POOLS], count = 0;
+  for (uint32_t i = 0; i < HTTP_BODY_POOLS; i++) {
+    if (config->body_pools[i].count == 0 || config->body_pools[i].bytes == 0) continue;
+    ALWAYS_ASSERT(config->body_pools[i].bytes <= INT32_MAX);
+    uint32_t place = count++;
+    for (; place > 0 && config->body_pools[order[place - 1]].bytes > config->body_pools[i].bytes; place--)
+      order[place] = order[place - 1];
+    order[place] = i;
   }
-  server->counters.no_body_buffer++;
-  return false;
-}
-
-bool http_body_grow(struct http_server *server, struct http_body *body, uint32_t room) {
-  struct http_body larger;
-  if (room <= body->room) return true;
-  if (!http_body_take(server, &larger, room)) return false;
-  memcpy(larger.bytes, body->bytes, body->length);
-  larger.length = body->length;
-  http_body_give(server, body);
-  *body = larger;
+  for (uint32_t i = 0; i < count; i++) {
+    const uint32_t bytes = config->body_pools[order[i]].bytes;
+    if (!pool_init(&pools->pools[i], arena, bytes + HTTP_BODY_SLACK_BYTES, config->body_pools[order[i]].count)) return false;
+    pools->bytes[i] = bytes;
+  }
+  pools->count = count;
   return true;
 }
 
-void http_body_give(struct http_server *server, struct http_body *body) {
-  if (body->bytes) pool_give(&server->bodies[body->pool], body->bytes);
+uint32_t http_body_largest(const struct http_body_pools *pools) { return pools->count ? pools->bytes[pools->count - 1] : 0; }
+
+enum http_body_result http_body_reserve(struct http_body_pools *pools, struct http_body *body, uint64_t bytes) {
+  if (bytes <= body->capacity) return HTTP_BODY_OK;
+  if (bytes > http_body_largest(pools)) return HTTP_BODY_TOO_LARGE;
+  for (uint32_t i = 0; i < pools->count; i++) {
+    if (pools->bytes[i] < bytes) continue;
+    uint8_t *larger = pool_take(&pools->pools[i]);
+    if (!larger) continue;
+    if (body->length) memcpy(larger, body->bytes, body->length);
+    const uint32_t length = body->length;
+    http_body_release(pools, body);
+    *body = (struct http_body){.bytes = larger, .length = length, .capacity = pools->bytes[i], .pool = i};
+    return HTTP_BODY_OK;
+  }
+  return HTTP_BODY_NO_BUFFER;
+}
+
+void http_body_append(struct http_body *body, const uint8_t *bytes, uint32_t length) {
+  ALWAYS_ASSERT(length <= body->capacity - body->length);
+  if (length) memcpy(body->bytes + body->length, bytes, length);
+  body->length += length;
+}
+
+void http_body_release(struct http_body_pools *pools, struct http_body *body) {
+  if (body->bytes) pool_give(&pools->pools[body->pool], body->bytes);
   *body = (struct http_body){0};
 }

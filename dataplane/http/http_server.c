@@ -1,33 +1,36 @@
-#include "http_internal.h"
+#include "http_server.h"
+#include "always_assert.h"
+#include "http_connection_internal.h"
+#include <libdeflate.h>
 
-static bool create_bodies(struct http_server *server, struct arena *arena) {
-  for (unsigned i = 0; i < HTTP_BODY_POOLS; i++) {
-    if (server->config.body_pools[i].count == 0) continue;
-    if (!pool_init(&server->bodies[i], arena, server->config.body_pools[i].bytes + HTTP_BODY_SLACK_BYTES,
-                   server->config.body_pools[i].count))
-      return false;
-  }
-  return true;
-}
+/* Few requests have more than a small header block holds. */
+static uint32_t large_block_count(uint32_t connections_max) { return connections_max / 16 + 8; }
 
 struct http_server *http_server_create(struct arena *arena, const struct http_config *config, uint64_t now_ns) {
+  const struct http_application *application = config->application;
+  ALWAYS_ASSERT(config->connections_max > 0);
+  ALWAYS_ASSERT(application && application->admit && application->handle && application->aborted && application->error_body);
   struct http_server *server = ARENA_NEW(arena, struct http_server);
   if (!server) return NULL;
   server->config = *config;
   server->handler = http_connection_handler;
   server->handler.context = server;
   server->timers = timer_wheel_create(arena, now_ns);
-  server->decompressor = libdeflate_alloc_decompressor();
-  const uint32_t connections = config->connections_max;
-  if (!server->timers || !server->decompressor || !create_bodies(server, arena)) return NULL;
-  if (!pool_init(&server->connections, arena, sizeof(struct http_exchange), connections) ||
-      !pool_init(&server->small_blocks, arena, http_header_block_bytes(HTTP_SMALL_TEXT_BYTES, HTTP_SMALL_HEADERS), connections) ||
-      !pool_init(&server->large_blocks, arena, http_header_block_bytes(HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX),
-                 HTTP_LARGE_BLOCKS) ||
-      !pool_init(&server->outputs, arena, HTTP_OUTPUT_BYTES, connections))
+  if (!server->timers) return NULL;
+  if (!pool_init(&server->connections, arena, sizeof(struct http_exchange), config->connections_max)) return NULL;
+  if (!pool_init(&server->small_blocks, arena, http_header_block_bytes(HTTP_SMALL_TEXT_BYTES, HTTP_SMALL_HEADERS),
+                 config->connections_max))
     return NULL;
-  return server;
+  if (!pool_init(&server->large_blocks, arena, http_header_block_bytes(HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX),
+                 large_block_count(config->connections_max)))
+    return NULL;
+  if (!http_body_pools_init(&server->bodies, arena, config)) return NULL;
+  /* Last: the one thing here that does not come from the arena. */
+  server->decompressor = libdeflate_alloc_decompressor();
+  return server->decompressor ? server : NULL;
 }
+
+void http_server_destroy(struct http_server *server) { libdeflate_free_decompressor(server->decompressor); }
 
 const struct stream_handler *http_server_stream_handler(struct http_server *server) { return &server->handler; }
 
@@ -35,33 +38,22 @@ uint32_t http_server_tick(struct http_server *server, uint64_t now_ns, uint32_t 
   return timer_wheel_advance(server->timers, server, now_ns, most);
 }
 
-/* Connections in the middle of a request end with its answer; idle ones now. */
 void http_server_drain(struct http_server *server, uint64_t now_ns) {
+  (void)now_ns;
   server->draining = true;
-  for (uint32_t i = 0; i < server->connections.capacity; i++) {
-    struct http_exchange *connection =
-        (struct http_exchange *)(void *)(server->connections.items + (size_t)i * server->connections.item_bytes);
-    if (!connection->stream || connection->state != HTTP_IDLE) continue;
-    connection->state = HTTP_CLOSING;
-    http_connection_arm(connection, now_ns + HTTP_LINGER_NS);
-    stream_close(connection->stream);
+  for (struct http_exchange *connection = server->open, *next; connection; connection = next) {
+    next = connection->next;
+    if (connection->phase != HTTP_PHASE_IDLE) continue;
+    http_connection_enter(connection);
+    http_connection_close(connection);
+    http_connection_leave(connection);
   }
 }
 
 const struct http_counters *http_server_counters(const struct http_server *server) { return &server->counters; }
 
 const char *http_abort_name(enum http_abort reason) {
-  static const char *const names[HTTP_ABORTS] = {"peer_reset", "peer_closed", "timeout", "drain"};
+  static const char *const names[HTTP_ABORTS] = {"peer_reset", "peer_closed", "timeout", "drain", "no_memory"};
+  ALWAYS_ASSERT(reason < HTTP_ABORTS);
   return names[reason];
-}
-
-void http_exchange_set_data(struct http_exchange *exchange, void *data) { exchange->data = data; }
-
-void *http_exchange_data(const struct http_exchange *exchange) { return exchange->data; }
-
-const struct http_request *http_exchange_request(const struct http_exchange *exchange) { return &exchange->request; }
-
-void http_respond(struct http_exchange *exchange, const struct http_response *response, uint64_t now_ns) {
-  if (exchange->state == HTTP_WAITING) exchange->server->counters.parked--;
-  http_answer(exchange, response, now_ns);
 }

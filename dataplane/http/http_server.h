@@ -32,7 +32,7 @@ struct http_request {
   enum http_method method;
   uint16_t local_port;
   uint32_t peer_ipv4;
-  struct http_text path;  /* without query, not percent-decoded; begins with '/' */
+  struct http_text path;  /* without query, not percent-decoded; begins with '/', or is "*" (OPTIONS only) */
   struct http_text query; /* after '?', may be empty */
   uint32_t header_count;
   const struct http_header *headers;
@@ -64,7 +64,7 @@ struct http_response {
 struct http_exchange;
 
 struct http_admission {
-  uint16_t status;         /* 0: go on; else `response` is sent and the body is discarded or the connection closed */
+  uint16_t status;         /* 0: go on; else `response` is sent with it and the body is discarded or the connection closed */
   uint32_t max_body_bytes; /* before and after decompression */
   struct http_response response;
 };
@@ -92,11 +92,14 @@ struct http_application {
 void http_exchange_set_data(struct http_exchange *exchange, void *data);
 void *http_exchange_data(const struct http_exchange *exchange);
 const struct http_request *http_exchange_request(const struct http_exchange *exchange);
+/* Once for each exchange that was handled. Within `handle` the answer is kept and sent when `handle` returns, so the request
+ * stays valid until then; for a parked exchange the request is gone when this returns. */
 void http_respond(struct http_exchange *exchange, const struct http_response *response, uint64_t now_ns);
 
 struct http_config {
   uint32_t connections_max;
-  /* Body buffers in four sizes; a body takes the smallest that holds it and moves up as it grows (chunked, gzip). */
+  /* Body buffers in up to four sizes (`bytes` is the largest body that one holds; the slack comes on top); a body takes the
+   * smallest that holds it and moves up as it grows (chunked, gzip). */
   struct {
     uint32_t bytes, count;
   } body_pools[4];
@@ -107,25 +110,38 @@ struct http_config {
 };
 
 /* Why a request ended without an answer reaching the peer. */
-enum http_abort { HTTP_ABORT_PEER_RESET, HTTP_ABORT_PEER_CLOSED, HTTP_ABORT_TIMEOUT, HTTP_ABORT_DRAIN, HTTP_ABORTS };
+enum http_abort {
+  HTTP_ABORT_PEER_RESET,
+  HTTP_ABORT_PEER_CLOSED,
+  HTTP_ABORT_TIMEOUT,
+  HTTP_ABORT_DRAIN,
+  HTTP_ABORT_NO_MEMORY,
+  HTTP_ABORTS
+};
 
-/* Conservation: requests = sum(answered) + sum(aborted) + in_progress. A request counts from its first byte. */
+/* Conservation: requests = sum(answered) + sum(aborted) + in_progress. A request counts from its first byte, as answered when
+ * the stream has taken its whole answer. */
 struct http_counters {
   uint64_t requests, answered_total;
   uint64_t answered[600]; /* by status */
   uint64_t aborted[HTTP_ABORTS];
-  uint64_t body_bytes, body_bytes_decoded, no_body_buffer, no_connection;
+  uint64_t body_bytes, body_bytes_decoded, no_body_buffer;
+  uint64_t no_connection;                    /* connections refused: all in use, or draining */
+  uint64_t no_header_buffer;                 /* a large header block, and no large buffer free: 503 */
   uint32_t in_progress, parked, connections; /* gauges */
 };
 
 struct http_server;
 
+/* NULL when the arena is spent. */
 struct http_server *http_server_create(struct arena *arena, const struct http_config *config, uint64_t now_ns);
+/* Gives back what the decompression library took at create; everything else stays with the arena. */
+void http_server_destroy(struct http_server *server);
 /* What to register with the network for each port. */
 const struct stream_handler *http_server_stream_handler(struct http_server *server);
 /* Deadlines. Returns timers fired. */
 uint32_t http_server_tick(struct http_server *server, uint64_t now_ns, uint32_t most);
-/* From now on answers carry Connection: close and idle connections are closed. */
+/* From now on answers carry Connection: close, idle connections are closed and new ones refused. */
 void http_server_drain(struct http_server *server, uint64_t now_ns);
 const struct http_counters *http_server_counters(const struct http_server *server);
 const char *http_abort_name(enum http_abort reason);

@@ -1,4 +1,4 @@
-#include "sha256.h"
+#include "sha256_of_run.h"
 #include "webhook.h"
 #include <openssl/crypto.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "shard_internal.h"
 
-#define MESSAGES_A_RING 256u
+#define MESSAGES_A_RING 8192u /* more than a burst of full requests sends, so that rings empty as fast as they fill */
 #define TIMERS_A_STEP 64u
 #define TRACES_A_STEP 64u
 #define REPLAY_IDS_A_STEP 64u

@@ -1,4 +1,4 @@
-#include "sha256.h"
+#include "sha256_of_run.h"
 #include "shard_internal.h"
 #include "webhook_record.h"
 

@@ -1,66 +1,74 @@
 #include "dpdk_internal.h"
-#include "network.h"
 #include <errno.h>
+#include <string.h>
 
-#define RX_CHECKSUMS (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
-#define TX_L4_CHECKSUMS (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
-#define RSS_WANTED (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP)
-#define ETHERNET_OVERHEAD (RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN)
+#define RX_L4 (RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+#define TX_L4 (RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
+#define RSS_TYPES (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV4_UDP)
 
-/* Frames from the kernel's own stack may carry partial sums that no flag tells of: verified only when asked for. */
-static bool kernel_backed(int kind) {
-  return kind == DPDK_PORT_AF_PACKET || kind == DPDK_PORT_AF_XDP || kind == DPDK_PORT_TAP || kind == DPDK_PORT_MEMIF;
-}
+static bool has(uint64_t offered, uint64_t wanted) { return (offered & wanted) == wanted; }
 
-static void choose_receive(const struct dpdk_device_capabilities *device, const struct dpdk_port_config *config,
-                           struct dpdk_device_choice *choice) {
-  const bool hardware = (device->rx_offloads & RX_CHECKSUMS) == RX_CHECKSUMS && config->kind == DPDK_PORT_PCI;
-  if (hardware) {
-    choice->rx_offloads |= RX_CHECKSUMS;
-    return;
-  }
-  choice->offload |= NETWORK_OFFLOAD_RX_IPV4_VERIFY;
-  if (!kernel_backed(config->kind) || config->verify_checksums) choice->offload |= NETWORK_OFFLOAD_RX_L4_VERIFY;
-}
-
-static void choose_send(const struct dpdk_device_capabilities *device, const struct dpdk_port_config *config,
-                        struct dpdk_device_choice *choice) {
-  if (config->kind != DPDK_PORT_PCI) return; /* a virtual device sums in software anyway, and later */
-  if (device->tx_offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) {
+/* Real devices: the checksum engines that are there. Half of TCP and UDP is no use: the stack has one switch for both. */
+static void choose_device_offloads(const struct dpdk_device_capabilities *capabilities, struct dpdk_device_choice *choice) {
+  if (has(capabilities->rx_offloads, RTE_ETH_RX_OFFLOAD_IPV4_CKSUM))
+    choice->rx_offloads |= RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+  else
+    choice->offload |= NETWORK_OFFLOAD_RX_IPV4_VERIFY;
+  if (has(capabilities->rx_offloads, RX_L4))
+    choice->rx_offloads |= RX_L4;
+  else
+    choice->offload |= NETWORK_OFFLOAD_RX_L4_VERIFY;
+  if (has(capabilities->tx_offloads, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM)) {
     choice->tx_offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
     choice->offload |= NETWORK_OFFLOAD_TX_IPV4_CHECKSUM;
   }
-  if ((device->tx_offloads & TX_L4_CHECKSUMS) == TX_L4_CHECKSUMS) {
-    choice->tx_offloads |= TX_L4_CHECKSUMS;
+  if (has(capabilities->tx_offloads, TX_L4)) {
+    choice->tx_offloads |= TX_L4;
     choice->offload |= NETWORK_OFFLOAD_TX_L4_CHECKSUM;
   }
+  /* Legal as every frame that a queue sends comes whole from its own pool, with one reference. */
+  if (has(capabilities->tx_offloads, RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE)) choice->tx_offloads |= RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE;
 }
 
-/* A flow's frames come to one queue only by RSS over addresses and ports of both protocols; less than that is not steering. */
-static void choose_steering(const struct dpdk_device_capabilities *device, const struct dpdk_port_config *config,
-                            struct dpdk_device_choice *choice) {
-  if (choice->queues == 1) {
-    choice->flow_steering = true;
-    return;
+/* Software devices: what some of them offer (tap) is a checksum in software too, so the stack does it. */
+static void choose_software_offloads(const struct dpdk_port_config *config, struct dpdk_device_choice *choice) {
+  choice->offload = NETWORK_OFFLOAD_RX_IPV4_VERIFY;
+  switch ((enum dpdk_port_kind)config->kind) {
+  case DPDK_PORT_AF_PACKET: /* the kernel leaves partial sums and the device does not say where */
+  case DPDK_PORT_AF_XDP:
+  case DPDK_PORT_TAP:
+  case DPDK_PORT_MEMIF:
+    if (config->verify_checksums) choice->offload |= NETWORK_OFFLOAD_RX_L4_VERIFY;
+    break;
+  case DPDK_PORT_PCAP:
+  case DPDK_PORT_RING:
+  case DPDK_PORT_PCI:
+    choice->offload |= NETWORK_OFFLOAD_RX_L4_VERIFY;
+    break;
   }
-  if (config->kind != DPDK_PORT_PCI || (device->rss_hash_types & RSS_WANTED) != RSS_WANTED) return;
-  choice->rss_hash_types = RSS_WANTED;
-  if (device->rx_offloads & RTE_ETH_RX_OFFLOAD_RSS_HASH) choice->rx_offloads |= RTE_ETH_RX_OFFLOAD_RSS_HASH;
-  choice->flow_steering = true;
 }
 
-int dpdk_device_negotiate(const struct dpdk_device_capabilities *device, const struct dpdk_port_config *config,
+static uint16_t least(uint32_t a, uint32_t b) { return (uint16_t)(a < b ? a : b); }
+
+int dpdk_device_negotiate(const struct dpdk_device_capabilities *capabilities, const struct dpdk_port_config *config,
                           struct dpdk_device_choice *choice) {
-  *choice = (struct dpdk_device_choice){.queues = config->queues ? config->queues : 1, .mtu = config->mtu};
-  if (choice->queues > device->rx_queues_max || choice->queues > device->tx_queues_max) return -ENOSPC;
-  /* af_packet reports the standard frame whatever its interface takes: its frame slots are the limit (dpdk_arguments.c). */
-  const bool says_limits = config->kind != DPDK_PORT_AF_PACKET;
-  if (says_limits && device->mtu_max && choice->mtu > device->mtu_max) choice->mtu = device->mtu_max;
-  if (says_limits && device->rx_length_max > ETHERNET_OVERHEAD && choice->mtu > device->rx_length_max - ETHERNET_OVERHEAD)
-    choice->mtu = (uint16_t)(device->rx_length_max - ETHERNET_OVERHEAD);
-  if (choice->mtu < 576) return -EINVAL;
-  choose_receive(device, config, choice);
-  choose_send(device, config, choice);
-  choose_steering(device, config, choice);
+  memset(choice, 0, sizeof *choice);
+  if (config->queues == 0 || config->queues > DPDK_QUEUES_MAX) return -EINVAL;
+  choice->queues = least(config->queues, least(capabilities->rx_queues_max, capabilities->tx_queues_max));
+  if (choice->queues == 0) return -ENODEV;
+
+  const uint32_t frame_most =
+      capabilities->rx_length_max > DPDK_FRAME_OVERHEAD ? capabilities->rx_length_max - DPDK_FRAME_OVERHEAD : 0;
+  choice->mtu = least(config->mtu ? config->mtu : DPDK_MTU_DEFAULT, least(frame_most, capabilities->mtu_max));
+  if (choice->mtu < DPDK_MTU_LEAST) return -ERANGE;
+
+  if (config->kind == DPDK_PORT_PCI)
+    choose_device_offloads(capabilities, choice);
+  else
+    choose_software_offloads(config, choice);
+
+  /* Frames of types without a hash all go to queue 0, so one of TCP and UDP is enough to keep each flow on one queue. */
+  if (config->kind == DPDK_PORT_PCI && choice->queues > 1) choice->rss_hash_types = capabilities->rss_hash_types & RSS_TYPES;
+  choice->flow_steering = choice->rss_hash_types != 0;
   return 0;
 }

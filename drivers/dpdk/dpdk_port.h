@@ -6,17 +6,16 @@
 #include <stddef.h>
 
 struct dpdk_port_config {
-  char name[16];
-  uint32_t index; /* among the ports of one start: names its virtual device */
-  int kind;       /* enum dpdk_port_kind */
-  char interface[16];
-  char address[32];
+  char name[16];      /* unique among the ports */
+  int kind;           /* enum dpdk_port_kind */
+  char interface[16]; /* af_packet, af_xdp: an existing one; tap: the one to make */
+  char address[32];   /* pci: 0000:3b:00.0 */
   char path[256], output_path[256];
   bool server;
-  uint16_t mtu;
-  uint16_t queues;
-  bool verify_checksums;
-  uint8_t mac[6]; /* tap, ring, memif...: ours when not all zero */
+  uint16_t mtu;          /* 0: 1500; af_packet and af_xdp: the interface is set to it */
+  uint16_t queues;       /* 1 to 64; af_xdp and pcap have one */
+  bool verify_checksums; /* received TCP and UDP, on a port whose peer is the kernel or a process (else always) */
+  uint8_t mac[6];        /* ours when not all zero; else the device's, on tap one made from it */
 };
 
 enum dpdk_port_kind {
@@ -31,11 +30,12 @@ enum dpdk_port_kind {
 
 struct dpdk_start_config {
   int main_core;       /* EAL's own lcore: never a polling one */
-  uint32_t memory_mib; /* without hugepages: -m */
+  uint32_t memory_mib; /* without hugepages: -m at least; 0: what the ports need */
   const char *extra;   /* words appended to EAL's arguments */
   const struct dpdk_port_config *ports;
   uint32_t port_count;
-  /* Every line of DPDK's log, and the full argument vector at start. */
+  /* Every line of DPDK's log, and the full argument vector at start. `level` as control's log: 0 error, 1 warning, 2 information,
+   * 3 debug. Called under a lock, never from a thread that is registered as polling. */
   void (*log)(void *context, int level, const char *line);
   void *log_context;
 };
@@ -47,20 +47,30 @@ struct dpdk_arguments {
 };
 int dpdk_arguments_build(const struct dpdk_start_config *config, bool hugepages, struct dpdk_arguments *arguments);
 void dpdk_arguments_free(struct dpdk_arguments *arguments);
-bool dpdk_hugepages_available(void);
+/* What the ports' buffers and rings take, and what the machine has reserved and not used. */
+uint32_t dpdk_memory_needed_mib(const struct dpdk_port_config *ports, uint32_t port_count);
+uint64_t dpdk_hugepages_free_mib(void);
 
+/* Once a process: EAL cannot start again after dpdk_stop. The calling thread is pinned to `main_core`, and so are the threads
+ * that it makes later. -errno when EAL refuses; its reasons are in the log. */
 int dpdk_start(const struct dpdk_start_config *config);
 void dpdk_stop(void);
 void dpdk_thread_register(void);
 void dpdk_thread_unregister(void);
 
 struct dpdk_port;
+/* A port that dpdk_start was given, found by its name. NULL and a positive errno when it cannot be had. A device may have fewer
+ * queues or a smaller MTU than asked for: see the information. */
 struct dpdk_port *dpdk_port_open(const struct dpdk_port_config *config, int *error_number);
+/* 0 or -errno. A memif client whose server does not listen gets -ENOTCONN and may be started again. One whose server listens but
+ * has not started, or went away, is turned away for good (the device does not connect twice): an appliance should be the server.
+ */
 int dpdk_port_start(struct dpdk_port *port);
 const struct driver_port_information *dpdk_port_information(const struct dpdk_port *port);
 struct driver_queue *dpdk_port_queue(struct dpdk_port *port, uint16_t queue);
 void dpdk_port_counters(struct dpdk_port *port, struct driver_port_counters *counters);
 bool dpdk_port_link_up(struct dpdk_port *port);
+/* After its shards have stopped. Frames that were never released are lost with it. */
 void dpdk_port_close(struct dpdk_port *port);
 
 /* What a device offers and what we then ask of it: the negotiation as a pure function, tested on a table of devices. */

@@ -1,101 +1,173 @@
 #include "dpdk_internal.h"
-#include "network.h"
-#include <netinet/in.h>
 #include <rte_ip.h>
+#include <rte_tcp.h>
+#include <rte_udp.h>
+
+/* Tries of one flush. af_packet's own transmit waits in poll() while the kernel holds its ring: the rings are sized so that it
+ * does not come to that, and a shard's long-loop counter shows it when it does. */
+#define SEND_TRIES 4
 
 static struct dpdk_queue *of(struct driver_queue *queue) { return (struct dpdk_queue *)queue; }
 
-static uint32_t receive(struct driver_queue *queue, struct driver_frame *frames, uint32_t most) {
-  struct dpdk_queue *self = of(queue);
-  struct rte_mbuf *burst[DPDK_BURST];
-  const uint16_t count = rte_eth_rx_burst(self->port_id, self->index, burst, (uint16_t)(most < DPDK_BURST ? most : DPDK_BURST));
-  for (uint16_t i = 0; i < count; i++) {
-    struct rte_mbuf *frame = burst[i];
-    const uint64_t flags = frame->ol_flags;
-    /* A frame in several pieces is shorter here than its IP length says: the stack counts it as truncated. */
-    frames[i] = (struct driver_frame){
-        .bytes = rte_pktmbuf_mtod(frame, uint8_t *),
-        .length = frame->data_len,
-        .checksum_bad = (flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_BAD ||
-                        (flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_BAD,
-        .owner = frame,
-    };
-    self->counters.received_bytes += frame->data_len;
+static bool l4_sum_is_bad(const struct rte_ipv4_hdr *ipv4, const void *l4, uint32_t l4_bytes) {
+  const uint32_t sum = (uint32_t)rte_raw_cksum(l4, l4_bytes) + rte_ipv4_phdr_cksum(ipv4, 0);
+  return (sum & 0xffff) + (sum >> 16) != 0xffff;
+}
+
+/* Verifies what the device was asked to and did not: options or tunnels that its parser gave up on. */
+static bool unverified_is_bad(const struct rte_mbuf *buffer, bool check_ipv4, bool check_l4) {
+  const uint32_t length = rte_pktmbuf_data_len(buffer);
+  if (length < sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr)) return false;
+  const struct rte_ether_hdr *ethernet = rte_pktmbuf_mtod(buffer, const struct rte_ether_hdr *);
+  if (ethernet->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4)) return false;
+  const struct rte_ipv4_hdr *ipv4 = (const void *)(ethernet + 1);
+  const uint32_t header_bytes = rte_ipv4_hdr_len(ipv4), total = rte_be_to_cpu_16(ipv4->total_length);
+  if (header_bytes < sizeof *ipv4 || total < header_bytes || total > length - sizeof *ethernet)
+    return false; /* the stack's drop */
+  if (check_ipv4 && rte_raw_cksum(ipv4, header_bytes) != 0xffff) return true;
+  if (!check_l4 || (ipv4->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK))) return false;
+  const uint32_t l4_bytes = total - header_bytes;
+  const void *l4 = (const uint8_t *)ipv4 + header_bytes;
+  if (ipv4->next_proto_id == IPPROTO_TCP && l4_bytes >= sizeof(struct rte_tcp_hdr)) return l4_sum_is_bad(ipv4, l4, l4_bytes);
+  if (ipv4->next_proto_id == IPPROTO_UDP && l4_bytes >= sizeof(struct rte_udp_hdr)) {
+    const struct rte_udp_hdr *udp = l4;
+    return udp->dgram_cksum != 0 && l4_sum_is_bad(ipv4, l4, l4_bytes);
   }
-  self->counters.received += count;
+  return false;
+}
+
+static bool checksum_bad(const struct dpdk_queue *queue, const struct rte_mbuf *buffer) {
+  if (!queue->hardware_ipv4 && !queue->hardware_l4) return false;
+  const uint64_t ipv4 = buffer->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK, l4 = buffer->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+  if (queue->hardware_ipv4 && ipv4 == RTE_MBUF_F_RX_IP_CKSUM_BAD) return true;
+  if (queue->hardware_l4 && l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD) return true;
+  const bool check_ipv4 = queue->hardware_ipv4 && ipv4 == RTE_MBUF_F_RX_IP_CKSUM_UNKNOWN;
+  const bool check_l4 = queue->hardware_l4 && l4 == RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN;
+  return (check_ipv4 || check_l4) && unverified_is_bad(buffer, check_ipv4, check_l4);
+}
+
+static uint32_t queue_receive(struct driver_queue *face, struct driver_frame *frames, uint32_t most) {
+  struct dpdk_queue *queue = of(face);
+  struct rte_mbuf *buffers[DPDK_BURST_FRAMES];
+  if (most > DPDK_BURST_FRAMES) most = DPDK_BURST_FRAMES;
+  const uint16_t got = rte_eth_rx_burst(queue->port_id, queue->queue, buffers, (uint16_t)most);
+  uint32_t count = 0;
+  for (uint16_t i = 0; i < got; i++) {
+    struct rte_mbuf *buffer = buffers[i];
+    if (unlikely(buffer->nb_segs != 1)) {
+      atomic_fetch_add_explicit(&queue->segmented, 1, memory_order_relaxed);
+      rte_pktmbuf_free(buffer);
+      continue;
+    }
+    if (i + 1 < got) rte_prefetch0(rte_pktmbuf_mtod(buffers[i + 1], const void *));
+    frames[count++] = (struct driver_frame){.bytes = rte_pktmbuf_mtod(buffer, uint8_t *),
+                                            .length = rte_pktmbuf_data_len(buffer),
+                                            .checksum_bad = checksum_bad(queue, buffer),
+                                            .owner = buffer};
+    queue->counters.received_bytes += rte_pktmbuf_data_len(buffer);
+  }
+  queue->counters.received += count;
   return count;
 }
 
-static void release(struct driver_queue *queue, struct driver_frame *frames, uint32_t count) {
-  struct rte_mbuf *burst[DPDK_BURST];
-  (void)queue;
-  while (count) {
-    const uint32_t part = count < DPDK_BURST ? count : DPDK_BURST;
-    for (uint32_t i = 0; i < part; i++) burst[i] = frames[i].owner;
-    rte_pktmbuf_free_bulk(burst, part);
+/* Also a frame that was taken and not sent, and frames that another queue of the port received: pools take buffers from any
+ * registered thread. */
+static void queue_release(struct driver_queue *face, struct driver_frame *frames, uint32_t count) {
+  (void)face;
+  while (count > 0) {
+    struct rte_mbuf *buffers[DPDK_BURST_FRAMES];
+    const uint32_t part = count < DPDK_BURST_FRAMES ? count : DPDK_BURST_FRAMES;
+    for (uint32_t i = 0; i < part; i++) buffers[i] = frames[i].owner;
+    rte_pktmbuf_free_bulk(buffers, part);
     frames += part;
     count -= part;
   }
 }
 
-static bool take(struct driver_queue *queue, struct driver_frame *frame) {
-  struct dpdk_queue *self = of(queue);
-  struct rte_mbuf *buffer = rte_pktmbuf_alloc(self->pool);
-  if (!buffer) {
-    self->counters.no_buffer++;
+static bool queue_take(struct driver_queue *face, struct driver_frame *frame) {
+  struct dpdk_queue *queue = of(face);
+  struct rte_mbuf *buffer = rte_pktmbuf_alloc(queue->buffers);
+  if (unlikely(!buffer)) {
+    queue->counters.no_buffer++;
     return false;
   }
-  *frame = (struct driver_frame){.bytes = rte_pktmbuf_mtod(buffer, uint8_t *), .length = self->frame_room, .owner = buffer};
+  *frame = (struct driver_frame){.bytes = rte_pktmbuf_mtod(buffer, uint8_t *), .length = queue->frame_bytes, .owner = buffer};
   return true;
 }
 
-/* What the device takes at once it takes; the rest is lost and counted, and TCP sends it again. A kernel-backed device may block
- * here instead (af_packet polls for room): its ring is sized beyond the load, and the loop counts long turns. */
-static void flush(struct driver_queue *queue) {
-  struct dpdk_queue *self = of(queue);
-  if (self->pending_count == 0) return;
-  uint16_t sent = rte_eth_tx_burst(self->port_id, self->index, self->pending, self->pending_count);
-  for (unsigned tries = 0; sent < self->pending_count && tries < 4; tries++)
-    sent += rte_eth_tx_burst(self->port_id, self->index, self->pending + sent, self->pending_count - sent);
-  self->counters.sent += sent;
-  if (sent < self->pending_count) {
-    self->counters.send_dropped += (uint64_t)(self->pending_count - sent);
-    rte_pktmbuf_free_bulk(self->pending + sent, (unsigned)(self->pending_count - sent));
-  }
-  self->pending_count = 0;
-}
-
-static void request_offload(struct rte_mbuf *buffer, uint32_t offload) {
-  const struct rte_ipv4_hdr *ip = rte_pktmbuf_mtod_offset(buffer, const struct rte_ipv4_hdr *, RTE_ETHER_HDR_LEN);
-  buffer->l2_len = RTE_ETHER_HDR_LEN;
-  buffer->l3_len = rte_ipv4_hdr_len(ip);
+static void ask_for_checksums(struct rte_mbuf *buffer, uint32_t offload) {
+  struct rte_ipv4_hdr *ipv4 = rte_pktmbuf_mtod_offset(buffer, struct rte_ipv4_hdr *, sizeof(struct rte_ether_hdr));
+  buffer->l2_len = sizeof(struct rte_ether_hdr);
+  buffer->l3_len = rte_ipv4_hdr_len(ipv4);
   buffer->ol_flags |= RTE_MBUF_F_TX_IPV4;
-  if (offload & NETWORK_OFFLOAD_TX_IPV4_CHECKSUM) buffer->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+  if (offload & NETWORK_OFFLOAD_TX_IPV4_CHECKSUM) {
+    ipv4->hdr_checksum = 0;
+    buffer->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+  }
   if (!(offload & NETWORK_OFFLOAD_TX_L4_CHECKSUM)) return;
-  if (ip->next_proto_id == IPPROTO_TCP) buffer->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
-  if (ip->next_proto_id == IPPROTO_UDP) buffer->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
+  if (ipv4->next_proto_id == IPPROTO_TCP) {
+    buffer->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+    buffer->l4_len = (uint8_t)((((const struct rte_tcp_hdr *)((const uint8_t *)ipv4 + buffer->l3_len))->data_off >> 4) * 4);
+  } else if (ipv4->next_proto_id == IPPROTO_UDP) {
+    buffer->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
+    buffer->l4_len = sizeof(struct rte_udp_hdr);
+  }
 }
 
-static void send_frame(struct driver_queue *queue, struct driver_frame *frame, uint32_t offload) {
-  struct dpdk_queue *self = of(queue);
+static void drop_pending(struct dpdk_queue *queue, struct rte_mbuf **buffers, uint16_t count) {
+  rte_pktmbuf_free_bulk(buffers, count);
+  queue->counters.send_dropped += count;
+}
+
+/* How many of `pending` the device has seen to be sendable; a refused one is dropped and the rest moves up. */
+static uint16_t prepare_pending(struct dpdk_queue *queue) {
+  uint16_t ready = 0;
+  while (ready < queue->pending_count) {
+    ready = (uint16_t)(ready + rte_eth_tx_prepare(queue->port_id, queue->queue, queue->pending + ready,
+                                                  (uint16_t)(queue->pending_count - ready)));
+    if (ready == queue->pending_count) break;
+    drop_pending(queue, queue->pending + ready, 1);
+    queue->pending_count--;
+    for (uint16_t i = ready; i < queue->pending_count; i++) queue->pending[i] = queue->pending[i + 1];
+  }
+  return ready;
+}
+
+static void queue_flush(struct driver_queue *face) {
+  struct dpdk_queue *queue = of(face);
+  if (queue->pending_count == 0) return;
+  const uint16_t count = queue->prepare ? prepare_pending(queue) : queue->pending_count;
+  uint32_t lengths[DPDK_BURST_FRAMES];
+  for (uint16_t i = 0; i < count; i++) lengths[i] = queue->pending[i]->pkt_len;
+  uint16_t sent = 0;
+  for (unsigned try = 0; try < SEND_TRIES && sent < count; try++)
+    sent = (uint16_t)(sent + rte_eth_tx_burst(queue->port_id, queue->queue, queue->pending + sent, (uint16_t)(count - sent)));
+  for (uint16_t i = 0; i < sent; i++) queue->counters.sent_bytes += lengths[i];
+  queue->counters.sent += sent;
+  if (unlikely(sent < count)) drop_pending(queue, queue->pending + sent, (uint16_t)(count - sent));
+  queue->pending_count = 0;
+}
+
+static void queue_send(struct driver_queue *face, struct driver_frame *frame, uint32_t offload) {
+  struct dpdk_queue *queue = of(face);
   struct rte_mbuf *buffer = frame->owner;
+  ALWAYS_ASSERT(frame->length <= queue->frame_bytes);
   buffer->data_len = (uint16_t)frame->length;
   buffer->pkt_len = frame->length;
-  if (offload) request_offload(buffer, offload);
-  self->counters.sent_bytes += frame->length;
-  self->pending[self->pending_count++] = buffer;
-  if (self->pending_count == DPDK_BURST) flush(queue);
+  if (offload & (NETWORK_OFFLOAD_TX_IPV4_CHECKSUM | NETWORK_OFFLOAD_TX_L4_CHECKSUM)) ask_for_checksums(buffer, offload);
+  queue->pending[queue->pending_count++] = buffer;
+  if (queue->pending_count == DPDK_BURST_FRAMES) queue_flush(face);
 }
 
-static const struct driver_queue_counters *counters(const struct driver_queue *queue) {
-  return &((const struct dpdk_queue *)queue)->counters;
+static const struct driver_queue_counters *queue_counters(const struct driver_queue *face) {
+  return &((const struct dpdk_queue *)face)->counters;
 }
 
 const struct driver_queue_operations dpdk_queue_operations = {
-    .receive = receive,
-    .release = release,
-    .take = take,
-    .send = send_frame,
-    .flush = flush,
-    .counters = counters,
+    .receive = queue_receive,
+    .release = queue_release,
+    .take = queue_take,
+    .send = queue_send,
+    .flush = queue_flush,
+    .counters = queue_counters,
 };

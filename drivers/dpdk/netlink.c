@@ -2,48 +2,91 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-int netlink_open(void) {
-  const int file = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-  return file < 0 ? -errno : file;
+static uint8_t *extend(struct netlink_message *message, size_t bytes) {
+  const size_t aligned = NLMSG_ALIGN(bytes);
+  if (message->overflow || aligned > sizeof message->bytes - message->length) {
+    message->overflow = true;
+    return NULL;
+  }
+  uint8_t *at = message->bytes + message->length;
+  memset(at, 0, aligned);
+  message->length += (uint32_t)aligned;
+  return at;
 }
 
-void netlink_begin(struct netlink_request *request, uint16_t type, uint16_t flags, size_t body_bytes) {
-  memset(request, 0, sizeof *request);
-  request->header.nlmsg_len = (uint32_t)NLMSG_LENGTH(body_bytes);
-  request->header.nlmsg_type = type;
-  request->header.nlmsg_flags = (uint16_t)(flags | NLM_F_REQUEST | NLM_F_ACK);
+void *netlink_begin(struct netlink_message *message, uint16_t type, uint16_t flags, size_t fixed_bytes) {
+  message->length = 0;
+  message->overflow = false;
+  struct nlmsghdr *header = (struct nlmsghdr *)extend(message, sizeof *header);
+  *header = (struct nlmsghdr){.nlmsg_type = type, .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags), .nlmsg_seq = 1};
+  return extend(message, fixed_bytes);
 }
 
-static struct rtattr *end_of(struct netlink_request *request) {
-  return (struct rtattr *)(void *)((uint8_t *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+void netlink_put(struct netlink_message *message, uint16_t type, const void *value, size_t value_bytes) {
+  struct rtattr *attribute = (struct rtattr *)extend(message, sizeof *attribute + value_bytes);
+  if (!attribute) return;
+  *attribute = (struct rtattr){.rta_len = (uint16_t)(sizeof *attribute + value_bytes), .rta_type = type};
+  if (value_bytes) memcpy(attribute + 1, value, value_bytes);
 }
 
-void netlink_add(struct netlink_request *request, uint16_t type, const void *data, size_t bytes) {
-  struct rtattr *attribute = end_of(request);
-  attribute->rta_type = type;
-  attribute->rta_len = (uint16_t)RTA_LENGTH(bytes);
-  if (bytes) memcpy(RTA_DATA(attribute), data, bytes);
-  request->header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(request->header.nlmsg_len) + RTA_ALIGN(attribute->rta_len));
+void netlink_put_u32(struct netlink_message *message, uint16_t type, uint32_t value) {
+  netlink_put(message, type, &value, sizeof value);
 }
 
-struct rtattr *netlink_nest(struct netlink_request *request, uint16_t type) {
-  struct rtattr *nest = end_of(request);
-  netlink_add(request, type, NULL, 0);
+void netlink_put_text(struct netlink_message *message, uint16_t type, const char *text) {
+  netlink_put(message, type, text, strlen(text) + 1);
+}
+
+void netlink_put_raw(struct netlink_message *message, const void *value, size_t value_bytes) {
+  uint8_t *at = extend(message, value_bytes);
+  if (at) memcpy(at, value, value_bytes);
+}
+
+uint32_t netlink_nest(struct netlink_message *message, uint16_t type) {
+  const uint32_t nest = message->length;
+  netlink_put(message, type, NULL, 0);
   return nest;
 }
 
-void netlink_unnest(struct netlink_request *request, struct rtattr *nest) {
-  nest->rta_len = (uint16_t)((uint8_t *)end_of(request) - (uint8_t *)nest);
+void netlink_nest_end(struct netlink_message *message, uint32_t nest) {
+  if (message->overflow) return;
+  ((struct rtattr *)(message->bytes + nest))->rta_len = (uint16_t)(message->length - nest);
 }
 
-int netlink_send(int socket, struct netlink_request *request) {
-  _Alignas(8) uint8_t answer[4096];
-  if (send(socket, request, request->header.nlmsg_len, 0) < 0) return -errno;
-  const ssize_t got = recv(socket, answer, sizeof answer, 0);
-  if (got < 0) return -errno;
-  const struct nlmsghdr *header = (const struct nlmsghdr *)(const void *)answer;
-  if ((size_t)got < NLMSG_LENGTH(sizeof(struct nlmsgerr)) || header->nlmsg_type != NLMSG_ERROR) return -EPROTO;
-  return ((const struct nlmsgerr *)NLMSG_DATA(header))->error;
+int netlink_open(void) {
+  const int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  if (descriptor < 0) return -errno;
+  const struct timeval patience = {.tv_sec = 5};
+  setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return descriptor;
+}
+
+int netlink_call(int descriptor, struct netlink_message *message, struct netlink_message *answer) {
+  if (message->overflow) return -EMSGSIZE;
+  struct nlmsghdr *header = (struct nlmsghdr *)message->bytes;
+  header->nlmsg_len = message->length;
+  if (!answer) header->nlmsg_flags |= NLM_F_ACK;
+  if (send(descriptor, message->bytes, message->length, 0) < 0) return -errno;
+
+  struct netlink_message own;
+  struct netlink_message *into = answer ? answer : &own;
+  const ssize_t got = recv(descriptor, into->bytes, sizeof into->bytes, MSG_TRUNC);
+  if (got < 0) return errno == EAGAIN ? -ETIMEDOUT : -errno;
+  const struct nlmsghdr *reply = (const struct nlmsghdr *)into->bytes;
+  if ((size_t)got > sizeof into->bytes) return -EMSGSIZE;
+  if (!NLMSG_OK(reply, (size_t)got)) return -EBADMSG;
+  into->length = reply->nlmsg_len;
+  if (reply->nlmsg_type == NLMSG_ERROR)
+    return reply->nlmsg_len < NLMSG_LENGTH(sizeof(int)) ? -EBADMSG : ((const struct nlmsgerr *)NLMSG_DATA(reply))->error;
+  return answer ? 0 : -EBADMSG;
+}
+
+const struct rtattr *netlink_find(const void *attributes, size_t bytes, uint16_t type) {
+  const struct rtattr *attribute = attributes;
+  for (size_t left = bytes; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left))
+    if ((attribute->rta_type & NLA_TYPE_MASK) == type) return attribute;
+  return NULL;
 }

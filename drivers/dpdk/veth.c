@@ -1,179 +1,244 @@
 #include "veth.h"
+#include "ethtool_features_internal.h"
 #include "netlink_internal.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/ethtool.h>
-#include <linux/if.h>
-#include <linux/sockios.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/ip.h>
 #include <linux/veth.h>
-#include <stdbool.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-unsigned if_nametoindex(const char *name); /* <net/if.h> does not go with <linux/if.h> */
+struct link_view {
+  unsigned index, flags;
+  bool veth;
+  uint8_t mac[6];
+  int64_t receive_drops;
+};
 
-static int link_request(int socket, const char *name, uint16_t type, void (*fill)(struct netlink_request *, uint32_t),
-                        uint32_t value) {
-  struct netlink_request request;
-  netlink_begin(&request, type, 0, sizeof request.link);
-  request.link.ifi_index = (int)if_nametoindex(name);
-  if (request.link.ifi_index == 0) return -ENODEV;
-  if (fill) fill(&request, value);
-  return netlink_send(socket, &request);
+static int read_link(int descriptor, const char *name, struct link_view *view) {
+  struct netlink_message message, answer;
+  netlink_begin(&message, RTM_GETLINK, 0, sizeof(struct ifinfomsg));
+  netlink_put_text(&message, IFLA_IFNAME, name);
+  const int result = netlink_call(descriptor, &message, &answer);
+  if (result) return result;
+  const struct nlmsghdr *header = (const struct nlmsghdr *)answer.bytes;
+  if (header->nlmsg_type != RTM_NEWLINK || header->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg))) return -EBADMSG;
+  const struct ifinfomsg *link = NLMSG_DATA(header);
+  const void *attributes = IFLA_RTA(link);
+  const size_t bytes = IFLA_PAYLOAD(header);
+  *view = (struct link_view){.index = (unsigned)link->ifi_index, .flags = link->ifi_flags, .receive_drops = -ENODATA};
+
+  const struct rtattr *address = netlink_find(attributes, bytes, IFLA_ADDRESS);
+  if (address && RTA_PAYLOAD(address) == sizeof view->mac) memcpy(view->mac, RTA_DATA(address), sizeof view->mac);
+  const struct rtattr *information = netlink_find(attributes, bytes, IFLA_LINKINFO);
+  const struct rtattr *kind = information ? netlink_find(RTA_DATA(information), RTA_PAYLOAD(information), IFLA_INFO_KIND) : NULL;
+  view->veth = kind && RTA_PAYLOAD(kind) >= 4 && strncmp(RTA_DATA(kind), "veth", RTA_PAYLOAD(kind)) == 0;
+  const struct rtattr *stats = netlink_find(attributes, bytes, IFLA_STATS64);
+  uint64_t drops;
+  const size_t at = offsetof(struct rtnl_link_stats64, rx_dropped);
+  if (stats && RTA_PAYLOAD(stats) >= at + sizeof drops) {
+    memcpy(&drops, (const uint8_t *)RTA_DATA(stats) + at, sizeof drops);
+    view->receive_drops = (int64_t)(drops & INT64_MAX);
+  }
+  return 0;
 }
 
-static void fill_up(struct netlink_request *request, uint32_t value) {
-  request->link.ifi_flags = request->link.ifi_change = value;
+static int delete_link(int descriptor, unsigned index) {
+  struct netlink_message message;
+  struct ifinfomsg *link = netlink_begin(&message, RTM_DELLINK, 0, sizeof *link);
+  link->ifi_index = (int)index;
+  return netlink_call(descriptor, &message, NULL);
 }
 
-static void add_name(struct netlink_request *request, const char *name) {
-  netlink_add(request, IFLA_IFNAME, name, strlen(name) + 1);
+/* What a killed daemon left under this name goes; nothing there is fine. */
+static int clear_name(int descriptor, const char *name) {
+  struct link_view view;
+  const int result = read_link(descriptor, name, &view);
+  if (result) return result == -ENODEV ? 0 : result;
+  return view.veth ? delete_link(descriptor, view.index) : -EEXIST;
 }
 
-static void add_shape(struct netlink_request *request, const struct veth_config *config) {
-  const uint32_t mtu = config->mtu, queues = config->queues;
-  netlink_add(request, IFLA_MTU, &mtu, sizeof mtu);
-  netlink_add(request, IFLA_NUM_TX_QUEUES, &queues, sizeof queues);
-  netlink_add(request, IFLA_NUM_RX_QUEUES, &queues, sizeof queues);
+static void put_end(struct netlink_message *message, const char *name, const struct veth_config *config) {
+  netlink_put_text(message, IFLA_IFNAME, name);
+  netlink_put_u32(message, IFLA_MTU, config->mtu);
+  netlink_put_u32(message, IFLA_NUM_TX_QUEUES, config->queues);
+  netlink_put_u32(message, IFLA_NUM_RX_QUEUES, config->queues);
 }
 
-static int create_pair(int socket, const struct veth_config *config) {
-  struct netlink_request request;
-  const struct ifinfomsg peer = {0};
-  netlink_begin(&request, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof request.link);
-  add_name(&request, config->host_name);
-  add_shape(&request, config);
-  struct rtattr *info = netlink_nest(&request, IFLA_LINKINFO);
-  netlink_add(&request, IFLA_INFO_KIND, "veth", 4);
-  struct rtattr *data = netlink_nest(&request, IFLA_INFO_DATA);
-  struct rtattr *other = netlink_nest(&request, VETH_INFO_PEER);
-  memcpy((uint8_t *)&request + NLMSG_ALIGN(request.header.nlmsg_len), &peer, sizeof peer);
-  request.header.nlmsg_len = (uint32_t)(NLMSG_ALIGN(request.header.nlmsg_len) + sizeof peer);
-  add_name(&request, config->appliance_name);
-  add_shape(&request, config);
-  netlink_unnest(&request, other);
-  netlink_unnest(&request, data);
-  netlink_unnest(&request, info);
-  return netlink_send(socket, &request);
+static int create_pair(int descriptor, const struct veth_config *config) {
+  struct netlink_message message;
+  netlink_begin(&message, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct ifinfomsg));
+  put_end(&message, config->host_name, config);
+  const uint32_t information = netlink_nest(&message, IFLA_LINKINFO);
+  netlink_put_text(&message, IFLA_INFO_KIND, "veth");
+  const uint32_t data = netlink_nest(&message, IFLA_INFO_DATA);
+  const uint32_t peer = netlink_nest(&message, VETH_INFO_PEER);
+  const struct ifinfomsg peer_link = {0};
+  netlink_put_raw(&message, &peer_link, sizeof peer_link);
+  put_end(&message, config->appliance_name, config);
+  netlink_nest_end(&message, peer);
+  netlink_nest_end(&message, data);
+  netlink_nest_end(&message, information);
+  return netlink_call(descriptor, &message, NULL);
 }
 
-static int add_address(int socket, const char *name, const char *prefix) {
-  struct netlink_request request;
-  struct in_addr address;
-  char text[32];
-  snprintf(text, sizeof text, "%.*s", (int)strcspn(prefix, "/"), prefix);
-  if (inet_pton(AF_INET, text, &address) != 1) return -EINVAL;
-  const char *slash = strchr(prefix, '/');
-  netlink_begin(&request, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof request.address);
-  request.address = (struct ifaddrmsg){
-      .ifa_family = AF_INET, .ifa_prefixlen = (uint8_t)(slash ? atoi(slash + 1) : 32), .ifa_index = if_nametoindex(name)};
-  netlink_add(&request, IFA_LOCAL, &address, sizeof address);
-  netlink_add(&request, IFA_ADDRESS, &address, sizeof address);
-  return netlink_send(socket, &request);
-}
-
-static int ethtool_set(const char *name, uint32_t command, uint32_t value) {
-  struct ethtool_value setting = {.cmd = command, .data = value};
-  struct ifreq request = {.ifr_data = (void *)&setting};
-  const int file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (file < 0) return -errno;
-  snprintf(request.ifr_name, sizeof request.ifr_name, "%.15s", name);
-  const int result = ioctl(file, SIOCETHTOOL, &request) == 0 ? 0 : -errno;
-  close(file);
-  return result;
-}
-
-static bool is_veth(const char *name) {
-  struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
-  struct ifreq request = {.ifr_data = (void *)&info};
-  const int file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (file < 0) return false;
-  snprintf(request.ifr_name, sizeof request.ifr_name, "%.15s", name);
-  const bool veth = ioctl(file, SIOCETHTOOL, &request) == 0 && strcmp(info.driver, "veth") == 0;
-  close(file);
-  return veth;
-}
-
-/* Router solicitations and the like would be frames that nobody sent on purpose. */
-static void disable_ipv6(const char *name) {
+/* Where IPv6 is not there, or /proc/sys is read-only, the end talks at most to itself: the appliance drops and counts that. */
+static int disable_ipv6(const char *name) {
   char path[128];
   snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
-  FILE *file = fopen(path, "we");
-  if (!file) return; /* a kernel without IPv6 */
-  fputs("1\n", file);
-  fclose(file);
-}
-
-static int read_mac(const char *name, uint8_t mac[6]) {
-  struct ifreq request = {0};
-  const int file = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (file < 0) return -errno;
-  snprintf(request.ifr_name, sizeof request.ifr_name, "%.15s", name);
-  const int result = ioctl(file, SIOCGIFHWADDR, &request) == 0 ? 0 : -errno;
-  close(file);
-  memcpy(mac, request.ifr_hwaddr.sa_data, 6);
+  const int descriptor = open(path, O_WRONLY | O_CLOEXEC);
+  if (descriptor < 0) return errno == ENOENT || errno == EROFS || errno == EACCES ? 0 : -errno;
+  const int result = write(descriptor, "1", 1) == 1 ? 0 : -errno;
+  close(descriptor);
   return result;
 }
 
-static int set_up(int socket, const struct veth_config *config, uint8_t appliance_mac[6], const char **step) {
-  disable_ipv6(config->appliance_name);
-  disable_ipv6(config->host_name);
-  /* A segment larger than a frame slot would be cut: the host must not send one. Sums are filled, so that they can be checked. */
-  *step = "switching off segmentation offload";
-  int result = ethtool_set(config->host_name, ETHTOOL_STSO, 0);
-  if (result == 0) result = ethtool_set(config->host_name, ETHTOOL_SGSO, 0);
-  if (result == 0) result = ethtool_set(config->host_name, ETHTOOL_STXCSUM, 0);
-  if (result != 0) return result;
-  *step = "adding the host address";
-  if ((result = add_address(socket, config->host_name, config->host_ipv4)) != 0) return result;
-  *step = "bringing the pair up";
-  result = link_request(socket, config->host_name, RTM_NEWLINK, fill_up, IFF_UP);
-  if (result == 0) result = link_request(socket, config->appliance_name, RTM_NEWLINK, fill_up, IFF_UP);
-  if (result != 0) return result;
-  *step = "reading the hardware address";
-  return read_mac(config->appliance_name, appliance_mac);
+static int quieten(int descriptor, unsigned index) {
+  struct netlink_message message;
+  struct ifinfomsg *link = netlink_begin(&message, RTM_SETLINK, 0, sizeof *link);
+  link->ifi_index = (int)index;
+  const uint32_t families = netlink_nest(&message, IFLA_AF_SPEC);
+  const uint32_t ipv4 = netlink_nest(&message, AF_INET);
+  const uint32_t settings = netlink_nest(&message, IFLA_INET_CONF);
+  netlink_put_u32(&message, IPV4_DEVCONF_FORWARDING, 0);
+  netlink_put_u32(&message, IPV4_DEVCONF_RP_FILTER, 1);
+  netlink_put_u32(&message, IPV4_DEVCONF_ARP_IGNORE, 8);
+  netlink_nest_end(&message, settings);
+  netlink_nest_end(&message, ipv4);
+  netlink_nest_end(&message, families);
+  return netlink_call(descriptor, &message, NULL);
+}
+
+static int set_up(int descriptor, unsigned index) {
+  struct netlink_message message;
+  struct ifinfomsg *link = netlink_begin(&message, RTM_SETLINK, 0, sizeof *link);
+  link->ifi_index = (int)index;
+  link->ifi_flags = IFF_UP;
+  link->ifi_change = IFF_UP;
+  return netlink_call(descriptor, &message, NULL);
+}
+
+static int parse_address(const char *text, struct in_addr *address, uint8_t *prefix_bits) {
+  char digits[INET_ADDRSTRLEN];
+  const char *slash = strchr(text, '/');
+  if (!slash || (size_t)(slash - text) >= sizeof digits) return -EINVAL;
+  memcpy(digits, text, (size_t)(slash - text));
+  digits[slash - text] = 0;
+  char *end;
+  const unsigned long bits = strtoul(slash + 1, &end, 10);
+  if (end == slash + 1 || *end || bits > 32 || inet_pton(AF_INET, digits, address) != 1) return -EINVAL;
+  *prefix_bits = (uint8_t)bits;
+  return 0;
+}
+
+static int add_address(int descriptor, unsigned index, const char *text) {
+  struct in_addr address;
+  uint8_t prefix_bits;
+  const int result = parse_address(text, &address, &prefix_bits);
+  if (result) return result;
+  struct netlink_message message;
+  struct ifaddrmsg *header = netlink_begin(&message, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof *header);
+  header->ifa_family = AF_INET;
+  header->ifa_prefixlen = prefix_bits;
+  header->ifa_index = index;
+  netlink_put(&message, IFA_LOCAL, &address, sizeof address);
+  netlink_put(&message, IFA_ADDRESS, &address, sizeof address);
+  if (prefix_bits < 31) {
+    const struct in_addr broadcast = {.s_addr = address.s_addr | htonl((uint32_t)(0xffffffffull >> prefix_bits))};
+    netlink_put(&message, IFA_BROADCAST, &broadcast, sizeof broadcast);
+  }
+  return netlink_call(descriptor, &message, NULL);
+}
+
+/* The kernel opens the queues of an interface a moment after it says up; until then what is sent is lost. */
+static int wait_running(int descriptor, const char *name) {
+  const unsigned tries = 2000, pause_us = 1000;
+  for (unsigned try = 0; try < tries; try++) {
+    struct link_view view;
+    const int result = read_link(descriptor, name, &view);
+    if (result || view.flags & IFF_RUNNING) return result;
+    usleep(pause_us);
+  }
+  return -ETIMEDOUT;
+}
+
+static int bring_up(int descriptor, const struct veth_config *config, uint8_t appliance_mac[6], const char **step) {
+  struct link_view host, appliance;
+  *step = "look up the new pair";
+  int result = read_link(descriptor, config->host_name, &host);
+  if (!result) result = read_link(descriptor, config->appliance_name, &appliance);
+  if (result) return result;
+  memcpy(appliance_mac, appliance.mac, sizeof appliance.mac);
+  *step = "switch IPv6 off on the appliance end";
+  if ((result = disable_ipv6(config->appliance_name))) return result;
+  *step = "keep the kernel's IP from the appliance end";
+  if ((result = quieten(descriptor, appliance.index))) return result;
+  *step = "switch segmentation offloads off on the host end";
+  if ((result = ethtool_features_off(config->host_name, ethtool_is_segmentation))) return result;
+  *step = "switch checksum offloads off on the host end";
+  if (config->complete_checksums && (result = ethtool_features_off(config->host_name, ethtool_is_send_checksum))) return result;
+  *step = "give the host end its address";
+  if ((result = add_address(descriptor, host.index, config->host_ipv4))) return result;
+  *step = "bring the pair up";
+  if ((result = set_up(descriptor, host.index))) return result;
+  if ((result = set_up(descriptor, appliance.index))) return result;
+  *step = "wait until the pair runs";
+  if ((result = wait_running(descriptor, config->host_name))) return result;
+  return wait_running(descriptor, config->appliance_name);
+}
+
+static bool usable_name(const char *name) {
+  return name[0] && strlen(name) < IFNAMSIZ && !strpbrk(name, "/: \t\n") && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
 int veth_create(const struct veth_config *config, uint8_t appliance_mac[6], const char **step) {
-  *step = "opening netlink";
-  const int socket = netlink_open();
-  if (socket < 0) return socket;
-  *step = "creating the veth pair";
-  int result = create_pair(socket, config);
-  if (result == -EEXIST) {
-    *step = "taking over an interface of the same name that is no veth";
-    if (is_veth(config->host_name)) {
-      result = link_request(socket, config->host_name, RTM_DELLINK, NULL, 0);
-      if (result == 0) result = create_pair(socket, config);
-    }
+  const char *unused;
+  if (!step) step = &unused;
+  *step = "check the pair's names, queues and address";
+  struct in_addr address;
+  uint8_t prefix_bits;
+  if (!usable_name(config->host_name) || !usable_name(config->appliance_name) || config->queues == 0 ||
+      strcmp(config->host_name, config->appliance_name) == 0 || parse_address(config->host_ipv4, &address, &prefix_bits) != 0)
+    return -EINVAL;
+  *step = "open a netlink socket";
+  const int descriptor = netlink_open();
+  if (descriptor < 0) return descriptor;
+  *step = "take over what has the host end's name";
+  int result = clear_name(descriptor, config->host_name);
+  if (!result) {
+    *step = "take over what has the appliance end's name";
+    result = clear_name(descriptor, config->appliance_name);
   }
-  if (result == 0) {
-    result = set_up(socket, config, appliance_mac, step);
-    if (result != 0) link_request(socket, config->host_name, RTM_DELLINK, NULL, 0);
+  if (!result) {
+    *step = "make the veth pair";
+    result = create_pair(descriptor, config);
+    if (!result && (result = bring_up(descriptor, config, appliance_mac, step))) clear_name(descriptor, config->host_name);
   }
-  close(socket);
+  close(descriptor);
+  if (result == 0) *step = NULL;
   return result;
 }
 
 int veth_remove(const char *host_name) {
-  const int socket = netlink_open();
-  if (socket < 0) return socket;
-  const int result = link_request(socket, host_name, RTM_DELLINK, NULL, 0);
-  close(socket);
+  const int descriptor = netlink_open();
+  if (descriptor < 0) return descriptor;
+  struct link_view view;
+  int result = read_link(descriptor, host_name, &view);
+  if (!result) result = view.veth ? delete_link(descriptor, view.index) : -EEXIST;
+  close(descriptor);
   return result;
 }
 
 int64_t veth_receive_drops(const char *name) {
-  char path[128];
-  long long drops = 0;
-  snprintf(path, sizeof path, "/sys/class/net/%s/statistics/rx_dropped", name);
-  FILE *file = fopen(path, "re");
-  if (!file) return -errno;
-  const bool read = fscanf(file, "%lld", &drops) == 1;
-  fclose(file);
-  return read ? drops : -EIO;
+  const int descriptor = netlink_open();
+  if (descriptor < 0) return descriptor;
+  struct link_view view;
+  const int result = read_link(descriptor, name, &view);
+  close(descriptor);
+  return result ? result : view.receive_drops;
 }

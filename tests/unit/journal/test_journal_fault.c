@@ -73,7 +73,7 @@ static void test_submissions_and_calls(void **state) {
 static void test_completions(void **state) {
   (void)state;
   for (enum journal_io_kind kind = 0; kind < JOURNAL_IO_KINDS; kind++) {
-    const enum journal_fault_point point = FAULT_COMPLETE + (int)kind;
+    const enum journal_fault_point point = (enum journal_fault_point)(FAULT_COMPLETE + (unsigned)kind);
     every_operation(point, FAULT_NOT_DONE, -EIO, 0);
     every_operation(point, FAULT_DONE, -EIO, 0);
     every_operation(point, FAULT_NOT_DONE, -EINTR, 0);
@@ -91,9 +91,9 @@ static void test_full_disk_at_any_preparation(void **state) {
 static void test_short_writes(void **state) {
   (void)state;
   for (enum journal_io_kind kind = JOURNAL_IO_WRITE_DURABLE; kind <= JOURNAL_IO_WRITE; kind++) {
-    every_operation(FAULT_COMPLETE + (int)kind, FAULT_SHORT, 0, 0);
-    every_operation(FAULT_COMPLETE + (int)kind, FAULT_SHORT, 0, 1000);
-    every_operation(FAULT_COMPLETE + (int)kind, FAULT_SHORT, 0, 4096);
+    every_operation((enum journal_fault_point)(FAULT_COMPLETE + (unsigned)kind), FAULT_SHORT, 0, 0);
+    every_operation((enum journal_fault_point)(FAULT_COMPLETE + (unsigned)kind), FAULT_SHORT, 0, 1000);
+    every_operation((enum journal_fault_point)(FAULT_COMPLETE + (unsigned)kind), FAULT_SHORT, 0, 4096);
   }
 }
 

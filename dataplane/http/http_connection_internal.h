@@ -1,0 +1,113 @@
+#pragma once
+/* One connection and the server around it. The connection is the exchange: it has one request in progress at a time.
+ *
+ * Lifetime: from the stream's `opened` to its `closed`. Each entry from outside runs between http_connection_enter and
+ * http_connection_leave; a connection whose stream goes within is given back by the leave. Threads: one shard. */
+#include "http_body_internal.h"
+#include "http_chunked_internal.h"
+#include "http_parse_internal.h"
+#include "http_response_internal.h"
+#include "http_server.h"
+#include "pool.h"
+#include "timer_wheel.h"
+
+#define HTTP_SMALL_TEXT_BYTES 4096u
+#define HTTP_SMALL_HEADERS 32u
+/* A refused body up to this is read and dropped so that the connection goes on; a longer one ends it. */
+#define HTTP_DISCARD_BYTES_MAX (64u * 1024u)
+/* The same after Expect: 100-continue: the client has been told before it sent, and may send nothing. */
+#define HTTP_DISCARD_EXPECTED_BYTES_MAX (1024u * 1024u)
+#define HTTP_RETRY_AFTER_S 1u
+#define HTTP_NO_DEADLINE UINT64_MAX
+
+/* What the stream has not taken of an answer waits in the header block, whose request is over by then. */
+_Static_assert(HTTP_SMALL_HEADERS * sizeof(struct http_header) + HTTP_SMALL_TEXT_BYTES >= HTTP_ANSWER_BYTES_MAX,
+               "a small header block holds any answer");
+
+enum http_phase {
+  HTTP_PHASE_IDLE,       /* between requests */
+  HTTP_PHASE_HEADERS,    /* from a request's first byte */
+  HTTP_PHASE_BODY,       /* admitted, the body is coming */
+  HTTP_PHASE_HANDLING,   /* inside the application's `handle` */
+  HTTP_PHASE_PARKED,     /* the application answers later */
+  HTTP_PHASE_FLUSHING,   /* the answer waits for room in the stream */
+  HTTP_PHASE_DISCARDING, /* answered; the rest of a refused body is dropped */
+  HTTP_PHASE_CLOSING,    /* nothing more is read */
+  HTTP_PHASE_GONE,       /* the stream is dead */
+};
+
+struct http_exchange {
+  struct http_server *server;
+  struct stream *stream;
+  struct http_exchange *next, *previous; /* all open connections */
+  enum http_phase phase;
+  bool busy;          /* between enter and leave */
+  bool bytes_left;    /* the stream holds bytes that were not taken */
+  bool close_after;   /* the current answer is the last */
+  bool discards_body; /* after the current answer */
+  bool answer_made;   /* http_respond came within `handle`; the bytes are in server->handled_answer */
+  bool peer_finished;
+  bool block_is_large;
+  bool abort_named; /* `abort_reason` holds: this side ended the stream */
+  enum http_abort abort_reason;
+  uint8_t blank_bytes;   /* of the one empty line that may come before a request line (RFC 9112 section 2.2) */
+  uint8_t continue_left; /* of HTTP_CONTINUE, not yet taken by the stream */
+  uint16_t answer_status;
+  uint32_t max_body_bytes;
+  uint32_t answer_at, answer_left; /* in the header block, while flushing */
+  /* The timer may stand earlier than the deadline and is then armed again: most requests end without touching the wheel. */
+  struct timer timer;
+  uint64_t deadline_ns;
+  struct http_header_block *block; /* held while a request is in progress */
+  struct http_body body;
+  uint64_t body_left; /* of Content-Length; of what may be discarded */
+  struct http_chunked chunked;
+  struct http_parse parse;
+  struct http_request request;
+  void *data;
+};
+
+struct http_server {
+  struct http_config config;
+  struct stream_handler handler;
+  struct timer_wheel *timers;
+  struct libdeflate_decompressor *decompressor;
+  struct pool connections, small_blocks, large_blocks;
+  struct http_body_pools bodies;
+  struct http_exchange *open;
+  struct http_exchange *handling; /* whose `handle` is on the stack */
+  bool draining;
+  struct http_counters counters;
+  uint8_t answer[HTTP_ANSWER_BYTES_MAX]; /* being made */
+  /* Made within `handle`, sent when it returns; apart, because `handle` may also answer other, parked exchanges. */
+  uint8_t handled_answer[HTTP_ANSWER_BYTES_MAX];
+  uint32_t handled_answer_bytes;
+  uint8_t error_body[HTTP_RESPONSE_BODY_BYTES_MAX];
+};
+
+/* http_connection.c */
+extern const struct stream_handler http_connection_handler;
+void http_connection_enter(struct http_exchange *connection);
+void http_connection_leave(struct http_exchange *connection);
+/* FIN after what was written. */
+void http_connection_close(struct http_exchange *connection);
+/* Ready for the next request, or closes. */
+void http_connection_next(struct http_exchange *connection, uint64_t now_ns);
+void http_connection_give_request(struct http_exchange *connection);
+
+/* http_exchange.c: from the complete header block to the application. */
+void http_exchange_admit(struct http_exchange *connection, uint64_t now_ns);
+/* Body bytes; returns how many were taken, at least one. */
+uint32_t http_exchange_take_body(struct http_exchange *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+uint32_t http_exchange_discard(struct http_exchange *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+
+/* http_answer.c */
+void http_answer(struct http_exchange *connection, const struct http_response *response, uint64_t now_ns);
+/* An answer of the HTTP layer's own, in the listener's format. */
+void http_answer_error(struct http_exchange *connection, uint16_t status, const char *reason, bool close, uint64_t now_ns);
+/* The answer that was made within `handle`. */
+void http_answer_handled(struct http_exchange *connection, uint64_t now_ns);
+/* HTTP_CONTINUE as far as the stream takes it. True when none of it is left. */
+bool http_answer_continue(struct http_exchange *connection);
+/* The stream has room again. */
+void http_answer_flush(struct http_exchange *connection, uint64_t now_ns);
