@@ -75,6 +75,7 @@ static void open_journal(struct rig *rig, const char *directory, uint32_t segmen
   rig->ring = record_ring_create(heap_arena_arena(rig->arena), 16u << 20);
   rig->published = 0;
   const struct journal_config config = {.io = rig->io,
+                                        .salt = 1,
                                         .segment_bytes = SEGMENT_BYTES,
                                         .batch_bytes_max = 4u << 20,
                                         .segments_ahead = segments_ahead,

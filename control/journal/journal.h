@@ -18,6 +18,7 @@
 struct journal_config {
   struct journal_io *io;
   uint8_t node_id[16];
+  uint64_t salt;            /* random; a new journal keeps it, so that bytes a client sends can never pass for a batch */
   uint64_t segment_bytes;   /* multiple of 4096, at least batch_bytes_max + 4096 */
   uint32_t batch_bytes_max; /* a write; multiple of 4096, JOURNAL_BATCH_BYTES_LEAST..JOURNAL_BATCH_BYTES_MOST */
   uint32_t segments_ahead;  /* prepared and zero-filled before they are needed; 1..JOURNAL_SEGMENTS_AHEAD_MAX */

@@ -72,10 +72,6 @@ static int fault_list(struct journal_io *io, void (*each)(void *context, const c
 
 static uint64_t fault_now(struct journal_io *io) { return INNER(io)->operations->now(INNER(io)); }
 
-static int fault_random(struct journal_io *io, uint64_t *number) {
-  FAULTY(io, FAULT_RANDOM, INNER(io)->operations->random(INNER(io), number));
-}
-
 static int fault_submit(struct journal_io *io, const struct journal_io_request *request) {
   struct fault_io *fault = fault_of(io);
   if (strikes(fault, FAULT_SUBMIT)) return fault->fault.error;
@@ -140,7 +136,6 @@ static const struct journal_io_operations fault_operations = {
     .remove = fault_remove,
     .list = fault_list,
     .now = fault_now,
-    .random = fault_random,
     .submit = fault_submit,
     .reap = fault_reap,
     .destroy = fault_destroy,

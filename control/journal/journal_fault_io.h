@@ -10,7 +10,6 @@ enum journal_fault_point {
   FAULT_SYNC,
   FAULT_REMOVE,
   FAULT_LIST,
-  FAULT_RANDOM,
   FAULT_SUBMIT,   /* the request is refused */
   FAULT_REAP,     /* the call itself fails */
   FAULT_COMPLETE, /* + enum journal_io_kind: a request of that kind completes with the fault */

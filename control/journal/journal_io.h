@@ -51,8 +51,7 @@ struct journal_io_operations {
   int (*remove)(struct journal_io *io, const char *name);
   /* Calls `each` for every name in the directory. */
   int (*list)(struct journal_io *io, void (*each)(void *context, const char *name), void *context);
-  uint64_t (*now)(struct journal_io *io);                 /* monotonic nanoseconds */
-  int (*random)(struct journal_io *io, uint64_t *number); /* that no client can guess. 0 or -errno */
+  uint64_t (*now)(struct journal_io *io); /* monotonic nanoseconds */
   /* Asynchronous. 0, -EAGAIN when JOURNAL_IO_IN_FLIGHT_MAX are under way, or -errno. */
   int (*submit)(struct journal_io *io, const struct journal_io_request *request);
   /* Completions so far, up to `most`; waits up to `wait_ns` for the first (0: does not wait), also when nothing is under way. */

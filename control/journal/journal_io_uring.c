@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -100,13 +99,6 @@ static uint64_t uring_now(struct journal_io *io) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static int uring_random(struct journal_io *io, uint64_t *number) {
-  (void)io;
-  const ssize_t got = getrandom(number, sizeof *number, 0);
-  if (got == (ssize_t)sizeof *number) return 0;
-  return got < 0 ? -errno : -EIO;
-}
-
 static void prepare(struct uring_io *uring, struct io_uring_sqe *sqe, const struct journal_io_request *request) {
   switch (request->kind) {
   case JOURNAL_IO_WRITE_DURABLE:
@@ -195,7 +187,6 @@ static const struct journal_io_operations uring_operations = {
     .remove = uring_remove,
     .list = uring_list,
     .now = uring_now,
-    .random = uring_random,
     .submit = uring_submit,
     .reap = uring_reap,
     .destroy = uring_destroy,

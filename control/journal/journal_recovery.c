@@ -269,8 +269,7 @@ static int resume(struct recovery *recovery, const uint64_t *segments, size_t co
   struct journal *journal = recovery->journal;
   journal->next_lsn = recovery->next_lsn;
   journal->chain = recovery->chain;
-  int result =
-      recovery->any_used ? resume_segment(recovery) : journal->io->operations->random(journal->io, &journal->identity.salt);
+  int result = recovery->any_used ? resume_segment(recovery) : 0;
   for (size_t i = 0; i < count && result == 0; i++)
     if (recovery->any_unused && segments[i] >= recovery->first_unused) result = resume_unused(recovery, segments[i]);
   return result;
@@ -298,6 +297,7 @@ int journal_recover(struct journal *journal, journal_record_visitor *visit, void
                               .window = {.io = journal->io, .file = -1},
                               .next_lsn = 1};
   memcpy(journal->identity.node_id, journal->config.node_id, sizeof journal->identity.node_id);
+  journal->identity.salt = journal->config.salt;
   uint64_t *segments = NULL;
   size_t count = 0;
   int result = journal_list_segments(journal->io, &segments, &count);

@@ -243,11 +243,6 @@ static int sim_list(struct journal_io *io, void (*each)(void *context, const cha
 
 static uint64_t sim_now(struct journal_io *io) { return sim_of(io)->now_ns; }
 
-static int sim_random(struct journal_io *io, uint64_t *number) {
-  *number = random_next(sim_of(io));
-  return 0;
-}
-
 static int sim_submit(struct journal_io *io, const struct journal_io_request *request) {
   struct sim_io *sim = sim_of(io);
   if (sim->operation_count == JOURNAL_IO_IN_FLIGHT_MAX) return -EAGAIN;
@@ -338,7 +333,6 @@ static const struct journal_io_operations sim_operations = {
     .remove = sim_remove,
     .list = sim_list,
     .now = sim_now,
-    .random = sim_random,
     .submit = sim_submit,
     .reap = sim_reap,
     .destroy = sim_destroy,

@@ -79,6 +79,7 @@ int main(int count, char **arguments) {
   struct journal_recovery recovery;
   const struct journal_config config = {.io = io,
                                         .node_id = {7},
+                                        .salt = 77,
                                         .segment_bytes = 2u << 20,
                                         .batch_bytes_max = 256u * 1024u,
                                         .segments_ahead = 2,

@@ -11,6 +11,7 @@ void rig_init(struct journal_rig *rig, struct journal_io *io, uint32_t rings) {
   rig->ring_bytes = 64 * 1024;
   rig->config = (struct journal_config){.io = io,
                                         .node_id = {1, 2, 3},
+                                        .salt = 0x1234567890abcdefu,
                                         .segment_bytes = RIG_SEGMENT_BYTES,
                                         .batch_bytes_max = JOURNAL_BATCH_BYTES_LEAST,
                                         .segments_ahead = 1,
