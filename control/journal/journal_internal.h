@@ -25,7 +25,8 @@ struct journal_batch {
   uint32_t count;
   uint64_t first_lsn;
   uint32_t segment_seed; /* of the segment it is thought to go to; when it does not, it is summed up again */
-  uint32_t content;      /* checksum of the records so far */
+  uint32_t content;      /* checksum of what is summed up so far */
+  uint32_t summed;       /* up to where */
   uint64_t submitted_ns;
   uint64_t ring_positions[JOURNAL_RINGS_MAX]; /* read position of each ring at its end */
 };

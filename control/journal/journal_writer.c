@@ -3,18 +3,23 @@
 #include <errno.h>
 #include <string.h>
 
-#define RECORDS_A_TURN 32 /* from one ring before the next has its turn */
+#define RECORDS_A_TURN 32    /* from one ring before the next has its turn */
+#define SUM_BYTES_LEAST 4096 /* at a time: a checksum's start costs as much as a record's bytes */
 
-/* Checksums of a record in place and of the content up to it. */
-static void sum_up(struct journal_batch *batch, struct record_frame *frame, uint64_t lsn) {
+static void sum_up_record(const struct journal_batch *batch, struct record_frame *frame, uint64_t lsn) {
   frame->checksum = journal_checksum(journal_lsn_seed(batch->segment_seed, lsn), frame + 1, frame->bytes);
-  batch->content = journal_checksum(batch->content, frame, record_frame_bytes(frame->bytes));
+}
+
+static void sum_up_content(struct journal_batch *batch, uint32_t to) {
+  batch->content = journal_checksum(batch->content, batch->bytes + batch->summed, to - batch->summed);
+  batch->summed = to;
 }
 
 static void start_content(struct journal *journal, struct journal_batch *batch) {
   batch->first_lsn = journal->next_lsn;
   batch->segment_seed = journal->segment_seed;
   batch->content = journal_lsn_seed(batch->segment_seed, batch->first_lsn);
+  batch->summed = sizeof(struct batch_header);
 }
 
 static void copy_record(struct journal *journal, struct journal_batch *batch, const void *record, uint32_t bytes) {
@@ -28,9 +33,10 @@ static void copy_record(struct journal *journal, struct journal_batch *batch, co
   memcpy(frame + 1, record, bytes);
   frame->bytes = bytes;
   /* Now, while it is in the cache and another batch in flight. */
-  sum_up(batch, frame, batch->first_lsn + batch->count);
+  sum_up_record(batch, frame, batch->first_lsn + batch->count);
   batch->used += framed;
   batch->count++;
+  if (batch->used - batch->summed >= SUM_BYTES_LEAST) sum_up_content(batch, batch->used);
   journal_count(&journal->counters.record_bytes, bytes);
 }
 
@@ -110,7 +116,7 @@ static void sum_up_again(struct journal *journal, struct journal_batch *batch) {
   uint64_t lsn = batch->first_lsn;
   for (uint32_t at = sizeof(struct batch_header); at < batch->used; lsn++) {
     struct record_frame *frame = (void *)(batch->bytes + at);
-    sum_up(batch, frame, lsn);
+    sum_up_record(batch, frame, lsn);
     at += record_frame_bytes(frame->bytes);
   }
   ALWAYS_ASSERT(lsn - batch->first_lsn == batch->count);
@@ -121,6 +127,7 @@ static uint32_t batch_finish(struct journal *journal, struct journal_batch *batc
   ALWAYS_ASSERT(batch->first_lsn == journal->next_lsn);
   if (batch->segment_seed != journal->segment_seed) sum_up_again(journal, batch);
   memset(batch->bytes + batch->used, 0, padding);
+  sum_up_content(batch, batch_bytes);
   struct batch_header *header = (void *)batch->bytes;
   *header = (struct batch_header){
       .batch_bytes = batch_bytes,
@@ -132,7 +139,7 @@ static uint32_t batch_finish(struct journal *journal, struct journal_batch *batc
       .used_bytes = batch->used,
   };
   header->magic = JOURNAL_BATCH_MAGIC;
-  header->checksum = batch_header_checksum(header, journal_checksum(batch->content, batch->bytes + batch->used, padding));
+  header->checksum = batch_header_checksum(header, batch->content);
   journal->chain = header->checksum;
   journal->next_lsn += batch->count;
   return batch_bytes;
