@@ -218,6 +218,8 @@ bool shards_drain(struct daemon *daemon, uint64_t deadline_ns) {
 
 void shards_stop(struct daemon *daemon) {
   atomic_store_explicit(&daemon->stop_shards, true, memory_order_release);
-  for (uint32_t i = 0; i < daemon->shard_count; i++)
+  for (uint32_t i = 0; i < daemon->shard_count; i++) {
     if (daemon->shards[i].thread) pthread_join(daemon->shards[i].thread, NULL);
+    if (daemon->shards[i].shard) shard_destroy(daemon->shards[i].shard);
+  }
 }

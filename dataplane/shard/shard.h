@@ -111,6 +111,8 @@ struct shard;
 
 /* NULL when the arena fails. */
 struct shard *shard_create(struct arena *arena, const struct shard_config *config, uint64_t now_ns);
+/* Gives back the little that is not from the arena. The shard's thread has stopped. */
+void shard_destroy(struct shard *shard);
 /* Before the first step. False when the table is full. */
 bool shard_restore_replay(struct shard *shard, const struct shard_replay_entry *entry);
 /* One bounded turn of the loop. True when there was something to do. */
