@@ -45,7 +45,7 @@ static void standard_webhooks_reference_vector_is_genuine(void **state) {
   (void)state;
   struct webhook_source source = source_of(WEBHOOK_STANDARD);
   add_secret(&source, REFERENCE_SECRET);
-  add_secret(&source, REFERENCE_SECRET + 6); /* the prefix is optional */
+  add_secret(&source, &REFERENCE_SECRET[6]); /* the prefix is optional */
   const struct webhook_headers headers = reference_headers();
   uint32_t secret = 9;
   assert_int_equal(authenticate_at(&source, &headers, REFERENCE_BODY, REFERENCE_SECONDS, &secret), WEBHOOK_GENUINE);
