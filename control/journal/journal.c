@@ -30,9 +30,9 @@ static bool take_buffers(struct journal *journal) {
     if (!journal->batches[i].bytes) return false;
   }
   journal->header_block = aligned_alloc(JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES);
-  journal->preparer.zeros = aligned_alloc(JOURNAL_BLOCK_BYTES, ZERO_SLICE_BYTES);
+  journal->preparer.zeros = aligned_alloc(JOURNAL_BLOCK_BYTES, ZERO_SLICE_BYTES_MOST);
   if (!journal->header_block || !journal->preparer.zeros) return false;
-  memset(journal->preparer.zeros, 0, ZERO_SLICE_BYTES);
+  memset(journal->preparer.zeros, 0, ZERO_SLICE_BYTES_MOST);
   return true;
 }
 
@@ -42,16 +42,10 @@ static bool has_writes(const struct journal *journal) {
 
 /* Records made durable, or -errno. */
 static int complete(struct journal *journal, const struct journal_io_completion *completion, uint64_t now_ns) {
-  switch ((enum journal_token)completion->token) {
-  case TOKEN_BATCH:
-    return journal_batch_completed(journal, completion->result);
-  case TOKEN_HEADER:
-    return journal_header_completed(journal, completion->result);
-  case TOKEN_PREPARE:
-    return journal_prepare_completed(journal, completion->result, now_ns);
-  }
-  ALWAYS_ASSERT(completion->token <= TOKEN_PREPARE); /* no other was submitted */
-  return -EIO;
+  if (completion->token == TOKEN_BATCH) return journal_batch_completed(journal, completion->result);
+  if (completion->token == TOKEN_HEADER) return journal_header_completed(journal, completion->result);
+  ALWAYS_ASSERT(completion->token == TOKEN_PREPARE);
+  return journal_prepare_completed(journal, completion->result, now_ns);
 }
 
 /* *completions: how many were handled. Records made durable, or -errno. */

@@ -68,10 +68,15 @@ enum segment_state segment_header_check(const void *block) {
   return sound ? SEGMENT_VALID : SEGMENT_INVALID;
 }
 
-static uint32_t batch_checksum(const struct batch_header *batch, uint32_t segment_seed) {
+uint32_t batch_header_checksum(const struct batch_header *batch, uint32_t content) {
   const size_t from = offsetof(struct batch_header, batch_bytes);
-  return journal_checksum(journal_lsn_seed(segment_seed, batch->first_lsn), (const uint8_t *)batch + from,
-                          batch->batch_bytes - from);
+  return journal_checksum(content, (const uint8_t *)batch + from, sizeof *batch - from);
+}
+
+static uint32_t batch_checksum(const struct batch_header *batch, uint32_t segment_seed) {
+  const uint32_t content =
+      journal_checksum(journal_lsn_seed(segment_seed, batch->first_lsn), batch + 1, batch->batch_bytes - sizeof *batch);
+  return batch_header_checksum(batch, content);
 }
 
 void batch_seal(struct batch_header *batch, uint32_t segment_seed) {

@@ -29,7 +29,7 @@ _Static_assert(sizeof(struct segment_header) == 80, "format");
 
 struct batch_header {
   uint32_t magic;
-  uint32_t checksum; /* of the batch from the next field to its end, padding included */
+  uint32_t checksum; /* of all that follows the header, padding included, and then of the header from the next field on */
   uint32_t batch_bytes;
   uint32_t record_count;
   uint64_t first_lsn;
@@ -83,6 +83,8 @@ enum segment_state {
 };
 enum segment_state segment_header_check(const void *block);
 
+/* The batch's checksum from that of its content, which a writer has summed up record by record. */
+uint32_t batch_header_checksum(const struct batch_header *batch, uint32_t content);
 /* Completes a batch whose header and records are in place. */
 void batch_seal(struct batch_header *batch, uint32_t segment_seed);
 

@@ -2,9 +2,12 @@
 /* The journal's parts. All belongs to the journal thread, except what is marked any:ro. */
 #include "journal_format_internal.h"
 
-#define ZERO_SLICE_BYTES (256u * 1024u) /* of a prepared segment, between batches: short, so that a batch never waits long */
-#define SPACE_RETRY_NS 1000000000u      /* a full disk is asked again */
-#define WRITE_RETRIES_MAX 1000u         /* without progress; then it is an error */
+#define ZERO_SLICE_BYTES                                                                                                         \
+  (256u * 1024u) /* of a segment that is prepared beside batches: short, so that none waits long for it                          \
+                  */
+#define ZERO_SLICE_BYTES_MOST (1024u * 1024u) /* when batches wait for a segment */
+#define SPACE_RETRY_NS 1000000000u            /* a full disk is asked again */
+#define WRITE_RETRIES_MAX 1000u               /* without progress; then it is an error */
 
 enum journal_token { TOKEN_BATCH = 1, TOKEN_HEADER, TOKEN_PREPARE };
 
@@ -21,6 +24,8 @@ struct journal_batch {
   uint32_t used;
   uint32_t count;
   uint64_t first_lsn;
+  uint32_t segment_seed; /* of the segment it is thought to go to; when it does not, it is summed up again */
+  uint32_t content;      /* checksum of the records so far */
   uint64_t submitted_ns;
   uint64_t ring_positions[JOURNAL_RINGS_MAX]; /* read position of each ring at its end */
 };
@@ -40,7 +45,7 @@ struct journal_preparer {
   uint64_t zeroed_bytes;
   uint64_t retry_at_ns; /* after a full disk */
   struct journal_write operation;
-  uint8_t *zeros; /* ZERO_SLICE_BYTES */
+  uint8_t *zeros; /* ZERO_SLICE_BYTES_MOST */
   char temporary[SEGMENT_NAME_BYTES], name[SEGMENT_NAME_BYTES];
 };
 

@@ -13,10 +13,11 @@ static int start(struct journal *journal, enum prepare_stage stage, struct journ
 
 static int start_zero_slice(struct journal *journal) {
   const uint64_t left = journal->config.segment_bytes - journal->preparer.zeroed_bytes;
+  const uint64_t slice = journal->prepared_count > 0 ? ZERO_SLICE_BYTES : ZERO_SLICE_BYTES_MOST;
   return start(journal, PREPARE_ZERO,
                (struct journal_io_request){.kind = JOURNAL_IO_WRITE,
                                            .buffer = journal->preparer.zeros,
-                                           .bytes = left < ZERO_SLICE_BYTES ? left : ZERO_SLICE_BYTES,
+                                           .bytes = left < slice ? left : slice,
                                            .offset = journal->preparer.zeroed_bytes});
 }
 

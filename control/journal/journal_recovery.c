@@ -215,7 +215,7 @@ static int judge_segment(struct recovery *recovery, uint64_t segment) {
 static int write_zeros(struct recovery *recovery, int file, uint64_t from, uint64_t to) {
   const uint8_t *zeros = recovery->journal->preparer.zeros;
   while (from < to) {
-    const uint32_t bytes = to - from < ZERO_SLICE_BYTES ? (uint32_t)(to - from) : ZERO_SLICE_BYTES;
+    const uint32_t bytes = to - from < ZERO_SLICE_BYTES_MOST ? (uint32_t)(to - from) : ZERO_SLICE_BYTES_MOST;
     const int result = recovery->io->operations->write_sync(recovery->io, file, zeros, bytes, from);
     if (result < 0) return result;
     from += bytes;

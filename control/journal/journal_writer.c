@@ -5,16 +5,30 @@
 
 #define RECORDS_A_TURN 32 /* from one ring before the next has its turn */
 
+/* Checksums of a record in place and of the content up to it. */
+static void sum_up(struct journal_batch *batch, struct record_frame *frame, uint64_t lsn) {
+  frame->checksum = journal_checksum(journal_lsn_seed(batch->segment_seed, lsn), frame + 1, frame->bytes);
+  batch->content = journal_checksum(batch->content, frame, record_frame_bytes(frame->bytes));
+}
+
+static void start_content(struct journal *journal, struct journal_batch *batch) {
+  batch->first_lsn = journal->next_lsn;
+  batch->segment_seed = journal->segment_seed;
+  batch->content = journal_lsn_seed(batch->segment_seed, batch->first_lsn);
+}
+
 static void copy_record(struct journal *journal, struct journal_batch *batch, const void *record, uint32_t bytes) {
   const struct record_header *header = record;
   ALWAYS_ASSERT(bytes >= sizeof *header && header->bytes == bytes);
+  if (batch->count == 0) start_content(journal, batch);
   uint8_t *at = batch->bytes + batch->used;
   struct record_frame *frame = (void *)at;
   const uint32_t framed = record_frame_bytes(bytes);
   memset(at + framed - 8, 0, 8); /* padding, and perhaps the record's end, which is written next */
   memcpy(frame + 1, record, bytes);
   frame->bytes = bytes;
-  /* The record's own checksum waits for the segment to be known: batch_finish. */
+  /* Now, while it is in the cache and another batch in flight. */
+  sum_up(batch, frame, batch->first_lsn + batch->count);
   batch->used += framed;
   batch->count++;
   journal_count(&journal->counters.record_bytes, bytes);
@@ -90,17 +104,23 @@ int journal_header_completed(struct journal *journal, int result) {
   return 0;
 }
 
-/* Everything that depends on where the batch goes. */
-static uint32_t batch_finish(struct journal *journal, struct journal_batch *batch, uint64_t wall_ns) {
-  const uint32_t batch_bytes = journal_blocks_up(batch->used);
-  memset(batch->bytes + batch->used, 0, batch_bytes - batch->used);
-  uint64_t lsn = batch->first_lsn = journal->next_lsn;
+/* It goes to another segment than the one it was gathered for. */
+static void sum_up_again(struct journal *journal, struct journal_batch *batch) {
+  start_content(journal, batch);
+  uint64_t lsn = batch->first_lsn;
   for (uint32_t at = sizeof(struct batch_header); at < batch->used; lsn++) {
     struct record_frame *frame = (void *)(batch->bytes + at);
-    frame->checksum = journal_checksum(journal_lsn_seed(journal->segment_seed, lsn), frame + 1, frame->bytes);
+    sum_up(batch, frame, lsn);
     at += record_frame_bytes(frame->bytes);
   }
   ALWAYS_ASSERT(lsn - batch->first_lsn == batch->count);
+}
+
+static uint32_t batch_finish(struct journal *journal, struct journal_batch *batch, uint64_t wall_ns) {
+  const uint32_t batch_bytes = journal_blocks_up(batch->used), padding = batch_bytes - batch->used;
+  ALWAYS_ASSERT(batch->first_lsn == journal->next_lsn);
+  if (batch->segment_seed != journal->segment_seed) sum_up_again(journal, batch);
+  memset(batch->bytes + batch->used, 0, padding);
   struct batch_header *header = (void *)batch->bytes;
   *header = (struct batch_header){
       .batch_bytes = batch_bytes,
@@ -111,9 +131,10 @@ static uint32_t batch_finish(struct journal *journal, struct journal_batch *batc
       .previous_checksum = journal->chain,
       .used_bytes = batch->used,
   };
-  batch_seal(header, journal->segment_seed);
+  header->magic = JOURNAL_BATCH_MAGIC;
+  header->checksum = batch_header_checksum(header, journal_checksum(batch->content, batch->bytes + batch->used, padding));
   journal->chain = header->checksum;
-  journal->next_lsn = lsn;
+  journal->next_lsn += batch->count;
   return batch_bytes;
 }
 

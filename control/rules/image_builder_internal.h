@@ -21,7 +21,7 @@ struct kind_builder {
   struct column_builder *columns;
   size_t column_count, column_capacity;
   struct text_index column_by_spelling;
-  bool too_many_columns; /* said once */
+  bool too_many_columns, too_many_predicates; /* said once */
   struct image_predicate *predicates;
   size_t predicate_count, predicate_capacity;
   struct rule_entry const **predicate_rules; /* the first rule with it, for errors */

@@ -72,6 +72,13 @@ uint32_t image_predicate_of(struct image_builder *builder, enum event_kind kind,
   growing_text_append(&key, (const char *)&column, sizeof column);
   for (uint32_t i = 0; i < predicate->literal_count; i++) key_value(&key, &predicate->literals[i].value);
   uint32_t index = text_index_find(&into->predicate_by_key, growing_text_view(&key));
+  if (index == TEXT_INDEX_NONE && into->predicate_count == RULE_PREDICATES_MAX) {
+    if (!into->too_many_predicates)
+      RULE_COMPLAIN(builder, "rule `%s`: the rules make more than %u different comparisons on one kind of event",
+                    builder->rule->definition.name, RULE_PREDICATES_MAX);
+    into->too_many_predicates = true;
+    index = 0;
+  }
   if (index == TEXT_INDEX_NONE) {
     into->predicates =
         growing_list_reserve(into->predicates, into->predicate_count, &into->predicate_capacity, sizeof *into->predicates);

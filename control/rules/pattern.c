@@ -9,6 +9,8 @@
 #define PATTERN_GROUPS_MAX 64u
 /* A Unicode property is hundreds of byte sequences in UTF-8. */
 #define PROPERTY_EXPANSION 40u
+/* An assertion splits every state around it; once repeated it costs far more than a character. */
+#define ASSERTION_SIZE 10u
 
 struct size {
   uint64_t plain, expanded;
@@ -44,8 +46,8 @@ static struct size pass_escape(struct image_text pattern, uint32_t *at) {
   *at += 2;
   if (letter != '\0' && strchr("pPxoNgk", letter) && *at < pattern.length && pattern.at[*at] == '{')
     while (*at < pattern.length && pattern.at[(*at)++] != '}') continue;
-  return letter == 'p' || letter == 'P' || letter == 'X' ? (struct size){.expanded = PROPERTY_EXPANSION}
-                                                         : (struct size){.plain = 1};
+  if (letter == 'p' || letter == 'P' || letter == 'X') return (struct size){.expanded = PROPERTY_EXPANSION};
+  return (struct size){.plain = letter == 'b' || letter == 'B' ? ASSERTION_SIZE : 1};
 }
 
 static struct size pass_class(struct image_text pattern, uint32_t *at) {
@@ -101,6 +103,8 @@ uint32_t pattern_expansion(struct image_text pattern) {
     } else if (character == '[') {
       atom = pass_class(pattern, &at);
     } else {
+      if (character == '|') atom.plain = 0;
+      if (character == '^' || character == '$') atom.plain = ASSERTION_SIZE;
       at++;
     }
     uint32_t copies = 1;

@@ -71,6 +71,8 @@ void http_answer_handled(struct http_exchange *connection, uint64_t now_ns) {
   send(connection, connection->server->handled_answer, connection->server->handled_answer_bytes, now_ns);
 }
 
+_Static_assert(sizeof HTTP_CONTINUE == HTTP_CONTINUE_BYTES + 1, "its length by name");
+
 bool http_answer_continue(struct http_exchange *connection) {
   if (connection->continue_left) {
     const char *rest = &HTTP_CONTINUE[HTTP_CONTINUE_BYTES - connection->continue_left];

@@ -18,6 +18,13 @@ static int digit_of(uint8_t byte) {
 
 static bool is_value_byte(uint8_t byte) { return byte == '\t' || (byte >= 0x20 && byte != 0x7f); }
 
+static enum http_chunked_state after_extension_byte(struct http_chunked *chunked, uint8_t byte) {
+  if (byte == '\r') return HTTP_CHUNK_SIZE_FEED;
+  if (!is_value_byte(byte)) return failed(chunked, 400, "malformed chunk extension");
+  if (++chunked->extension_bytes > HTTP_CHUNK_EXTENSION_BYTES_MAX) return failed(chunked, 400, "chunk extensions too large");
+  return HTTP_CHUNK_EXTENSION;
+}
+
 static enum http_chunked_state after_size_byte(struct http_chunked *chunked, uint8_t byte) {
   const int digit = digit_of(byte);
   if (digit >= 0) {
@@ -27,15 +34,7 @@ static enum http_chunked_state after_size_byte(struct http_chunked *chunked, uin
   }
   if (chunked->size_digits == 0) return failed(chunked, 400, "malformed chunk size");
   if (byte == '\r') return HTTP_CHUNK_SIZE_FEED;
-  if (byte == ';') return HTTP_CHUNK_EXTENSION;
-  return failed(chunked, 400, "malformed chunk size");
-}
-
-static enum http_chunked_state after_extension_byte(struct http_chunked *chunked, uint8_t byte) {
-  if (byte == '\r') return HTTP_CHUNK_SIZE_FEED;
-  if (!is_value_byte(byte)) return failed(chunked, 400, "malformed chunk extension");
-  if (++chunked->extension_bytes > HTTP_CHUNK_EXTENSION_BYTES_MAX) return failed(chunked, 400, "chunk extensions too large");
-  return HTTP_CHUNK_EXTENSION;
+  return byte == ';' ? after_extension_byte(chunked, byte) : failed(chunked, 400, "malformed chunk size");
 }
 
 static enum http_chunked_state after_trailer_byte(struct http_chunked *chunked, uint8_t byte) {

@@ -275,6 +275,9 @@ static void test_limits(void **state) {
   for (unsigned i = 0; i <= RULE_COLUMNS_MAX; i++) end += sprintf(end, "  - {name: r%u, on: span, if: span.k%u}\n", i, i);
   check_compile_error(text, "rule `r512`: the rules read more than 512 different references");
   end = text + sprintf(text, "rules:\n");
+  for (unsigned i = 0; i <= RULE_PREDICATES_MAX; i++) end += sprintf(end, "  - {name: r%u, on: span, if: span.k = %u}\n", i, i);
+  check_compile_error(text, "rule `r65536`: the rules make more than 65536 different comparisons");
+  end = text + sprintf(text, "rules:\n");
   for (unsigned i = 0; i <= IMAGE_SELECTORS_MAX / 2; i++)
     end += sprintf(end, "  - {name: r%u, when: '{span.k = %u}', always: '{span.k = -%u}'}\n", i, i, i + 1);
   check_compile_error(text, "rule `r128`: the trace rules have more than 256 different selectors");
