@@ -1,6 +1,7 @@
 #include "always_assert.h"
 #include "journal_internal.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,7 +135,10 @@ struct journal *journal_open(const struct journal_config *config, journal_record
                              struct journal_recovery *recovery, int *error_number) {
   memset(recovery, 0, sizeof *recovery);
   *error_number = -EINVAL;
-  if (!config_is_sound(config)) return NULL;
+  if (!config_is_sound(config)) {
+    strcpy(recovery->refusal, "sizes of segments or batches that the format does not allow");
+    return NULL;
+  }
   *error_number = -ENOMEM;
   struct journal *journal = calloc(1, sizeof *journal);
   if (!journal) return NULL;
@@ -145,6 +149,8 @@ struct journal *journal_open(const struct journal_config *config, journal_record
   int result = take_buffers(journal) ? journal_recover(journal, visit, context, recovery) : -ENOMEM;
   if (result == 0) result = prepare_first(journal);
   if (result < 0) {
+    if (!recovery->refusal[0])
+      snprintf(recovery->refusal, sizeof recovery->refusal, "the journal cannot be opened: %s", strerror(-result));
     journal_close(journal);
     *error_number = result;
     return NULL;

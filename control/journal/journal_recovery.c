@@ -306,8 +306,6 @@ int journal_recover(struct journal *journal, journal_record_visitor *visit, void
   struct temporaries temporaries = {.io = journal->io};
   if (result == 0) result = journal->io->operations->list(journal->io, remove_temporary, &temporaries);
   if (result == 0) result = temporaries.result;
-  if (result < 0 && !report->refusal[0])
-    snprintf(report->refusal, sizeof report->refusal, "the journal cannot be recovered: %s", strerror(-result));
   report->first_lsn = report->records ? 1 : 0;
   report->next_lsn = recovery.next_lsn;
   journal_window_free(&recovery.window);

@@ -195,6 +195,7 @@ static void test_a_disk_without_room_for_the_first_segment_is_refused(void **sta
   struct journal_rig rig;
   rig_init(&rig, io, 1);
   assert_int_equal(rig_open(&rig), -ENOSPC);
+  assert_non_null(strstr(rig.recovery.refusal, "No space left"));
   rig_free(&rig);
   io->operations->destroy(io);
 }
