@@ -82,6 +82,7 @@ struct daemon {
   struct arena arena;
 };
 
+#define SHARD_COLUMN_CAPACITY 512u /* columns a kind of event may have; the compiler keeps to the same */
 #define CONFIG_RULE_SET_BYTES_MAX (256ull << 20)
 
 uint64_t monotonic_ns(void);

@@ -109,7 +109,8 @@ static int install(struct daemon *daemon, struct rule_set *set, bool journalled,
   const uint64_t generation = daemon->rules.generation + 1;
   if (!journalled) rule_set_adopt_versions(set, daemon->rules.set);
   struct rule_image *image = rule_image_compile(set, generation, daemon->rules.image, daemon->shard_count, errors);
-  if (!image) {
+  if (!image || !engine_image_fits(image, SHARD_COLUMN_CAPACITY)) {
+    if (image) rule_image_free(image);
     rule_set_free(set);
     return -EINVAL;
   }

@@ -13,7 +13,6 @@
 #define IDLE_STEPS_BEFORE_SLEEP 4096u
 #define MESSAGE_RING_LINES (1u << 17)
 #define FRAME_RING_LINES 4096u
-#define COLUMN_CAPACITY 512u
 
 static uint64_t cycles(void) {
 #ifdef __x86_64__
@@ -78,7 +77,7 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->webhooks.source_count = config->webhooks.source_count;
   shard->webhooks.replay_capacity = config->webhooks.replay_capacity;
   shard->parked_max = parked_max(config);
-  shard->column_capacity = COLUMN_CAPACITY;
+  shard->column_capacity = SHARD_COLUMN_CAPACITY;
   shard->traces_max = config->traces.live_max;
   shard->captures_max = config->traces.captures_max;
   shard->trace_idle_ns = config->traces.idle_ns;
@@ -219,6 +218,8 @@ bool shards_drain(struct daemon *daemon, uint64_t deadline_ns) {
 
 void shards_stop(struct daemon *daemon) {
   atomic_store_explicit(&daemon->stop_shards, true, memory_order_release);
-  for (uint32_t i = 0; i < daemon->shard_count; i++)
+  for (uint32_t i = 0; i < daemon->shard_count; i++) {
     if (daemon->shards[i].thread) pthread_join(daemon->shards[i].thread, NULL);
+    if (daemon->shards[i].shard) shard_destroy(daemon->shards[i].shard);
+  }
 }

@@ -3,6 +3,7 @@
  * differ between sets, its version, lies in the entry. */
 #include "expression_internal.h"
 #include "growing_internal.h"
+#include "text_index_internal.h"
 #include <stdatomic.h>
 
 #define RULES_MAX 100000u

@@ -5,6 +5,8 @@
  * complete `admit` decides before a byte of body is read (so Expect: 100-continue is honoured); when the body is complete
  * and decoded `handle` is called. It answers at once or parks the exchange and answers later (durable acknowledgement).
  * Memory: connections and body buffers are fixed pools; no free body buffer gives 503 + Retry-After.
+ * Strict where parsers could disagree (RFC 9112 section 11): CRLF only, one way to give a length, one Host; a request that is
+ * malformed is answered and ends the connection. No Date in answers: there is no wall clock here (RFC 9110 section 6.6.1).
  * Threads: one shard. */
 #include "arena.h"
 #include "stream.h"

@@ -62,7 +62,13 @@ static bool validate_alert(struct webhook_decode *decode) {
       validate_labels(decode, &shape, true);
     } else if (is(key, "annotations")) {
       validate_labels(decode, &shape, false);
-    } else if ((is(key, "status") || is(key, "startsAt")) && json_peek(reader) == JSON_STRING) {
+    } else if (is(key, "status") || is(key, "startsAt")) {
+      /* Each time it is given, not only the first: the second pass reads a repeated member again. */
+      if (json_peek(reader) != JSON_STRING) {
+        json_skip(reader);
+        webhook_reject(decode, WEBHOOK_SCHEMA, "status and startsAt must be strings");
+        continue;
+      }
       if (!json_read_string(reader, &value)) break;
       if (is(key, "status")) {
         shape.has_status = is(value, "firing") || is(value, "resolved");
@@ -83,7 +89,12 @@ static bool validate_alert(struct webhook_decode *decode) {
 static void validate_member(struct webhook_decode *decode, struct event_text key, bool *has_alerts, bool *has_receiver) {
   struct json_reader *reader = &decode->reader;
   struct event_text value;
-  if (is(key, "alerts") && json_peek(reader) == JSON_ARRAY) {
+  if (is(key, "alerts")) {
+    if (json_peek(reader) != JSON_ARRAY) {
+      json_skip(reader);
+      webhook_reject(decode, WEBHOOK_SCHEMA, "alerts must be a list of at least one");
+      return;
+    }
     json_enter_array(reader);
     while (json_next_element(reader)) {
       validate_alert(decode);

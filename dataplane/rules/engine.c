@@ -19,8 +19,7 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
   if (!engine) return NULL;
   engine->config = *config;
   engine->masks = ARENA_ARRAY(arena, uint64_t, ENGINE_PREDICATES_MAX);
-  engine->rule_matches = ARENA_ARRAY(arena, uint64_t, ENGINE_RULES_MAX);
-  if (!engine->masks || !engine->rule_matches || !create_batches(engine, arena)) return NULL;
+  if (!engine->masks || !create_batches(engine, arena)) return NULL;
   if (!trace_table_create(&engine->traces, arena, config->traces_max, config->captures_max, &config->trace_key)) return NULL;
   return engine;
 }
@@ -30,7 +29,7 @@ bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity)
     if (image->kinds[kind].column_count > column_capacity || image->kinds[kind].column_count > 1024 ||
         image->kinds[kind].predicate_count > ENGINE_PREDICATES_MAX)
       return false;
-  return image->rule_count <= ENGINE_RULES_MAX;
+  return true;
 }
 
 static bool same_rule(const struct image_rule *a, const struct image_rule *b) {
@@ -53,7 +52,6 @@ void engine_adopt(struct engine *engine, const struct rule_image *image) {
   if (engine->image && image) renumber(engine, engine->image, image);
   engine->image = image;
   memset(engine->all_when_bits, 0, sizeof engine->all_when_bits);
-  memset(engine->rule_matches, 0, ENGINE_RULES_MAX * sizeof *engine->rule_matches);
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
     engine->batches[kind].image = image;
     engine->batches[kind].count = 0;
@@ -118,22 +116,13 @@ static bool raise(struct engine *engine, const struct event_batch *batch, uint32
   return engine_reserve_violation(engine);
 }
 
-static uint32_t first_rule_of(const struct engine *engine, enum event_kind kind) {
-  uint32_t first = 0;
-  for (unsigned before = 0; before < (unsigned)kind; before++) first += engine->image->kinds[before].rule_count;
-  return first;
-}
-
 static bool judge(struct engine *engine, const struct event_batch *batch, uint64_t wall_ns) {
   const struct image_kind *kind = &engine->image->kinds[batch->kind];
   const uint64_t rows = batch->count == 64 ? ~0ull : (1ull << batch->count) - 1;
-  const uint32_t first = first_rule_of(engine, batch->kind);
   for (uint32_t r = 0; r < kind->rule_count; r++) {
     uint64_t mask = program_run(&kind->rules[r].condition, engine->masks) & rows;
-    for (; mask; mask &= mask - 1) {
+    for (; mask; mask &= mask - 1)
       if (!raise(engine, batch, (uint32_t)__builtin_ctzll(mask), &kind->rules[r], wall_ns)) return false;
-      engine->rule_matches[first + r]++;
-    }
   }
   return batch->kind != EVENT_SPAN || engine->image->trace_rule_count == 0 || engine_send_digests(engine, batch);
 }
@@ -186,6 +175,3 @@ void engine_rollback(struct engine *engine) {
 
 const struct engine_counters *engine_counters(const struct engine *engine) { return &engine->counters; }
 
-uint64_t engine_rule_matches(const struct engine *engine, uint32_t rule_index) {
-  return rule_index < ENGINE_RULES_MAX ? engine->rule_matches[rule_index] : 0;
-}

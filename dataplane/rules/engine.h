@@ -70,5 +70,3 @@ uint32_t engine_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns,
 /* Ends every live trace: `never` stands, `always` is not judged. At most `most` a call; returns live traces left. */
 uint32_t engine_drain(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most);
 const struct engine_counters *engine_counters(const struct engine *engine);
-/* Violations a rule has raised, by rule order in the image: kinds in order, then trace rules. For metrics. */
-uint64_t engine_rule_matches(const struct engine *engine, uint32_t rule_index);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define ENGINE_PREDICATES_MAX 65536u
-#define ENGINE_RULES_MAX 131072u
 #define ENGINE_SELECTOR_WORDS (IMAGE_SELECTORS_MAX / 64)
 
 /* intrinsics.c: text that intrinsic columns point to, one batch at a time. */
@@ -96,7 +95,6 @@ struct engine {
   struct event_batch batches[EVENT_KINDS];
   struct intrinsic_text intrinsic_text;
   uint64_t *masks; /* ENGINE_PREDICATES_MAX */
-  uint64_t *rule_matches;
   uint64_t all_when_bits[ENGINE_SELECTOR_WORDS];
   struct trace_table traces;
   struct violation violation; /* being built */

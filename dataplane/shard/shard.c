@@ -84,6 +84,8 @@ struct shard *shard_create(struct arena *arena, const struct shard_config *confi
   return shard;
 }
 
+void shard_destroy(struct shard *shard) { http_server_destroy(shard->http); }
+
 bool shard_restore_replay(struct shard *shard, const struct shard_replay_entry *entry) {
   return replay_restore(shard->replay, &entry->key, entry->body_sha256, entry->remember_until_ns, &entry->answer);
 }

@@ -18,7 +18,6 @@
 
 #define SHARD_BURST_FRAMES 64
 #define SHARDS_MAX 32
-#define SHARD_RULES_COUNTED_MAX 1024
 
 struct shard_replay_entry { /* recovered from the journal */
   struct replay_key key;
@@ -101,8 +100,6 @@ struct shard_snapshot {
   struct network_counters network;
   struct http_counters http;
   struct engine_counters engine;
-  uint64_t
-      rule_matches[SHARD_RULES_COUNTED_MAX]; /* by rule order of the adopted image; rules beyond are not counted one by one */
   struct replay_counters replay;
   struct driver_queue_counters queue;
   struct record_ring_counters records;
@@ -114,6 +111,8 @@ struct shard;
 
 /* NULL when the arena fails. */
 struct shard *shard_create(struct arena *arena, const struct shard_config *config, uint64_t now_ns);
+/* Gives back the little that is not from the arena. The shard's thread has stopped. */
+void shard_destroy(struct shard *shard);
 /* Before the first step. False when the table is full. */
 bool shard_restore_replay(struct shard *shard, const struct shard_replay_entry *entry);
 /* One bounded turn of the loop. True when there was something to do. */

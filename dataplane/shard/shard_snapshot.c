@@ -9,8 +9,6 @@ void shard_take_snapshot(struct shard *shard) {
   snapshot->network = *network_counters(shard->network);
   snapshot->http = *http_server_counters(shard->http);
   snapshot->engine = *engine_counters(shard->engine);
-  for (uint32_t rule = 0; rule < SHARD_RULES_COUNTED_MAX; rule++)
-    snapshot->rule_matches[rule] = engine_rule_matches(shard->engine, rule);
   snapshot->replay = *replay_table_counters(shard->replay);
   snapshot->queue = *shard->config.queue->operations->counters(shard->config.queue);
   snapshot->records = record_ring_read_counters(shard->config.records);

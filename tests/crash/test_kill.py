@@ -105,8 +105,10 @@ def main():
     total = check(directory, acknowledged, ROUNDS)
     daemon.terminate()
     code = daemon.wait(timeout=15)
+    log = open(os.path.join(directory, "daemon.log"), encoding="utf-8", errors="replace").read()
     shutil.rmtree(directory)
     if code != 0 or not acknowledged:
+        print(log[-6000:])
         sys.exit(f"exit code {code}, {len(acknowledged)} acknowledged")
     print(f"{ROUNDS} rounds of kill -9: {len(acknowledged)} acknowledged, {total} durable, 0 lost, 0 twice")
 

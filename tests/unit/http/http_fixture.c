@@ -199,7 +199,7 @@ void fixture_room(struct http_fixture *fixture, struct stream *stream, uint32_t 
 }
 
 void fixture_wait(struct http_fixture *fixture, uint64_t nanoseconds) {
-  const uint64_t end_ns = fixture->now_ns + nanoseconds, step_ns = FIXTURE_SECOND_NS / 100;
+  const uint64_t end_ns = fixture->now_ns + nanoseconds, step_ns = nanoseconds / 64 + FIXTURE_SECOND_NS / 100;
   while (fixture->now_ns < end_ns) {
     fixture->now_ns = end_ns - fixture->now_ns < step_ns ? end_ns : fixture->now_ns + step_ns;
     http_server_tick(fixture->server, fixture->now_ns, 64);

@@ -35,7 +35,7 @@ void fixture_send(struct http_fixture *fixture, struct stream *stream, const voi
 void fixture_say(struct http_fixture *fixture, struct stream *stream, const char *text);
 void fixture_finish(struct http_fixture *fixture, struct stream *stream);
 void fixture_room(struct http_fixture *fixture, struct stream *stream, uint32_t room);
-/* Time passes in steps of 10 ms. */
+/* Time passes in at most 64 steps of at least 10 ms. */
 void fixture_wait(struct http_fixture *fixture, uint64_t nanoseconds);
 /* Answers the oldest parked exchange with 200. */
 void fixture_answer_parked(struct http_fixture *fixture, struct stream *stream);

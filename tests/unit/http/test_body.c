@@ -103,6 +103,9 @@ static void test_chunks_grow(void **state) {
   fixture_say(&fixture, stream, "0\r\nTrailer: ignored\r\n\r\n");
   assert_answered_with(stream, 0, body, length);
   free(body);
+  /* And the next one starts afresh. */
+  fixture_say(&fixture, stream, POST "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+  assert_answered_with(stream, 1, (const uint8_t *)"abc", 3);
   end(&fixture, stream);
 }
 
@@ -377,6 +380,12 @@ static void test_gzip_without_a_buffer(void **state) {
   send_with_length(&fixture, stream, GZIP, gzip, length);
   assert_int_equal(503, fixture_only_status(stream));
   assert_int_equal(1, http_server_counters(fixture.server)->no_body_buffer);
+  /* Beyond the limit it is too large, whether or not a larger buffer is free. */
+  stream->sent_bytes = 0;
+  fixture.max_body_bytes = 50000;
+  send_with_length(&fixture, stream, GZIP, gzip, length);
+  assert_int_equal(413, fixture_only_status(stream));
+  fixture.max_body_bytes = 512 * 1024;
   fake_stream_free(holder, fixture.now_ns);
   stream->sent_bytes = 0;
   send_with_length(&fixture, stream, GZIP, gzip, length);

@@ -92,6 +92,7 @@ static void test_parked_has_no_deadline(void **state) {
   fixture_wait(&fixture, 600 * FIXTURE_SECOND_NS);
   assert_false(stream->close_called);
   assert_int_equal(1, http_server_counters(fixture.server)->parked);
+  assert_int_equal(0, http_server_tick(fixture.server, ++fixture.now_ns, 64));
   /* Its request is still whole. */
   assert_true(http_text_equals(http_exchange_request(fixture.parked[0])->path, "/park"));
   fixture_answer_parked(&fixture, stream);
@@ -130,6 +131,12 @@ static void test_discard_deadline(void **state) {
   fixture_wait(&fixture, 21 * FIXTURE_SECOND_NS);
   assert_true(stream->close_called);
   assert_int_equal(401, fixture_only_status(stream));
+  fake_stream_free(stream, fixture.now_ns);
+  /* Once it was dropped and the next request is answered, the connection is idle like any other. */
+  stream = fixture_open(&fixture);
+  fixture_say(&fixture, stream, POST("/fail") "Content-Length: 5\r\n\r\nhello" GET("/x"));
+  fixture_wait(&fixture, 59 * FIXTURE_SECOND_NS);
+  assert_false(stream->close_called);
   end(&fixture, stream);
 }
 

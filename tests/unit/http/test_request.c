@@ -58,7 +58,7 @@ static void test_first_of_repeated_headers(void **state) {
 /* `count` fields with values of `value_bytes`; ends with the empty line. Valid until the next call. */
 static const char *with_headers(unsigned count, unsigned value_bytes) {
   static char text[64 * 1024];
-  size_t at = (size_t)snprintf(text, sizeof text, "GET /many HTTP/1.1\r\nHost: a\r\n");
+  size_t at = (size_t)snprintf(text, sizeof text, "GET /many?q=1 HTTP/1.1\r\nHost: a\r\n");
   for (unsigned i = 0; i < count; i++) {
     at += (size_t)snprintf(text + at, sizeof text - at, "N%u: ", i);
     memset(text + at, 'v', value_bytes);
@@ -79,6 +79,7 @@ static unsigned status_of(const char *request, size_t piece, size_t *log_bytes) 
     fixture_send(&fixture, stream, request + at, length - at < piece ? length - at : piece);
   const unsigned status = fixture_only_status(stream);
   if (log_bytes) *log_bytes = fixture.log_bytes;
+  if (status == 200 && log_bytes) assert_non_null(strstr(fixture.log, "|/many|q=1|host|a|n0|v"));
   fake_stream_free(stream, fixture.now_ns);
   fixture_end(&fixture);
   return status;
@@ -116,7 +117,7 @@ static void test_header_limits(void **state) {
 
 static void test_exactly_the_largest_header_block(void **state) {
   (void)state;
-  const unsigned frame = (unsigned)strlen("GET /many HTTP/1.1\r\nHost: a\r\nN0: \r\n\r\n");
+  const unsigned frame = (unsigned)strlen("GET /many?q=1 HTTP/1.1\r\nHost: a\r\nN0: \r\n\r\n");
   for (unsigned extra = 0; extra < 2; extra++) {
     const char *request = with_headers(1, HTTP_HEADER_BYTES_MAX - frame + extra);
     assert_int_equal(extra ? 431 : 200, status_of(request, 1, NULL));
@@ -143,7 +144,7 @@ static void test_large_header_blocks_run_out(void **state) {
   struct http_fixture fixture;
   fixture_prepare(&fixture);
   fixture_start(&fixture);
-  struct stream *streams[12];
+  struct stream *streams[12], *others[12];
   const char *request = with_headers(50, 100);
   for (unsigned i = 0; i < 12; i++) {
     streams[i] = fixture_open(&fixture);
@@ -152,12 +153,23 @@ static void test_large_header_blocks_run_out(void **state) {
   const struct http_counters *counters = http_server_counters(fixture.server);
   const unsigned large = fixture.config.connections_max / 16 + 8;
   assert_int_equal(12 - large, counters->no_header_buffer);
+  /* Others take the small blocks that were moved from. */
+  for (unsigned i = 0; i < 12; i++) {
+    others[i] = fixture_open(&fixture);
+    fixture_say(&fixture, others[i], "GET /another?one=2&more=3 HTTP/1.1\r\nHost: b\r\n");
+  }
   for (unsigned i = 0; i < 12; i++) {
     fixture_say(&fixture, streams[i], "\r\n");
     assert_int_equal(i < large ? 200 : 503, fixture_only_status(streams[i]));
     if (i >= large) assert_non_null(memmem(streams[i]->sent, streams[i]->sent_bytes, "\r\nRetry-After: 1\r\n", 18));
   }
-  for (unsigned i = 0; i < 12; i++) fake_stream_free(streams[i], fixture.now_ns);
+  unsigned whole = 0;
+  for (const char *at = fixture.log; (at = strstr(at, "|/many|q=1|host|a|n0|v")); at++) whole++;
+  assert_int_equal(large, whole);
+  for (unsigned i = 0; i < 12; i++) {
+    fake_stream_free(streams[i], fixture.now_ns);
+    fake_stream_free(others[i], fixture.now_ns);
+  }
   fixture_end(&fixture);
 }
 

@@ -143,6 +143,7 @@ static const struct refused refused[] = {
     REFUSED(400, CHUNKED "5 ;a\r\nhello\r\n0\r\n\r\n"),
     REFUSED(400, CHUNKED "5\nhello\r\n0\r\n\r\n"),
     REFUSED(400, CHUNKED "5\rhello\r\n0\r\n\r\n"),
+    REFUSED(400, CHUNKED "5\rXhello\r\n0\r\n\r\n"),
     REFUSED(400, CHUNKED "5\r\nhello0\r\n\r\n"),
     REFUSED(400, CHUNKED "5\r\nhello\n0\r\n\r\n"),
     REFUSED(400, CHUNKED "5\r\nhello\r0\r\n\r\n"),

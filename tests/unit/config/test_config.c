@@ -1,0 +1,240 @@
+/* The defaults, what a file changes, and every complaint with the place it is about. */
+#include "cmocka_test.h"
+#include "config.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct config config;
+static char complaints[16384];
+
+static int parse(const char *text) {
+  FILE *errors = fmemopen(complaints, sizeof complaints, "w");
+  assert_non_null(errors);
+  complaints[0] = '\0';
+  const int result = config_parse("t.yaml", text, strlen(text), &config, errors);
+  fclose(errors);
+  return result;
+}
+
+static void an_empty_file_is_the_default(void **state) {
+  (void)state;
+  static struct config expected;
+  config_default(&expected);
+  assert_int_equal(parse(""), 0);
+  assert_memory_equal(&config, &expected, sizeof config);
+  assert_string_equal(config.management.listen_address, "127.0.0.1");
+  assert_int_equal(config.management.listen_port, 9464);
+  assert_int_equal(config.otlp_http.port, 4318);
+  assert_int_equal(config.otlp_http.max_body_bytes, 20971520);
+  assert_int_equal(config.webhooks.port, 8080);
+  assert_int_equal(config.webhooks.source_count, 2);
+  assert_int_equal(config.webhooks.sources[1].kind, WEBHOOK_ALERTMANAGER);
+  assert_int_equal(config.webhooks.sources[0].window_ns, 300000000000);
+  assert_int_equal(config.webhooks.sources[0].skew_ns, 30000000000);
+  assert_int_equal(config.port_count, 1);
+  assert_int_equal(config.ports[0].kind, PORT_EMBEDDED);
+  assert_int_equal(config.shards.control_core, -1);
+  assert_int_equal(config.traces.idle_ns, 3000000000);
+}
+
+static void a_file_overrides_key_by_key(void **state) {
+  (void)state;
+  assert_int_equal(parse("data_dir: /srv/trip\n"
+                         "management: {socket: /run/c.sock, socket_group: ops, listen: '[::1]:9000'}\n"
+                         "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us}\n"
+                         "ports:\n"
+                         "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
+                         " verify_checksums: yes}\n"
+                         "eal: {memory_mib: 1024, extra: --log-level=8}\n"
+                         "rules: {files: [a.yaml, rules.d]}\n"
+                         "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB}}\n"
+                         "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
+                         " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
+                         "traces: {live_max: 4096, captures_max: 2048, idle: 750ms}\n"
+                         "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000}\n"
+                         "tcp: {connections_max: 128, idle_timeout: 1h}\n"),
+                   0);
+  assert_string_equal(complaints, "");
+  assert_string_equal(config.data_dir, "/srv/trip");
+  assert_string_equal(config.management.listen_address, "[::1]");
+  assert_int_equal(config.management.listen_port, 9000);
+  assert_int_equal(config.shards.core_count, 2);
+  assert_int_equal(config.shards.cores[1], 3);
+  assert_int_equal(config.shards.journal_core, 5);
+  assert_int_equal(config.shards.idle_sleep_ns, 250000);
+  assert_int_equal(config.port_count, 1);
+  assert_int_equal(config.ports[0].kind, PORT_AF_PACKET);
+  assert_int_equal(config.ports[0].queues, 2);
+  assert_true(config.ports[0].verify_checksums);
+  assert_int_equal(config.hugepage_memory_mib, 1024);
+  assert_int_equal(config.rule_path_count, 2);
+  assert_string_equal(config.rule_paths[1], "rules.d");
+  assert_true(config.otlp_http.acknowledge_durable);
+  assert_int_equal(config.otlp_http.max_body_bytes, 1048576);
+  assert_int_equal(config.webhooks.source_count, 1);
+  assert_false(config.webhooks.sources[0].acknowledge_durable);
+  assert_int_equal(config.webhooks.sources[0].skew_ns, 1500000000);
+  assert_int_equal(config.webhooks.sources[0].max_body_bytes, 2048);
+  assert_int_equal(config.traces.idle_ns, 750000000);
+  assert_int_equal(config.journal.segment_bytes, 16777216);
+  assert_int_equal(config.tcp.idle_timeout_ns, 3600000000000);
+  assert_int_equal(parse("management: {listen: off}"), 0);
+  assert_int_equal(config.management.listen_port, 0);
+}
+
+#define SOURCE "webhooks:\n  sources:\n    - "
+
+static const struct {
+  const char *text, *complaint;
+} errors[] = {
+    {"data_dri: x", "t.yaml:1:1: unknown key 'data_dri'; did you mean 'data_dir'?\n"},
+    {"shards:\n  conut: 2\n", "t.yaml:2:3: unknown key 'conut'; did you mean 'count'?\n"},
+    {"frobnicate: 1", "t.yaml:1:1: unknown key 'frobnicate'\n"},
+    {"tcp: {}\ntcp: {}\n", "t.yaml:2:1: key 'tcp' is given twice\n"},
+    {"- a", "t.yaml:1:1: a mapping of keys is expected here\n"},
+    {"shards: 3", "t.yaml:1:9: a mapping of keys is expected here\n"},
+    {"data_dir: [a]", "t.yaml:1:11: a single value is expected here\n"},
+    {"management: {listen: 9464}", "t.yaml:1:22: ADDRESS:PORT or off is expected here\n"},
+    {"management: {listen: '127.0.0.1:70000'}", "t.yaml:1:22: ADDRESS:PORT or off is expected here\n"},
+    {"shards: {count: 33}", "t.yaml:1:17: a whole number from 0 to 32 is expected here\n"},
+    {"shards: {count: -1}", "t.yaml:1:17: a whole number from 0 to 32 is expected here\n"},
+    {"shards: {count: 1.5}", "t.yaml:1:17: a whole number from 0 to 32 is expected here\n"},
+    {"shards: {count: 99999999999999999999}", "t.yaml:1:17: a whole number from 0 to 32 is expected here\n"},
+    {"shards: {cores: 1}", "t.yaml:1:17: a list of core numbers is expected here\n"},
+    {"shards: {cores: [1, 1]}", "t.yaml:1:21: core 1 is given twice\n"},
+    {"shards: {idle_sleep: 5}", "t.yaml:1:22: a duration such as 250ms, 3s or 5m is expected here, at most 0s\n"},
+    {"traces: {idle: 2h}", "t.yaml:1:16: a duration such as 250ms, 3s or 5m is expected here, at most 3600s\n"},
+    {"ports: x", "t.yaml:1:8: a list of ports is expected here\n"},
+    {"ports: []", "t.yaml:1:8: at least one port is needed\n"},
+    {"ports:\n  - {kind: foo}\n", "t.yaml:2:12: 'foo' is not one of: embedded, af_packet, af_xdp, tap, memif, pcap, ring, pci\n"},
+    {"ports:\n  - {ipv4: 10.86.0.2}\n",
+     "t.yaml:2:12: an IPv4 address with its prefix length is expected here, such as 10.86.0.2/24\n"},
+    {"ports:\n  - {ipv4: 10.86.0.2/33}\n",
+     "t.yaml:2:12: an IPv4 address with its prefix length is expected here, such as 10.86.0.2/24\n"},
+    {"ports:\n  - {mtu: 9001}\n", "t.yaml:2:11: a whole number from 576 to 9000 is expected here\n"},
+    {"ports:\n  - {verify_checksums: maybe}\n", "t.yaml:2:24: true or false is expected here\n"},
+    {"ports:\n  - {name: x, kind: memif}\n", "t.yaml:2:5: port 'x' needs `path`\n"},
+    {"ports:\n  - {name: x, kind: pci}\n", "t.yaml:2:5: port 'x' needs `address`, such as 0000:3b:00.0\n"},
+    {"ports:\n  - {name: abcdefghijklmnop}\n", "t.yaml:2:12: at most 15 characters are allowed here\n"},
+    {"rules: {files: a.yaml}", "t.yaml:1:16: a list of files and folders is expected here\n"},
+    {"listeners: {otlp_http: {listen: 0}}", "t.yaml:1:33: a whole number from 1 to 65535 is expected here\n"},
+    {"listeners: {otlp_http: {acknowledge: maybe}}", "t.yaml:1:38: 'maybe' is not one of: received, durable\n"},
+    {"webhooks: {sources: x}", "t.yaml:1:21: a list of sources is expected here\n"},
+    {SOURCE "{kind: json}", "t.yaml:3:7: a source needs a name\n"},
+    {SOURCE "{name: a b}", "t.yaml:3:14: a source name is made of letters, digits, '-', '_' and '.'\n"},
+    {SOURCE "{name: a}\n    - {name: a}", "t.yaml:4:7: source 'a' is given twice\n"},
+    {SOURCE "{name: a, kind: github}", "t.yaml:3:7: a source of this kind is signed: it needs at least one secret\n"},
+    {SOURCE "{name: a, secrets: x}", "t.yaml:3:26: a list of secrets is expected here\n"},
+    {SOURCE "{name: a, secrets: [{id: k}]}", "t.yaml:3:27: a secret has either `secret` or `secret_file`\n"},
+    {SOURCE "{name: a, secrets: [{secret: x, secret_file: y}]}", "t.yaml:3:27: a secret has either `secret` or `secret_file`\n"},
+    {SOURCE "{name: a, secrets: [{secret_file: /nonexistent/secret}]}",
+     "t.yaml:3:27: secret_file /nonexistent/secret cannot be read: No such file or directory\n"},
+    {SOURCE "{name: a, secrets: [{secret: whsec_short}], kind: standard-webhooks}",
+     "t.yaml:3:27: the secret is not valid for this kind of source\n"},
+};
+
+static void every_complaint_names_its_place(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+    assert_int_equal(parse(errors[i].text), -EINVAL);
+    if (strcmp(complaints, errors[i].complaint) != 0) fail_msg("%s\n  gives %s", errors[i].text, complaints);
+  }
+}
+
+static void all_complaints_are_reported_at_once(void **state) {
+  (void)state;
+  assert_int_equal(parse("shards: {count: x}\ntraces: {idle: y}\nwhat: 1\n"), -EINVAL);
+  assert_non_null(strstr(complaints, "t.yaml:1:17: "));
+  assert_non_null(strstr(complaints, "t.yaml:2:16: "));
+  assert_non_null(strstr(complaints, "t.yaml:3:1: "));
+}
+
+static void what_is_not_yaml_is_an_error_with_its_place(void **state) {
+  (void)state;
+  assert_int_equal(parse("shards: {count: 1\ntcp: ["), -EINVAL);
+  assert_memory_equal(complaints, "t.yaml:2:", 9);
+}
+
+static bool signs_as(const struct webhook_source *source, uint32_t index, const char *text) {
+  struct webhook_secret expected;
+  assert_int_equal(webhook_secret_prepare(source->kind, text, (uint32_t)strlen(text), &expected), 0);
+  return memcmp(&expected.inner, &source->secrets[index].inner, sizeof expected.inner) == 0 &&
+         memcmp(&expected.outer, &source->secrets[index].outer, sizeof expected.outer) == 0;
+}
+
+/* `kind` after `secrets` still decides how they are read. */
+static void a_standard_webhooks_secret_is_base64(void **state) {
+  (void)state;
+  assert_int_equal(parse(SOURCE "{name: a, secrets: [{id: k1, secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}],"
+                                " kind: standard-webhooks}"),
+                   0);
+  const struct webhook_source *source = &config.webhooks.sources[0];
+  assert_int_equal(source->secret_count, 1);
+  assert_string_equal(source->secrets[0].id, "k1");
+  assert_true(signs_as(source, 0, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"));
+  assert_null(memmem(&config, sizeof config, "MfKQ9r8GKYqr", 12)); /* never kept as text */
+}
+
+static void at_most_eight_secrets(void **state) {
+  (void)state;
+  char text[512] = SOURCE "{name: a, secrets: [";
+  for (unsigned i = 0; i < 9; i++) strcat(text, "{secret: x},");
+  strcat(text, "]}");
+  assert_int_equal(parse(text), -EINVAL);
+  assert_non_null(strstr(complaints, "at most 8 secrets a source"));
+}
+
+static int parse_with_secret_file(const char *path) {
+  char text[512];
+  snprintf(text, sizeof text, SOURCE "{name: a, kind: github, secrets: [{secret_file: %s}]}", path);
+  return parse(text);
+}
+
+static void a_secret_file_is_its_owners_alone(void **state) {
+  (void)state;
+  char path[] = "/tmp/test_config_secret_XXXXXX";
+  const int file = mkstemp(path);
+  assert_true(file >= 0);
+  assert_int_equal(write(file, "hush\n", 5), 5);
+  static const mode_t open_modes[] = {0644, 0640, 0604, 0620};
+  for (size_t i = 0; i < sizeof open_modes / sizeof *open_modes; i++) {
+    assert_int_equal(fchmod(file, open_modes[i]), 0);
+    assert_int_equal(parse_with_secret_file(path), -EINVAL);
+    assert_non_null(strstr(complaints, "may be read by others than its owner; chmod 0600 it"));
+  }
+  assert_int_equal(fchmod(file, 0600), 0);
+  assert_int_equal(parse_with_secret_file(path), 0);
+  assert_true(signs_as(&config.webhooks.sources[0], 0, "hush")); /* the newline is not part of it */
+  assert_int_equal(ftruncate(file, 0), 0);
+  assert_int_equal(parse_with_secret_file(path), -EINVAL);
+  assert_non_null(strstr(complaints, "is empty or too long"));
+  close(file);
+  unlink(path);
+}
+
+static void a_file_that_is_not_there(void **state) {
+  (void)state;
+  FILE *out = fmemopen(complaints, sizeof complaints, "w");
+  assert_non_null(out);
+  assert_int_equal(config_load("/nonexistent/tripline.yaml", &config, out), -ENOENT);
+  fclose(out);
+  assert_string_equal(complaints, "/nonexistent/tripline.yaml: No such file or directory\n");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_empty_file_is_the_default),
+      cmocka_unit_test(a_file_overrides_key_by_key),
+      cmocka_unit_test(every_complaint_names_its_place),
+      cmocka_unit_test(all_complaints_are_reported_at_once),
+      cmocka_unit_test(what_is_not_yaml_is_an_error_with_its_place),
+      cmocka_unit_test(a_standard_webhooks_secret_is_base64),
+      cmocka_unit_test(at_most_eight_secrets),
+      cmocka_unit_test(a_secret_file_is_its_owners_alone),
+      cmocka_unit_test(a_file_that_is_not_there),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
