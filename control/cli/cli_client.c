@@ -60,11 +60,11 @@ static void print_rule_errors(json_t *errors) {
   json_t *error;
   json_array_foreach(errors, index, error) {
     const char *file = "", *message = "", *excerpt = "";
-    int line = 0, column = 0;
-    json_unpack(error, "{s:s, s:i, s:i, s:s, s:s}", "file", &file, "line", &line, "column", &column, "message", &message,
-                "excerpt", &excerpt);
+    int line = 0, column = 0, caret = 0;
+    json_unpack(error, "{s:s, s:i, s:i, s:s, s:s, s:i}", "file", &file, "line", &line, "column", &column, "message", &message,
+                "excerpt", &excerpt, "excerpt_column", &caret);
     fprintf(stderr, "%s:%d:%d: %s\n", file, line, column, message);
-    if (*excerpt) fprintf(stderr, "  %s\n  %*s\n", excerpt, column, "^");
+    if (*excerpt) fprintf(stderr, "  %s\n  %*s\n", excerpt, caret, "^");
   }
 }
 

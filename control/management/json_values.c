@@ -98,8 +98,9 @@ json_t *json_rule_errors(const struct rule_errors *errors) {
   json_t *list = json_array();
   for (size_t i = 0; i < errors->count; i++) {
     const struct rule_error *error = &errors->items[i];
-    json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:s, s:s}", "file", error->file, "line", (int)error->line, "column",
-                                          (int)error->column, "message", error->message, "excerpt", error->excerpt));
+    json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:s, s:s, s:i}", "file", error->file, "line", (int)error->line,
+                                          "column", (int)error->column, "message", error->message, "excerpt", error->excerpt,
+                                          "excerpt_column", (int)error->excerpt_column));
   }
   return list;
 }
