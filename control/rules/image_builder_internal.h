@@ -7,6 +7,7 @@ struct compiled_image {
   struct rule_image image; /* first: what callers hold */
   struct region region;
   const struct image_text *selector_texts; /* canonical text of each selector, for the bits of the next generation */
+  uint32_t next_identity;                  /* of a column; higher than any that was given */
 };
 
 struct column_builder {
@@ -40,7 +41,8 @@ struct selector_builder {
 
 struct image_builder {
   struct compiled_image *compiled;
-  struct region *region; /* of the image */
+  struct region *region;                 /* of the image */
+  const struct compiled_image *previous; /* NULL: none */
   struct rule_errors *errors;
   const struct rule_entry *rule; /* the one at hand */
   struct kind_builder kinds[EVENT_KINDS];

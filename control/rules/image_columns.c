@@ -2,6 +2,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a shard captured of a span must mean the same after the rules were changed. */
+static uint32_t identity_of(struct image_builder *builder, enum event_kind kind, struct image_text spelling) {
+  const struct image_kind *before = builder->previous ? &builder->previous->image.kinds[kind] : NULL;
+  for (uint32_t i = 0; before && i < before->column_count; i++) {
+    const struct image_text known = before->columns[i].reference;
+    if (known.length == spelling.length && memcmp(known.at, spelling.at, spelling.length) == 0)
+      return before->columns[i].identity;
+  }
+  return builder->compiled->next_identity++;
+}
+
 uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference) {
   struct kind_builder *into = &builder->kinds[kind];
   const uint32_t known = text_index_find(&into->column_by_spelling, reference->spelling);
@@ -20,6 +31,7 @@ uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, co
   made->column.intrinsic = reference->intrinsic;
   made->column.key = region_image_text(builder->region, reference->key.at, reference->key.length);
   made->column.reference = region_image_text(builder->region, reference->spelling.at, reference->spelling.length);
+  made->column.identity = identity_of(builder, kind, made->column.reference);
   text_index_add(&into->column_by_spelling, made->column.reference, (uint32_t)into->column_count);
   return (uint16_t)into->column_count++;
 }

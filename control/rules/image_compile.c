@@ -190,10 +190,12 @@ struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t gener
   struct compiled_image *compiled = region_take(&region, sizeof *compiled);
   compiled->image.generation = generation;
   compiled->region = region;
-  struct image_builder builder = {.compiled = compiled, .region = &compiled->region, .errors = errors};
+  struct image_builder builder = {
+      .compiled = compiled, .region = &compiled->region, .previous = (const struct compiled_image *)previous, .errors = errors};
+  compiled->next_identity = previous ? builder.previous->next_identity : 1;
   collect_selectors(&builder, set);
   if (rule_errors_total(errors) == before) {
-    image_selectors_assign(&builder, (const struct compiled_image *)previous);
+    image_selectors_assign(&builder, builder.previous);
     make_rules(&builder, set);
     finish(&builder);
   }

@@ -1,8 +1,8 @@
 #pragma once
 /* What a shard tells the owner of a trace about one span: a message on the line ring to that owner.
  * Then follow, for the trace rules whose `when` selectors the span met, the columns that their messages and attributes read:
- * `value_count` entries of u16 slot, u8 type, u8 pad, then 8 bytes or u32 length and text (padded to 4), cut to fit. Slots mean
- * the columns of generation `generation`. */
+ * `value_count` entries of u32 identity of the column, u32 type, then 8 bytes or u32 length and text (padded to 4), cut to fit.
+ * Identities mean the same in every generation. */
 #include "image.h"
 #include "line_ring.h"
 

@@ -174,4 +174,3 @@ void engine_rollback(struct engine *engine) {
 }
 
 const struct engine_counters *engine_counters(const struct engine *engine) { return &engine->counters; }
-

@@ -26,9 +26,9 @@ static bool put(struct span_digest *digest, const void *bytes, uint32_t length, 
   return true;
 }
 
-static void put_value(struct span_digest *digest, uint16_t slot, const struct value *value, uint32_t room) {
+static void put_value(struct span_digest *digest, uint32_t identity, const struct value *value, uint32_t room) {
   const uint32_t before = digest->payload_bytes;
-  const uint8_t head[4] = {(uint8_t)(slot & 0xff), (uint8_t)(slot >> 8), (uint8_t)value->type, 0};
+  const uint32_t head[2] = {identity, value->type};
   bool fits = put(digest, head, sizeof head, room);
   if (value->type == VALUE_STRING) {
     static const uint8_t zeros[4];
@@ -61,7 +61,7 @@ static void put_values(const struct engine *engine, const struct event_batch *ba
       const struct value *value = &batch->columns[(size_t)slot * EVENT_BATCH_ROWS + row];
       if (value->type == VALUE_NULL || bit_get(done, slot)) continue;
       bit_set(done, slot);
-      put_value(digest, slot, value, room);
+      put_value(digest, image->kinds[EVENT_SPAN].columns[slot].identity, value, room);
     }
   }
 }
@@ -119,13 +119,14 @@ bool engine_send_digests(struct engine *engine, const struct event_batch *batch)
   return true;
 }
 
-bool digest_value(const uint8_t *payload, uint32_t payload_bytes, uint16_t service_length, uint16_t value_count, uint32_t slot,
-                  struct value *value) {
+bool digest_value(const uint8_t *payload, uint32_t payload_bytes, uint16_t service_length, uint16_t value_count,
+                  uint32_t identity, struct value *value) {
   uint32_t at = service_length == SERVICE_NULL ? 0 : (service_length + 3u) & ~3u;
-  for (uint16_t i = 0; i < value_count && at + 4 <= payload_bytes; i++) {
-    const uint32_t here = (uint32_t)payload[at] | (uint32_t)payload[at + 1] << 8;
-    *value = (struct value){.type = (enum value_type)payload[at + 2]};
-    at += 4;
+  for (uint16_t i = 0; i < value_count && at + 8 <= payload_bytes; i++) {
+    uint32_t head[2];
+    memcpy(head, payload + at, sizeof head);
+    *value = (struct value){.type = (enum value_type)head[1]};
+    at += 8;
     if (value->type == VALUE_STRING) {
       memcpy(&value->length, payload + at, sizeof value->length);
       value->text = (const char *)payload + at + 4;
@@ -134,7 +135,7 @@ bool digest_value(const uint8_t *payload, uint32_t payload_bytes, uint16_t servi
       memcpy(&value->integer, payload + at, sizeof value->integer);
       at += 8;
     }
-    if (here == slot) return true;
+    if (head[0] == identity) return true;
   }
   *value = (struct value){.type = VALUE_NULL};
   return false;

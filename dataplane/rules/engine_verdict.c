@@ -20,6 +20,7 @@ bool engine_reserve_violation(struct engine *engine) {
 
 struct capture_values {
   const struct trace_capture *capture; /* NULL: none could be kept */
+  const struct image_column *columns;
   struct value value;
 };
 
@@ -29,7 +30,8 @@ static const struct value *value_of(void *context, uint32_t slot) {
   if (!capture || !capture->has_values) {
     values->value = (struct value){.type = VALUE_NULL};
   } else {
-    digest_value(capture->payload, capture->payload_bytes, capture->service_length, capture->value_count, slot, &values->value);
+    digest_value(capture->payload, capture->payload_bytes, capture->service_length, capture->value_count,
+                 values->columns[slot].identity, &values->value);
   }
   return &values->value;
 }
@@ -38,6 +40,7 @@ static void fill_violation(struct engine *engine, const struct trace *trace, con
   struct violation *violation = &engine->violation;
   const struct image_column *columns = engine->image->kinds[EVENT_SPAN].columns;
   struct capture_values values = {
+      .columns = columns,
       .capture = trace_capture_of(&engine->traces, (struct trace *)(uintptr_t)trace, (uint16_t)rule->trace_rule, false)};
   *violation = (struct violation){.wall_ns = wall_ns,
                                   .shard = engine->config.shard,
@@ -210,7 +213,7 @@ static void capture_span(struct engine *engine, struct trace *trace, const struc
       continue;
     }
     add_span_id(capture, digest->span_id);
-    if (!when || capture->has_values || digest->generation != engine->image->generation) continue;
+    if (!when || capture->has_values) continue;
     if (digest->payload_bytes > CAPTURE_PAYLOAD_BYTES) continue;
     capture->has_values = true;
     capture->service_length = digest->service_length;

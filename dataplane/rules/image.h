@@ -40,6 +40,7 @@ struct image_text {
 struct image_column {
   enum column_scope scope;
   enum intrinsic intrinsic;    /* SCOPE_INTRINSIC */
+  uint32_t identity;           /* of the reference: the same in every generation, never that of another */
   struct image_text key;       /* attribute key; for SCOPE_BODY the dotted path */
   struct image_text reference; /* as spelled canonically in rules: span.http.method; the key in a violation's attributes */
   /* Interned string constants compared by == != in: open addressing, power-of-two slots, hash = image_string_hash. */

@@ -113,9 +113,9 @@ bool engine_send_digests(struct engine *engine, const struct event_batch *batch)
 void engine_raise_due(struct engine *engine, struct trace *trace, uint64_t wall_ns);
 /* Reserves one violation of the ring, counted in the transaction. */
 bool engine_reserve_violation(struct engine *engine);
-/* The value list of a digest or capture: the value of a slot, or null. */
-bool digest_value(const uint8_t *payload, uint32_t payload_bytes, uint16_t service_length, uint16_t value_count, uint32_t slot,
-                  struct value *value);
+/* The value list of a digest or capture: the value of a column, or null. */
+bool digest_value(const uint8_t *payload, uint32_t payload_bytes, uint16_t service_length, uint16_t value_count,
+                  uint32_t identity, struct value *value);
 
 static inline bool bit_get(const uint64_t *words, uint32_t bit) { return words[bit / 64] >> (bit % 64) & 1; }
 static inline void bit_set(uint64_t *words, uint32_t bit) { words[bit / 64] |= 1ull << (bit % 64); }

@@ -151,7 +151,6 @@ void trace_table_renumber(struct trace_table *table, const uint16_t to[IMAGE_TRA
       const uint32_t index = *link;
       struct trace_capture *capture = &table->captures[index];
       capture->rule = to[capture->rule];
-      capture->has_values = false; /* its slots mean columns of the image before */
       if (capture->rule != 0xffff) {
         link = &capture->next;
         continue;
