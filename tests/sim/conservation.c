@@ -48,8 +48,12 @@ static bool of_each_shard(const struct simulated_appliance *appliance) {
   bool holds = true;
   for (uint16_t i = 0; i < appliance->options.shards; i++) {
     const struct shard_snapshot *snapshot = &appliance->snapshots[i];
-    holds &= frames_of_network(&snapshot->network) & requests(&snapshot->http) & spans(&snapshot->shard) &
-             webhooks(&snapshot->shard) & traces(&snapshot->engine) & records(snapshot);
+    holds &= frames_of_network(&snapshot->network);
+    holds &= requests(&snapshot->http);
+    holds &= spans(&snapshot->shard);
+    holds &= webhooks(&snapshot->shard);
+    holds &= traces(&snapshot->engine);
+    holds &= records(snapshot);
   }
   return holds;
 }
@@ -117,7 +121,8 @@ bool conservation_holds(const struct simulated_appliance *appliance) {
   if (!holds) fprintf(stderr, "the wire lost count of a frame\n");
   holds &= of_each_shard(appliance);
   holds &= across_shards(appliance);
-  return holds & journal(appliance);
+  holds &= journal(appliance);
+  return holds;
 }
 
 bool conservation_at_rest(const struct simulated_appliance *appliance) {
@@ -134,6 +139,7 @@ bool conservation_at_rest(const struct simulated_appliance *appliance) {
     holds &= equal("at rest, records waiting", snapshot->records.bytes_waiting, 0);
     published += snapshot->records.published;
   }
-  return holds & equal("violations emitted = durable", published,
-                       journal_durable_lsn(appliance->journal) + 1 - appliance->recovery.next_lsn);
+  holds &= equal("violations emitted = durable", published,
+                 journal_durable_lsn(appliance->journal) + 1 - appliance->recovery.next_lsn);
+  return holds;
 }
