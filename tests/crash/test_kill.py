@@ -1,13 +1,18 @@
-"""kill -9 under load: every webhook answered 200 (durable) has its violation after the restart, none twice, and LSNs only grow.
+"""kill -9 under load: what was answered as durable - webhooks, signed webhooks, spans - has its violation after the restart, none
+twice; a signed webhook takes effect once over any number of restarts and gets its first answer again; LSNs only grow.
 
 usage: test_kill.py TRIPLINED TRIPLINE SOURCE ROUNDS. Runs in a network namespace of its own.
 """
+import base64
+import hashlib
+import hmac
 import http.client
 import json
 import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -16,7 +21,25 @@ import time
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
 ROUNDS = int(sys.argv[4])
-CONFIG = "rules: {files: [config/rules.d]}\njournal: {segment_bytes: 4MiB}\n"
+KEY = b"0123456789abcdef01234567"
+CONFIG = f"""rules: {{files: [rules.yaml]}}
+journal: {{segment_bytes: 4MiB}}
+listeners: {{otlp_http: {{acknowledge: durable}}}}
+webhooks:
+  sources:
+    - {{name: orders, kind: json}}
+    - {{name: signed, kind: standard-webhooks, secrets: [{{id: k1, secret: whsec_{base64.b64encode(KEY).decode()}}}]}}
+"""
+RULES = """rules:
+  - name: order
+    on: webhook
+    if: body.order.amount > 10000
+    message: "${body.order.id}"
+  - name: span
+    on: span
+    if: span.amount > 10000
+    message: "${span.order}"
+"""
 
 
 def start(directory):
@@ -38,23 +61,73 @@ def start(directory):
     sys.exit("the daemon does not become ready")
 
 
-def post_orders(worker, first, acknowledged, stop):
-    """One order after the other on one connection; what was answered 200 is acknowledged."""
-    number = first
-    while not stop.is_set():
-        try:
-            connection = http.client.HTTPConnection("10.86.0.2", 8080, timeout=2)
-            while not stop.is_set():
-                name = f"w{worker}-{number}"
-                number += 1
-                body = json.dumps({"order": {"id": name, "amount": 50000, "currency": "EUR"}})
-                connection.request("POST", "/webhook/orders", body, {"Content-Type": "application/json"})
-                answer = connection.getresponse()
-                answer.read()
-                if answer.status == 200:
-                    acknowledged.append(name)
-        except (OSError, http.client.HTTPException):
-            time.sleep(0.01)
+def order_body(name):
+    return json.dumps({"order": {"id": name, "amount": 50000, "currency": "EUR"}}).encode()
+
+
+def plain_order(name):
+    return 8080, "/webhook/orders", order_body(name), {"Content-Type": "application/json"}
+
+
+def signed_order(name):
+    body, now = order_body(name), str(int(time.time()))
+    mac = hmac.new(KEY, name.encode() + b"." + now.encode() + b"." + body, hashlib.sha256).digest()
+    return 8080, "/webhook/signed", body, {"Content-Type": "application/json", "webhook-id": name, "webhook-timestamp": now,
+                                           "webhook-signature": "v1," + base64.b64encode(mac).decode()}
+
+
+def field(number, payload):
+    return bytes([number << 3 | 2, len(payload) & 127 | 128, len(payload) >> 7]) + payload
+
+
+def attribute(key, value):
+    encoded = field(1, value.encode()) if isinstance(value, str) else b"\x18" + bytes([value & 127 | 128, value >> 7 & 127 | 128,
+                                                                                       value >> 14])
+    return field(9, field(1, key.encode()) + field(2, encoded))
+
+
+def span_protobuf(name):
+    start = time.time_ns()
+    span = (field(1, os.urandom(16)) + field(2, os.urandom(8)) + field(5, b"pay") + b"\x39" + struct.pack("<Q", start) + b"\x41"
+            + struct.pack("<Q", start + 1000) + attribute("amount", 50000) + attribute("order", name))
+    return 4318, "/v1/traces", field(1, field(2, field(2, span))), {"Content-Type": "application/x-protobuf"}
+
+
+def span_json(name):
+    start = time.time_ns()
+    span = {"traceId": os.urandom(16).hex(), "spanId": os.urandom(8).hex(), "name": "pay", "startTimeUnixNano": str(start),
+            "endTimeUnixNano": str(start + 1000), "attributes": [{"key": "amount", "value": {"intValue": "50000"}},
+                                                                 {"key": "order", "value": {"stringValue": name}}]}
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
+    return 4318, "/v1/traces", body, {"Content-Type": "application/json"}
+
+
+class Sender(threading.Thread):
+    """One request after the other on one connection; what was answered 200 is acknowledged, with the answer's body."""
+
+    def __init__(self, make, prefix):
+        super().__init__()
+        self.make, self.prefix, self.stopped = make, prefix, threading.Event()
+        self.acknowledged, self.in_flight = {}, None
+
+    def run(self):
+        number = 0
+        while not self.stopped.is_set():
+            try:
+                connection = None
+                while not self.stopped.is_set():
+                    name = f"{self.prefix}-{number}"
+                    number += 1
+                    port, path, body, headers = self.make(name)
+                    connection = connection or http.client.HTTPConnection("10.86.0.2", port, timeout=2)
+                    self.in_flight = name
+                    connection.request("POST", path, body, headers)
+                    answer = connection.getresponse()
+                    text = answer.read()
+                    if answer.status == 200:
+                        self.acknowledged[name] = text
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.01)
 
 
 def violations(directory):
@@ -65,52 +138,83 @@ def violations(directory):
 
 def check(directory, acknowledged, round_number):
     found = violations(directory)
-    orders = [violation["attributes"].get("body.order.id") for violation in found if violation["rule"] == "oversized-order"]
+    names = [violation["message"] for violation in found]
     identities = [violation["id"] for violation in found]
     lsns = [violation["lsn"] for violation in found]
-    missing = set(acknowledged) - set(orders)
+    missing = acknowledged - set(names)
     if missing:
-        sys.exit(f"round {round_number}: {len(missing)} acknowledged orders are lost, such as {sorted(missing)[:3]}")
-    if len(set(identities)) != len(identities) or len(set(orders)) != len(orders):
+        sys.exit(f"round {round_number}: {len(missing)} acknowledged requests are lost, such as {sorted(missing)[:3]}")
+    if len(set(identities)) != len(identities) or len(set(names)) != len(names):
         sys.exit(f"round {round_number}: a violation is there twice")
     if lsns != sorted(lsns, reverse=True) or len(set(lsns)) != len(lsns):
         sys.exit(f"round {round_number}: the LSNs do not grow")
     return len(found)
 
 
+def replay(signed, round_number):
+    """Signed webhooks of the round before, and those whose answer the kill swallowed, are sent again."""
+    for name, first_answer in signed.items():
+        port, path, body, headers = signed_order(name)
+        connection = http.client.HTTPConnection("10.86.0.2", port, timeout=5)
+        connection.request("POST", path, body, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        connection.close()
+        if answer.status != 200 or (first_answer is not None and text != first_answer):
+            sys.exit(f"round {round_number}: {name} sent again: {answer.status} {text}, first {first_answer}")
+
+
+def load(daemon, round_number, chance):
+    makers = [plain_order, plain_order, signed_order, signed_order, span_protobuf, span_protobuf, span_json]
+    senders = [Sender(make, f"{make.__name__}-{round_number}-{index}") for index, make in enumerate(makers)]
+    for sender in senders:
+        sender.start()
+    time.sleep(chance.uniform(0.05, 0.6))
+    daemon.send_signal(signal.SIGKILL)
+    daemon.wait()
+    for sender in senders:
+        sender.stopped.set()
+    for sender in senders:
+        sender.join()
+    return senders
+
+
 def main():
     directory = tempfile.mkdtemp(prefix="tripline-crash-")
-    os.symlink(os.path.join(SOURCE, "config"), os.path.join(directory, "config"))
-    with open(os.path.join(directory, "appliance.yaml"), "w", encoding="utf-8") as file:
-        file.write(CONFIG)
+    for name, content in (("appliance.yaml", CONFIG), ("rules.yaml", RULES)):
+        with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
+            file.write(content)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    acknowledged, total = [], 0
     seed = int.from_bytes(os.urandom(4), "little")
     print("seed", seed)
     chance = random.Random(seed)
+    acknowledged, again, counts = set(), {}, {}
     for round_number in range(1, ROUNDS + 1):
         daemon = start(directory)
-        total = check(directory, acknowledged, round_number)
-        stop = threading.Event()
-        workers = [threading.Thread(target=post_orders, args=(f"{round_number}.{i}", 0, acknowledged, stop)) for i in range(6)]
-        for worker in workers:
-            worker.start()
-        time.sleep(chance.uniform(0.05, 0.6))
-        daemon.send_signal(signal.SIGKILL)
-        daemon.wait()
-        stop.set()
-        for worker in workers:
-            worker.join()
+        check(directory, acknowledged, round_number)
+        replay(again, round_number)
+        acknowledged |= set(again)
+        senders = load(daemon, round_number, chance)
+        again = {}
+        for sender in senders:
+            acknowledged |= set(sender.acknowledged)
+            kind = sender.make.__name__
+            counts[kind] = counts.get(kind, 0) + len(sender.acknowledged)
+            if sender.make is signed_order:
+                again |= dict(list(sender.acknowledged.items())[-20:])
+                if sender.in_flight not in sender.acknowledged and sender.in_flight:
+                    again[sender.in_flight] = None
     daemon = start(directory)
+    replay(again, ROUNDS)
     total = check(directory, acknowledged, ROUNDS)
     daemon.terminate()
     code = daemon.wait(timeout=15)
     log = open(os.path.join(directory, "daemon.log"), encoding="utf-8", errors="replace").read()
     shutil.rmtree(directory)
-    if code != 0 or not acknowledged:
+    if code != 0 or not all(counts.values()):
         print(log[-6000:])
-        sys.exit(f"exit code {code}, {len(acknowledged)} acknowledged")
-    print(f"{ROUNDS} rounds of kill -9: {len(acknowledged)} acknowledged, {total} durable, 0 lost, 0 twice")
+        sys.exit(f"exit code {code}, acknowledged {counts}")
+    print(f"{ROUNDS} rounds of kill -9: acknowledged {counts}, {total} violations durable, 0 lost, 0 twice")
 
 
 if os.environ.get("TRIPLINE_CRASH") != "inside":
