@@ -88,7 +88,7 @@ static struct crossing crossing_of(const struct simulated_appliance *appliance) 
 
 static bool across_shards(const struct simulated_appliance *appliance) {
   const struct crossing crossing = crossing_of(appliance);
-  bool holds = equal("wire received = taken by shards", sim_wire_counters(appliance->wire, SIM_TO_APPLIANCE)->received,
+  bool holds = equal("wire received = taken by shards", sim_wire_counters(appliance->wires[0], SIM_TO_APPLIANCE)->received,
                      crossing.taken_from_wire);
   holds &= equal("frames taken = processed + handed over + dropped", crossing.taken_from_wire + crossing.taken_over,
                  crossing.processed + crossing.handed_over + crossing.hand_over_dropped);
@@ -117,7 +117,7 @@ static bool journal(const struct simulated_appliance *appliance) {
 }
 
 bool conservation_holds(const struct simulated_appliance *appliance) {
-  bool holds = sim_wire_conserved(appliance->wire);
+  bool holds = sim_wire_conserved(appliance->wires[0]);
   if (!holds) fprintf(stderr, "the wire lost count of a frame\n");
   holds &= of_each_shard(appliance);
   holds &= across_shards(appliance);

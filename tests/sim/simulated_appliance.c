@@ -21,7 +21,7 @@ void appliance_init(struct simulated_appliance *appliance, const struct applianc
   *appliance = (struct simulated_appliance){.options = *options, .random = {seed}, .base_wall_ns = BASE_WALL_NS};
   const struct journal_sim_io_options disk = {
       .seed = random_next(&appliance->random), .latency_least_ns = 20000, .latency_most_ns = options->disk_latency_most_ns};
-  appliance->disk = journal_sim_io_create(&disk);
+  appliance->disk = options->disk ? options->disk : journal_sim_io_create(&disk);
   appliance->set = rule_set_parse("simulation.yaml", options->rules, strlen(options->rules), &errors);
   if (!appliance->set) rule_errors_print(&errors, stderr);
   ALWAYS_ASSERT(appliance->disk && appliance->set);
@@ -75,7 +75,7 @@ static void open_journal(struct simulated_appliance *appliance, uint64_t now_ns)
                                   .segments_ahead = 1,
                                   .ring_count = appliance->options.shards};
   memcpy(config.rings, appliance->records, sizeof appliance->records);
-  journal_sim_io_set_time(appliance->disk, now_ns);
+  if (!appliance->options.disk) journal_sim_io_set_time(appliance->disk, now_ns);
   appliance->violations = violation_store_create(appliance->disk, 65536);
   appliance->journal = journal_open(&config, visit, appliance, &appliance->recovery, &error);
   if (!appliance->journal) fprintf(stderr, "the journal does not open: %d %s\n", error, appliance->recovery.refusal);
@@ -126,18 +126,19 @@ static void make_shards(struct simulated_appliance *appliance, uint64_t now_ns) 
   const uint16_t shards = appliance->options.shards;
   struct shard_config common = {.shards = shards,
                                 .publication = &appliance->publication,
-                                .port_shards = shards,
                                 .flow_key = key(appliance),
                                 .isn_key = key(appliance),
                                 .table_key = key(appliance),
                                 .trace_key = key(appliance),
                                 .replay_key = key(appliance)};
   fill_limits(&appliance->options, &common);
-  sim_wire_information(appliance->wire, &common.port);
   for (uint16_t i = 0; i < shards; i++) {
     struct shard_config config = common;
     config.shard = i;
-    config.queue = sim_wire_queue(appliance->wire, i);
+    config.port_first_shard = appliance->options.wire_each ? i : 0;
+    config.port_shards = appliance->options.wire_each ? 1 : shards;
+    sim_wire_information(appliance->wires[i], &config.port);
+    config.queue = sim_wire_queue(appliance->wires[i], appliance->options.wire_each ? 0 : i);
     config.uuid_key = key(appliance);
     config.records = appliance->records[i];
     for (uint16_t other = 0; other < shards; other++) {
@@ -158,8 +159,22 @@ static void make_shards(struct simulated_appliance *appliance, uint64_t now_ns) 
   }
 }
 
+static void make_wires(struct simulated_appliance *appliance, uint64_t now_ns) {
+  struct sim_wire_config config = appliance->options.wire;
+  config.queues = appliance->options.wire_each ? 1 : appliance->options.shards;
+  for (uint16_t i = 0; i < appliance->options.shards; i++) {
+    if (i > 0 && !appliance->options.wire_each) {
+      appliance->wires[i] = appliance->wires[0];
+      continue;
+    }
+    config.seed = random_next(&appliance->random);
+    appliance->wires[i] = sim_wire_create(heap_arena_arena(appliance->heap), &config);
+    ALWAYS_ASSERT(appliance->wires[i]);
+    sim_wire_advance(appliance->wires[i], now_ns);
+  }
+}
+
 void appliance_boot(struct simulated_appliance *appliance, uint64_t now_ns) {
-  struct sim_wire_config wire = appliance->options.wire;
   appliance->boots++;
   appliance->heap = heap_arena_create();
   appliance->restored_count = 0;
@@ -168,11 +183,7 @@ void appliance_boot(struct simulated_appliance *appliance, uint64_t now_ns) {
   open_journal(appliance, now_ns);
   appliance->image = compile(appliance, NULL);
   atomic_store(&appliance->publication.image, appliance->image);
-  wire.seed = random_next(&appliance->random);
-  wire.queues = appliance->options.shards;
-  appliance->wire = sim_wire_create(heap_arena_arena(appliance->heap), &wire);
-  ALWAYS_ASSERT(appliance->wire);
-  sim_wire_advance(appliance->wire, now_ns);
+  make_wires(appliance, now_ns);
   make_shards(appliance, now_ns);
 }
 
@@ -183,7 +194,7 @@ void appliance_swap_rules(struct simulated_appliance *appliance) {
   atomic_store(&appliance->publication.image, appliance->image);
 }
 
-static void retire(struct simulated_appliance *appliance) {
+void appliance_retire_rules(struct simulated_appliance *appliance) {
   if (!appliance->retiring) return;
   for (uint16_t i = 0; i < appliance->options.shards; i++)
     if (shard_generation(appliance->shards[i]) < appliance->image->generation) return;
@@ -204,17 +215,17 @@ bool appliance_step(struct simulated_appliance *appliance, uint64_t now_ns) {
   const uint16_t shards = appliance->options.shards;
   const uint32_t first = random_below(&appliance->random, shards);
   bool busy = false;
-  sim_wire_advance(appliance->wire, now_ns);
+  sim_wire_advance(appliance->wires[0], now_ns);
   for (uint32_t i = 0; i < shards; i++) busy |= step_shard(appliance, (uint16_t)((first + i) % shards), now_ns);
   journal_sim_io_set_time(appliance->disk, now_ns);
   const int written = journal_step(appliance->journal, now_ns, appliance_wall_ns(appliance, now_ns), 0);
   ALWAYS_ASSERT(written >= 0);
-  retire(appliance);
+  appliance_retire_rules(appliance);
   return busy || written > 0;
 }
 
 uint64_t appliance_next_ns(const struct simulated_appliance *appliance) {
-  const uint64_t wire_ns = sim_wire_next_ns(appliance->wire), disk_ns = journal_sim_io_next_due_ns(appliance->disk);
+  const uint64_t wire_ns = sim_wire_next_ns(appliance->wires[0]), disk_ns = journal_sim_io_next_due_ns(appliance->disk);
   return wire_ns < disk_ns ? wire_ns : disk_ns;
 }
 
@@ -263,6 +274,6 @@ void appliance_stop(struct simulated_appliance *appliance, bool power_cut) {
 
 void appliance_free(struct simulated_appliance *appliance) {
   rule_set_free(appliance->set);
-  appliance->disk->operations->destroy(appliance->disk);
+  if (!appliance->options.disk) appliance->disk->operations->destroy(appliance->disk);
   free(appliance->restored);
 }

@@ -1,6 +1,7 @@
 #pragma once
-/* The whole appliance in one thread: shards over the simulated wire, the rings between them, the journal on the simulated disk
- * and the index of violations, put together as the daemon does it. It can lose its power and start again: the disk stays. */
+/* The whole appliance, by default in one thread: shards over the simulated wire, the rings between them, the journal on the
+ * simulated disk and the index of violations, put together as the daemon does it. It can lose its power and start again: the disk
+ * stays. */
 #include "heap_arena.h"
 #include "journal.h"
 #include "journal_sim_io.h"
@@ -19,6 +20,8 @@
 struct appliance_options {
   uint16_t shards;
   struct sim_wire_config wire;
+  bool wire_each;          /* a port and wire of its own for each shard, so that shards may be threads */
+  struct journal_io *disk; /* NULL: a simulated one */
   bool spans_durable;
   uint32_t record_ring_bytes, connections_max, receive_pool_bytes, send_pool_bytes, body_buffers;
   uint64_t trace_idle_ns;
@@ -39,7 +42,7 @@ struct simulated_appliance {
 
   /* Of this life. */
   struct heap_arena *heap;
-  struct sim_wire *wire;
+  struct sim_wire *wires[APPLIANCE_SHARDS_MAX]; /* without wire_each all the same */
   struct shard *shards[APPLIANCE_SHARDS_MAX];
   struct record_ring *records[APPLIANCE_SHARDS_MAX];
   struct line_ring *messages[APPLIANCE_SHARDS_MAX][APPLIANCE_SHARDS_MAX]; /* from, to */
@@ -70,6 +73,8 @@ uint64_t appliance_next_ns(const struct simulated_appliance *appliance);
 const struct record_header *appliance_read(struct simulated_appliance *appliance);
 /* Publishes the same rules as the next generation. */
 void appliance_swap_rules(struct simulated_appliance *appliance);
+/* Frees the image before when every shard has moved on. */
+void appliance_retire_rules(struct simulated_appliance *appliance);
 void appliance_request_drain(struct simulated_appliance *appliance);
 bool appliance_drained(const struct simulated_appliance *appliance);
 /* After the drain: the last records become durable. Returns the time it is then. The life is not over yet. */

@@ -83,7 +83,7 @@ static void boot(struct world *world) {
   world->traffic.boot = world->appliance.boots;
   ledger_reread(&world->traffic.ledger);
   for (uint32_t i = 0; i < world->traffic.plan.clients; i++)
-    client_attach(&world->clients[i], world->appliance.wire, &world->ends[i]);
+    client_attach(&world->clients[i], world->appliance.wires[0], &world->ends[i]);
 }
 
 static void start(struct world *world, const struct world_story *story, struct world_result *result) {
@@ -106,8 +106,8 @@ static void read_journal(struct world *world) {
 }
 
 static void note_life(struct world *world) {
-  const struct sim_wire_counters *to = sim_wire_counters(world->appliance.wire, SIM_TO_APPLIANCE);
-  const struct sim_wire_counters *from = sim_wire_counters(world->appliance.wire, SIM_TO_PEER);
+  const struct sim_wire_counters *to = sim_wire_counters(world->appliance.wires[0], SIM_TO_APPLIANCE);
+  const struct sim_wire_counters *from = sim_wire_counters(world->appliance.wires[0], SIM_TO_PEER);
   world->result->frames += to->offered + from->offered;
   world->result->frames_lost += to->lost + from->lost + to->missed + from->missed;
   for (uint16_t i = 0; i < world->appliance.options.shards; i++)
@@ -133,7 +133,7 @@ static void side_shows(struct world *world) {
     memcpy(frame, world->ends[peer].server_mac, 6);
     if (dice & 1) memcpy(frame + 12, "\x08\x00\x45", 3);
   }
-  if (length) sim_wire_peer_send(world->appliance.wire, peer, frame, length);
+  if (length) sim_wire_peer_send(world->appliance.wires[0], peer, frame, length);
   if (dice >= 12 && dice < 24)
     world->appliance.stalled_until_ns[random_below(random, world->appliance.options.shards)] =
         world->now_ns + random_below(random, 30000000);
