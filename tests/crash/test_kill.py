@@ -10,14 +10,13 @@ import http.client
 import json
 import os
 import random
-import shutil
-import signal
 import struct
-import subprocess
 import sys
-import tempfile
 import threading
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from appliance_process import Appliance, enter_namespace  # noqa: E402
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
 ROUNDS = int(sys.argv[4])
@@ -40,25 +39,6 @@ RULES = """rules:
     if: span.amount > 10000
     message: "${span.order}"
 """
-
-
-def start(directory):
-    log = open(os.path.join(directory, "daemon.log"), "ab")
-    daemon = subprocess.Popen([TRIPLINED, "--config", "appliance.yaml"], cwd=directory, stderr=log)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if daemon.poll() is not None:
-            break
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", 9464, timeout=2)
-            connection.request("GET", "/readyz")
-            if connection.getresponse().status == 200:
-                return daemon
-        except OSError:
-            pass
-        time.sleep(0.05)
-    print(open(os.path.join(directory, "daemon.log")).read()[-4000:])
-    sys.exit("the daemon does not become ready")
 
 
 def order_body(name):
@@ -130,14 +110,8 @@ class Sender(threading.Thread):
                 time.sleep(0.01)
 
 
-def violations(directory):
-    output = subprocess.run([TRIPLINE, "-s", "tripline-data/control.sock", "violations", "list", "--limit", "1000000", "-o", "json"],
-                            cwd=directory, check=True, capture_output=True, timeout=120).stdout
-    return json.loads(output)["violations"]
-
-
-def check(directory, acknowledged, round_number):
-    found = violations(directory)
+def check(appliance, acknowledged, round_number):
+    found = appliance.violations()
     names = [violation["message"] for violation in found]
     identities = [violation["id"] for violation in found]
     lsns = [violation["lsn"] for violation in found]
@@ -164,14 +138,13 @@ def replay(signed, round_number):
             sys.exit(f"round {round_number}: {name} sent again: {answer.status} {text}, first {first_answer}")
 
 
-def load(daemon, round_number, chance):
+def load(appliance, round_number, chance):
     makers = [plain_order, plain_order, signed_order, signed_order, span_protobuf, span_protobuf, span_json]
     senders = [Sender(make, f"{make.__name__}-{round_number}-{index}") for index, make in enumerate(makers)]
     for sender in senders:
         sender.start()
     time.sleep(chance.uniform(0.05, 0.6))
-    daemon.send_signal(signal.SIGKILL)
-    daemon.wait()
+    appliance.kill()
     for sender in senders:
         sender.stopped.set()
     for sender in senders:
@@ -180,47 +153,32 @@ def load(daemon, round_number, chance):
 
 
 def main():
-    directory = tempfile.mkdtemp(prefix="tripline-crash-")
-    for name, content in (("appliance.yaml", CONFIG), ("rules.yaml", RULES)):
-        with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
-            file.write(content)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     seed = int.from_bytes(os.urandom(4), "little")
     print("seed", seed)
     chance = random.Random(seed)
     acknowledged, again, counts = set(), {}, {}
-    for round_number in range(1, ROUNDS + 1):
-        daemon = start(directory)
-        check(directory, acknowledged, round_number)
-        replay(again, round_number)
-        acknowledged |= set(again)
-        senders = load(daemon, round_number, chance)
-        again = {}
-        for sender in senders:
-            acknowledged |= set(sender.acknowledged)
-            kind = sender.make.__name__
-            counts[kind] = counts.get(kind, 0) + len(sender.acknowledged)
-            if sender.make is signed_order:
-                again |= dict(list(sender.acknowledged.items())[-20:])
-                if sender.in_flight not in sender.acknowledged and sender.in_flight:
-                    again[sender.in_flight] = None
-    daemon = start(directory)
-    replay(again, ROUNDS)
-    total = check(directory, acknowledged, ROUNDS)
-    daemon.terminate()
-    code = daemon.wait(timeout=15)
-    log = open(os.path.join(directory, "daemon.log"), encoding="utf-8", errors="replace").read()
-    shutil.rmtree(directory)
-    if code != 0 or not all(counts.values()):
-        print(log[-6000:])
-        sys.exit(f"exit code {code}, acknowledged {counts}")
+    with Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, {"rules.yaml": RULES}) as appliance:
+        for round_number in range(1, ROUNDS + 1):
+            check(appliance, acknowledged, round_number)
+            replay(again, round_number)
+            acknowledged |= set(again)
+            senders = load(appliance, round_number, chance)
+            again = {}
+            for sender in senders:
+                acknowledged |= set(sender.acknowledged)
+                kind = sender.make.__name__
+                counts[kind] = counts.get(kind, 0) + len(sender.acknowledged)
+                if sender.make is signed_order:
+                    again |= dict(list(sender.acknowledged.items())[-20:])
+                    if sender.in_flight not in sender.acknowledged and sender.in_flight:
+                        again[sender.in_flight] = None
+            appliance.start()
+        replay(again, ROUNDS)
+        total = check(appliance, acknowledged, ROUNDS)
+    if not all(counts.values()):
+        sys.exit(f"nothing was acknowledged: {counts}")
     print(f"{ROUNDS} rounds of kill -9: acknowledged {counts}, {total} violations durable, 0 lost, 0 twice")
 
 
-if os.environ.get("TRIPLINE_CRASH") != "inside":
-    if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "true"], check=False).returncode != 0:
-        print("network namespaces are not permitted here: skipped")
-        sys.exit(77)
-    os.environ["TRIPLINE_CRASH"] = "inside"
-    os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+enter_namespace("TRIPLINE_CRASH")
 main()

@@ -8,12 +8,14 @@ import hashlib
 import hmac
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import appliance_process  # noqa: E402
+from appliance_process import Appliance, enter_namespace, expect, fetch, metric, wait_for  # noqa: E402
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
 KEY = b"0123456789abcdef01234567"
@@ -24,47 +26,6 @@ webhooks:
     - {{name: repository, kind: github, secrets: [{{id: k1, secret: octopus}}]}}
     - {{name: alertmanager, kind: alertmanager}}
 """
-checks = 0
-
-
-def expect(what, found, wanted):
-    global checks
-    checks += 1
-    if found != wanted:
-        sys.exit(f"{what}: {found!r}, expected {wanted!r}")
-
-
-def fetch(url):
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return answer.read().decode()
-
-
-def metric(name, **labels):
-    total = 0
-    for line in fetch("http://127.0.0.1:9464/metrics").splitlines():
-        if line.split("{")[0].split(" ")[0] == name and all(f'{key}="{value}"' in line for key, value in labels.items()):
-            total += float(line.rsplit(" ", 1)[1])
-    return int(total)
-
-
-def wait_for(what, condition, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        time.sleep(0.1)
-    sys.exit(f"{what}: not within {seconds} s")
-
-
-def violations():
-    output = subprocess.run([TRIPLINE, "-s", "tripline-data/control.sock", "violations", "list", "--limit", "10000", "-o", "json"],
-                            check=True, capture_output=True, timeout=60).stdout
-    return json.loads(output)["violations"]
-
-
 def curl(*arguments):
     """Status and body."""
     output = subprocess.run(["curl", "-sS", "-m", "20", "-w", "\n%{http_code}", *arguments], check=True, capture_output=True).stdout
@@ -119,7 +80,7 @@ def standard(identity, body, key=KEY, timestamp=None):
                 "-H", f"webhook-signature: v1,{digest}", "-d", body, "http://10.86.0.2:8080/webhook/orders")
 
 
-def test_webhooks():
+def test_webhooks(appliance):
     order = '{"order":{"id":"S-1","amount":50000}}'
     first = standard("msg_1", order)
     expect("genuine", first[0], 200)
@@ -137,17 +98,17 @@ def test_webhooks():
     expect("github", curl("-H", f"X-Hub-Signature-256: {signature}", *github)[0], 200)
     expect("github unsigned", curl(*github)[0], 401)
     expect("unknown source", curl("-H", "Content-Type: application/json", "-d", "{}", "http://10.86.0.2:8080/webhook/nobody")[0], 404)
-    expect("effects", len([v for v in violations() if v["rule"] == "oversized-order"]), 3)
+    expect("effects", len([v for v in appliance.violations() if v["rule"] == "oversized-order"]), 3)
     expect("accepted = durable", metric("tripline_webhooks_accepted_total"), metric("tripline_webhooks_durable_total"))
     return first
 
 
-def test_replay_after_kill(first):
+def test_replay_after_kill(appliance, first):
     expect("after kill -9 the first answer still stands", standard("msg_1", '{"order":{"id":"S-1","amount":50000}}'), first)
-    expect("and no second effect", len([v for v in violations() if v["rule"] == "oversized-order"]), 3)
+    expect("and no second effect", len([v for v in appliance.violations() if v["rule"] == "oversized-order"]), 3)
 
 
-def test_alertmanager():
+def test_alertmanager(appliance):
     with open("alertmanager.yml", "w", encoding="utf-8") as file:
         file.write("route: {receiver: tripline, group_wait: 0s, group_interval: 1s}\n"
                    "receivers: [{name: tripline, webhook_configs: [{url: 'http://10.86.0.2:8080/webhook/alertmanager'}]}]\n")
@@ -159,8 +120,8 @@ def test_alertmanager():
                   {"labels": {"alertname": "SlowQueries", "severity": "warning", "service": "db"}}]
         post = urllib.request.Request("http://127.0.0.1:9093/api/v2/alerts", json.dumps(alerts).encode(), {"Content-Type": "application/json"})
         urllib.request.urlopen(post, timeout=5).close()
-        wait_for("the alert", lambda: any(v["source"] == "alert" for v in violations()))
-        found = [(v["rule"], v["service"], v["message"].split(" ")[0]) for v in violations() if v["source"] == "alert"]
+        wait_for("the alert", lambda: any(v["source"] == "alert" for v in appliance.violations()))
+        found = [(v["rule"], v["service"], v["message"].split(" ")[0]) for v in appliance.violations() if v["source"] == "alert"]
         expect("alerts", found, [("critical-alert-outside-runbook", "db", "DiskFull")])
     finally:
         peer.terminate()
@@ -188,43 +149,19 @@ def test_no_allocation():
     expect("heap bytes that shards allocated", metric("tripline_shard_heap_allocated_bytes_total"), 0)
 
 
-def start():
-    daemon = subprocess.Popen([TRIPLINED, "--config", "appliance.yaml"], stderr=open("daemon.log", "ab"))
-    wait_for("ready", lambda: fetch("http://127.0.0.1:9464/readyz"), 60)
-    return daemon
-
-
 def main():
-    directory = tempfile.mkdtemp(prefix="tripline-peers-")
-    os.chdir(directory)
-    os.symlink(os.path.join(SOURCE, "config"), "config")
-    with open("appliance.yaml", "w", encoding="utf-8") as file:
-        file.write(CONFIG)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    daemon = start()
-    try:
+    with Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG) as appliance:
         test_curl()
-        first = test_webhooks()
+        first = test_webhooks(appliance)
         test_no_allocation()
-        daemon.kill()
-        daemon.wait()
-        daemon = start()
-        test_replay_after_kill(first)
-        test_alertmanager()
+        appliance.kill()
+        appliance.start()
+        test_replay_after_kill(appliance, first)
+        test_alertmanager(appliance)
         test_prometheus()
         test_no_allocation()
-    finally:
-        daemon.terminate()
-        code = daemon.wait(timeout=20)
-    expect("exit code of the daemon", code, 0)
-    shutil.rmtree(directory)
-    print(f"{checks} checks passed")
+    print(f"{appliance_process.checks} checks passed")
 
 
-if os.environ.get("TRIPLINE_PEERS") != "inside":
-    if os.geteuid() != 0 or subprocess.run(["unshare", "-n", "true"], check=False).returncode != 0:
-        print("network namespaces are not permitted here: skipped")
-        sys.exit(77)
-    os.environ["TRIPLINE_PEERS"] = "inside"
-    os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+enter_namespace("TRIPLINE_PEERS")
 main()
