@@ -14,6 +14,14 @@ static void emit_scalar(yaml_emitter_t *emitter, const char *text, bool quoted) 
   emit(emitter, &event);
 }
 
+/* YAML 1.1 reads these as something else than text, also as a key. */
+static bool ambiguous(const char *text) {
+  static const char *const words[] = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+    if (strcasecmp(text, words[i]) == 0) return true;
+  return false;
+}
+
 /* The daemon's answers nest a handful of levels. */
 static void emit_json(yaml_emitter_t *emitter, json_t *json) {
   yaml_event_t event;
@@ -24,7 +32,7 @@ static void emit_json(yaml_emitter_t *emitter, json_t *json) {
     yaml_mapping_start_event_initialize(&event, NULL, NULL, 1, YAML_BLOCK_MAPPING_STYLE);
     emit(emitter, &event);
     json_object_foreach(json, key, value) {
-      emit_scalar(emitter, key, false);
+      emit_scalar(emitter, key, ambiguous(key));
       emit_json(emitter, value);
     }
     yaml_mapping_end_event_initialize(&event);

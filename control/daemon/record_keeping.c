@@ -124,6 +124,8 @@ int records_start(struct daemon *daemon) {
   const int result = pthread_create(&daemon->journal_thread, NULL, journal_thread, daemon);
   if (result != 0) return -result;
   cores_pin(daemon->journal_thread, daemon->cores.journal);
+  const int pinned = journal_io_uring_pin_workers(daemon->io, daemon->cores.journal);
+  if (pinned < 0) log_warning("cores", "the journal's kernel workers stay on any core: %s", strerror(-pinned));
   return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "violation_store.h"
 #include "always_assert.h"
 #include "journal_format_internal.h"
+#include "violation_counts.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct violation_store {
   uint64_t added;        /* ever; entry i (0 = first ever) is at i % capacity */
   uint64_t count;
   uint64_t last_lsn;
+  struct violation_counts *by_rule;
 };
 
 struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity) {
@@ -39,7 +41,10 @@ struct violation_store *violation_store_create(struct journal_io *io, uint32_t c
   store->io = io;
   store->capacity = capacity;
   store->entries = calloc(capacity, sizeof *store->entries);
-  if (!store->entries) {
+  store->by_rule = violation_counts_create();
+  if (!store->entries || !store->by_rule) {
+    violation_counts_destroy(store->by_rule);
+    free(store->entries);
     free(store);
     return NULL;
   }
@@ -53,6 +58,7 @@ void violation_store_destroy(struct violation_store *store) {
   journal_reader_close(store->reader);
   pthread_mutex_destroy(&store->lock);
   pthread_mutex_destroy(&store->catching_up);
+  violation_counts_destroy(store->by_rule);
   free(store->entries);
   free(store);
 }
@@ -75,11 +81,13 @@ static void add(struct violation_store *store, uint64_t lsn, const struct record
   ALWAYS_ASSERT(lsn > store->last_lsn);
   store->last_lsn = lsn;
   if (is_violation) {
+    const uint32_t rule = rule_checksum(violation.rule.at, violation.rule.length);
+    violation_counts_add(store->by_rule, violation.rule, rule);
     store->entries[store->added % store->capacity] = (struct entry){
         .lsn = lsn,
         .wall_ns = violation.wall_ns,
         .trace = violation.fixed.has_trace ? trace_half(violation.fixed.trace_id) : 0,
-        .rule = rule_checksum(violation.rule.at, violation.rule.length),
+        .rule = rule,
         .offset_in_batch = position.offset_in_batch,
         .segment = (uint32_t)position.segment,
         .block = (uint32_t)(position.offset / JOURNAL_BLOCK_BYTES),
@@ -243,4 +251,11 @@ uint64_t violation_store_last_lsn(struct violation_store *store) {
   const uint64_t last_lsn = store->last_lsn;
   pthread_mutex_unlock(&store->lock);
   return last_lsn;
+}
+
+void violation_store_count_by_rule(struct violation_store *store, void (*each)(void *context, const char *rule, uint64_t count),
+                                   void *context) {
+  pthread_mutex_lock(&store->lock);
+  violation_counts_each(store->by_rule, each, context);
+  pthread_mutex_unlock(&store->lock);
 }

@@ -29,4 +29,7 @@ uint64_t violation_store_total(struct violation_store *store);
 uint64_t violation_store_count(struct violation_store *store);
 /* The last LSN, of any type of record, that was read. */
 uint64_t violation_store_last_lsn(struct violation_store *store);
+/* Of all violations read so far: by rule, "" for all rules beyond the first thousand together. The lock is held meanwhile. */
+void violation_store_count_by_rule(struct violation_store *store, void (*each)(void *context, const char *rule, uint64_t count),
+                                   void *context);
 void violation_store_destroy(struct violation_store *store);

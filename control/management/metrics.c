@@ -97,19 +97,24 @@ static void gauge(struct text_buffer *out, const char *name, uint32_t shard, uin
 
 #define EACH_SHARD(index) for (uint32_t index = 0; index < snapshot->shard_count; index++)
 
+/* The same for fields of 32 bits. */
+static const struct shard_family gauges[] = {
+    {"tripline_tcp_connections", "gauge", "Connections now.", FIELD(network.tcp_connections)},
+    {"tripline_requests_in_progress", "gauge", "HTTP requests begun and not ended.", FIELD(http.in_progress)},
+    {"tripline_responses_parked", "gauge", "Answers that wait for durability or for another shard.", FIELD(shard.parked)},
+    {"tripline_webhooks_pending", "gauge", "Accepted webhooks that are not durable yet.", FIELD(shard.webhooks_pending)},
+    {"tripline_traces_live", "gauge", "Traces that are not complete; memory only, lost in a crash.", FIELD(engine.traces_live)},
+    {"tripline_replay_ids", "gauge", "Webhook ids remembered.", FIELD(replay.live)},
+};
+
 static void render_gauges(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
-  head(out, "tripline_tcp_connections", "gauge", "Connections now.");
-  EACH_SHARD(i) gauge(out, "tripline_tcp_connections", i, snapshot->shards[i].network.tcp_connections);
-  head(out, "tripline_requests_in_progress", "gauge", "HTTP requests begun and not ended.");
-  EACH_SHARD(i) gauge(out, "tripline_requests_in_progress", i, snapshot->shards[i].http.in_progress);
-  head(out, "tripline_responses_parked", "gauge", "Answers that wait for durability or for another shard.");
-  EACH_SHARD(i) gauge(out, "tripline_responses_parked", i, snapshot->shards[i].shard.parked);
-  head(out, "tripline_webhooks_pending", "gauge", "Accepted webhooks that are not durable yet.");
-  EACH_SHARD(i) gauge(out, "tripline_webhooks_pending", i, snapshot->shards[i].shard.webhooks_pending);
-  head(out, "tripline_traces_live", "gauge", "Traces that are not complete; memory only, lost in a crash.");
-  EACH_SHARD(i) gauge(out, "tripline_traces_live", i, snapshot->shards[i].engine.traces_live);
-  head(out, "tripline_replay_ids", "gauge", "Webhook ids remembered.");
-  EACH_SHARD(i) gauge(out, "tripline_replay_ids", i, snapshot->shards[i].replay.live);
+  for (size_t g = 0; g < sizeof gauges / sizeof *gauges; g++) {
+    head(out, gauges[g].name, gauges[g].type, gauges[g].help);
+    EACH_SHARD(i) {
+      const char *fields = (const char *)&snapshot->shards[i];
+      gauge(out, gauges[g].name, i, *(const uint32_t *)(const void *)(fields + gauges[g].offset));
+    }
+  }
   head(out, "tripline_shard_heap_allocated_bytes_total", "counter",
        "Heap bytes that the shard's thread allocated after it began to poll.");
   EACH_SHARD(i)
@@ -217,8 +222,6 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
   single(out, "tripline_violations_durable_total", "counter", "Violations raised since start that are past fsync.",
          (double)durable);
   single(out, "tripline_violations_pending", "gauge", "Violations raised and not durable yet.", (double)(emitted - durable));
-  head(out, "tripline_violations_shed_total", "counter", "Violations lost after they were raised, by reason: none is.");
-  text_append(out, "tripline_violations_shed_total{reason=\"ring_full\"} 0\n");
   single(out, "tripline_records_published_total", "counter", "Records that shards gave to the journal.", (double)published);
   single(out, "tripline_records_taken_total", "counter", "Records that the journal took from the shards.", (double)read);
   single(out, "tripline_journal_durable_lsn", "gauge", "The highest LSN past fsync.", (double)journal->durable_lsn);
@@ -232,6 +235,17 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
   single(out, "tripline_journal_failed", "gauge", "1 after a write error: nothing is acknowledged as durable.",
          journal->failed != 0);
   single(out, "tripline_journal_recovered_records", "gauge", "Records found at start.", (double)journal->recovered_records);
+}
+
+static void rule_line(void *context, const char *rule, uint64_t count) {
+  text_append(context, "tripline_rule_violations_total{rule=\"%s\"} %llu\n", rule[0] ? rule : "(other)",
+              (unsigned long long)count);
+}
+
+/* Names of rules need no escapes. */
+static void render_rules(struct text_buffer *out, struct violation_store *violations) {
+  head(out, "tripline_rule_violations_total", "counter", "Durable violations in the journal, by rule.");
+  violation_store_count_by_rule(violations, rule_line, out);
 }
 
 static void render_process(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
@@ -251,28 +265,38 @@ static void render_process(struct text_buffer *out, const struct appliance_snaps
          (double)snapshot->rules.last_reload_wall_ns / 1e9);
   single(out, "tripline_log_lines_suppressed_total", "counter", "Log lines not written because there were too many.",
          (double)snapshot->logs_suppressed);
-  head(out, "tripline_port_missed_frames_total", "counter", "Frames that the port itself lost.");
-  for (uint32_t i = 0; i < snapshot->port_count; i++)
-    text_append(out, "tripline_port_missed_frames_total{port=\"%s\"} %llu\n", snapshot->ports[i].information.name,
-                (unsigned long long)snapshot->ports[i].counters.missed);
-  head(out, "tripline_port_errors_total", "counter", "Frames that the port received wrong.");
-  for (uint32_t i = 0; i < snapshot->port_count; i++)
-    text_append(out, "tripline_port_errors_total{port=\"%s\"} %llu\n", snapshot->ports[i].information.name,
-                (unsigned long long)snapshot->ports[i].counters.errors);
-  head(out, "tripline_port_no_buffer_total", "counter", "Frames lost because no buffer was free.");
-  for (uint32_t i = 0; i < snapshot->port_count; i++)
-    text_append(out, "tripline_port_no_buffer_total{port=\"%s\"} %llu\n", snapshot->ports[i].information.name,
-                (unsigned long long)snapshot->ports[i].counters.no_buffer);
 }
 
-char *metrics_render(const struct appliance_snapshot *snapshot, size_t *length) {
+static void render_ports(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  static const struct shard_family families_of_ports[] = {
+      {"tripline_port_missed_frames_total", "counter", "Frames that the port itself lost.",
+       offsetof(struct driver_port_counters, missed)},
+      {"tripline_port_errors_total", "counter", "Frames that the port received wrong.",
+       offsetof(struct driver_port_counters, errors)},
+      {"tripline_port_no_buffer_total", "counter", "Frames lost because no buffer was free.",
+       offsetof(struct driver_port_counters, no_buffer)},
+  };
+  for (size_t f = 0; f < sizeof families_of_ports / sizeof *families_of_ports; f++) {
+    const struct shard_family *family = &families_of_ports[f];
+    head(out, family->name, family->type, family->help);
+    for (uint32_t i = 0; i < snapshot->port_count; i++) {
+      const char *counters = (const char *)&snapshot->ports[i].counters;
+      text_append(out, "%s{port=\"%s\"} %llu\n", family->name, snapshot->ports[i].information.name,
+                  (unsigned long long)*(const uint64_t *)(const void *)(counters + family->offset));
+    }
+  }
+}
+
+char *metrics_render(const struct appliance_snapshot *snapshot, struct violation_store *violations, size_t *length) {
   struct text_buffer out = {0};
   render_process(&out, snapshot);
+  render_ports(&out, snapshot);
   render_families(&out, snapshot);
   render_gauges(&out, snapshot);
   render_labelled(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
+  render_rules(&out, violations);
   if (out.failed) {
     free(out.text);
     return NULL;

@@ -63,7 +63,8 @@ def enter_namespace(mark):
 
 
 class Appliance:
-    """With the files of `config/` beside its configuration. Use as a context: it then ends in order and with exit code 0."""
+    """With the files of `config/` beside its configuration. Use as a context: it is started, if it was not, and ends in order
+    and with exit code 0."""
 
     def __init__(self, triplined, tripline, source, configuration, files=None):
         self.triplined, self.tripline = os.path.abspath(triplined), os.path.abspath(tripline)
@@ -75,16 +76,16 @@ class Appliance:
             with open(name, "w", encoding="utf-8") as file:
                 file.write(content)
 
-    def start(self):
+    def start(self, ready_url="http://127.0.0.1:9464/readyz"):
         with open("daemon.log", "ab") as log:
             self.process = subprocess.Popen([self.triplined, "--config", "appliance.yaml"], stderr=log)
-        wait_for("ready", self.is_ready, 60)
+        wait_for("ready", lambda: self.is_ready(ready_url), 60)
         return self
 
-    def is_ready(self):
+    def is_ready(self, ready_url):
         if self.process.poll() is not None:
             sys.exit("the daemon ended:\n" + self.log()[-4000:])
-        return fetch("http://127.0.0.1:9464/readyz")
+        return fetch(ready_url)
 
     def log(self):
         with open(os.path.join(self.directory, "daemon.log"), encoding="utf-8", errors="replace") as log:
@@ -108,7 +109,7 @@ class Appliance:
         return json.loads(result.stdout)["violations"]
 
     def __enter__(self):
-        return self.start()
+        return self if self.process else self.start()
 
     def __exit__(self, kind, _value, _trace):
         code = self.stop() if self.process.poll() is None else self.process.returncode
