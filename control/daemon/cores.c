@@ -25,13 +25,7 @@ static int core_beside(const struct daemon *daemon, const uint16_t *allowed, uin
 /* Two cores are kept for control and journal when there are four, one when there are two or three. */
 static uint32_t default_shards(uint32_t allowed) { return allowed >= 4 ? allowed - 2 : 1; }
 
-int cores_choose(struct daemon *daemon) {
-  cpu_set_t set;
-  uint16_t allowed[256];
-  uint32_t allowed_count = 0;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return -errno;
-  for (uint16_t core = 0; core < CPU_SETSIZE && allowed_count < 256; core++)
-    if (CPU_ISSET(core, &set)) allowed[allowed_count++] = core;
+int cores_choose_from(struct daemon *daemon, const uint16_t *allowed, uint32_t allowed_count) {
   uint32_t count = daemon->config.shards.count ? daemon->config.shards.count : default_shards(allowed_count);
   if (daemon->config.shards.core_count) count = daemon->config.shards.core_count;
   if (count > allowed_count || count > SHARDS_MAX) {
@@ -57,4 +51,14 @@ int cores_choose(struct daemon *daemon) {
   if (daemon->cores.control == daemon->cores.journal)
     log_warning("cores", "control and journal share core %d", daemon->cores.control);
   return 0;
+}
+
+int cores_choose(struct daemon *daemon) {
+  cpu_set_t set;
+  uint16_t allowed[256];
+  uint32_t allowed_count = 0;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return -errno;
+  for (uint16_t core = 0; core < CPU_SETSIZE && allowed_count < 256; core++)
+    if (CPU_ISSET(core, &set)) allowed[allowed_count++] = core;
+  return cores_choose_from(daemon, allowed, allowed_count);
 }

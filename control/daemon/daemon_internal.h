@@ -92,7 +92,8 @@ uint64_t wall_ns(void);
 struct arena arena_mapped(void);
 
 /* cores.c */
-int cores_choose(struct daemon *daemon);
+int cores_choose(struct daemon *daemon); /* among those this process may run on */
+int cores_choose_from(struct daemon *daemon, const uint16_t *allowed, uint32_t allowed_count);
 int cores_pin(pthread_t thread, int core);
 
 /* identity.c: the data directory, its lock, and the node id that is made once in it */

@@ -7,7 +7,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int make_node_id(const char *path, uint8_t id[16]) {
+/* The name, too: a journal that outlives its node id would be refused as another node's. */
+static int sync_directory(const char *directory) {
+  const int file = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (file < 0) return -errno;
+  const int result = fsync(file) == 0 ? 0 : -errno;
+  close(file);
+  return result;
+}
+
+static int make_node_id(const char *directory, const char *path, uint8_t id[16]) {
   char temporary[CONFIG_PATH_BYTES + 64];
   snprintf(temporary, sizeof temporary, "%s.new", path);
   if (getrandom(id, 16, 0) != 16) return -EIO;
@@ -15,7 +24,7 @@ static int make_node_id(const char *path, uint8_t id[16]) {
   if (file < 0) return -errno;
   const bool written = write(file, id, 16) == 16 && fsync(file) == 0;
   close(file);
-  return written && rename(temporary, path) == 0 ? 0 : -EIO;
+  return written && rename(temporary, path) == 0 ? sync_directory(directory) : -EIO;
 }
 
 int identity_open(struct daemon *daemon) {
@@ -34,7 +43,7 @@ int identity_open(struct daemon *daemon) {
   }
   snprintf(path, sizeof path, "%s/node-id", daemon->config.data_dir);
   const int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return errno == ENOENT ? make_node_id(path, daemon->node_id) : -errno;
+  if (file < 0) return errno == ENOENT ? make_node_id(daemon->config.data_dir, path, daemon->node_id) : -errno;
   const ssize_t got = read(file, daemon->node_id, 16);
   close(file);
   if (got == 16) return 0;

@@ -135,13 +135,14 @@ bool parse_time(const char *text, uint64_t now_wall_ns, uint64_t *wall_ns) {
   if (parse_rfc3339(text, wall_ns)) return true;
   if (*text < '0' || *text > '9') return false;
   const unsigned long long number = strtoull(text, &end, 10);
-  if (number > UINT64_MAX / NANOSECONDS / 86400) return false;
+  if (number > UINT64_MAX / NANOSECONDS) return false;
   if (*end == '\0') {
     *wall_ns = number * NANOSECONDS;
     return true;
   }
   for (unsigned i = 0; i < 4; i++)
     if (strcmp(end, units[i].name) == 0) {
+      if (number > UINT64_MAX / NANOSECONDS / units[i].seconds) return false;
       const uint64_t ago_ns = number * units[i].seconds * NANOSECONDS;
       *wall_ns = ago_ns < now_wall_ns ? now_wall_ns - ago_ns : 1;
       return true;

@@ -1,0 +1,23 @@
+#pragma once
+/* What stands behind the management server in its tests: a snapshot filled by hand, a real rule set, and a real store over a real
+ * journal on the simulated disk. */
+#include "appliance.h"
+#include "journal_rig.h"
+
+struct appliance_double {
+  struct appliance face;
+  struct appliance_snapshot snapshot;
+  struct rule_set *set;
+  struct journal_io *io;
+  struct journal_rig journal;
+  struct violation_store *violations;
+  int apply_result; /* what rules_apply returns; -EINVAL comes with an error */
+  char applied_name[64], applied_who[64];
+  bool applied_merge;
+  unsigned applies, acquired, released;
+};
+
+void appliance_double_open(struct appliance_double *appliance);
+void appliance_double_close(struct appliance_double *appliance);
+/* Durable violations: rule `rule`, wall time 1700000000 s plus their number in seconds. */
+void appliance_double_add(struct appliance_double *appliance, const char *rule, uint32_t count);

@@ -1,0 +1,134 @@
+/* The text that Prometheus scrapes: each family described once, before its samples; no series twice; the values those of the
+ * snapshot. promtool's own check runs on the real daemon in the interop suite. */
+#include "appliance_double.h"
+#include "cmocka_test.h"
+#include "metrics.h"
+#include <stdlib.h>
+#include <string.h>
+
+static struct appliance_double appliance;
+
+static int set_up(void **state) {
+  (void)state;
+  appliance_double_open(&appliance);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  appliance_double_close(&appliance);
+  return 0;
+}
+
+static char *render(void) {
+  size_t length = 0;
+  char *text = metrics_render(&appliance.snapshot, appliance.violations, &length);
+  assert_non_null(text);
+  assert_int_equal(strlen(text), length);
+  return text;
+}
+
+/* A histogram's samples carry suffixes. */
+static bool belongs(const char *series, const char *family) {
+  const size_t length = strlen(family);
+  if (strncmp(series, family, length) != 0) return false;
+  static const char *const ends[] = {" ", "{", "_bucket{", "_sum{", "_count{"};
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (strncmp(series + length, ends[i], strlen(ends[i])) == 0) return true;
+  return false;
+}
+
+static void every_family_is_described_once_before_its_samples(void **state) {
+  (void)state;
+  char *text = render(), *saved = NULL, family[128] = "";
+  size_t families = 0, samples = 0;
+  char seen[400][128];
+  for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
+    if (strncmp(line, "# HELP ", 7) == 0) {
+      assert_int_equal(sscanf(line, "# HELP %127s", family), 1);
+      for (size_t i = 0; i < families; i++) assert_string_not_equal(seen[i], family);
+      assert_true(families < 400);
+      strcpy(seen[families++], family);
+    } else if (strncmp(line, "# TYPE ", 7) == 0) {
+      char name[128], type[32];
+      assert_int_equal(sscanf(line, "# TYPE %127s %31s", name, type), 2);
+      assert_string_equal(name, family);
+      assert_true(strcmp(type, "counter") == 0 || strcmp(type, "gauge") == 0 || strcmp(type, "histogram") == 0);
+      const size_t length = strlen(name);
+      if (strcmp(type, "counter") == 0) assert_true(length > 6 && strcmp(name + length - 6, "_total") == 0);
+    } else {
+      if (!belongs(line, family)) fail_msg("%s under %s", line, family);
+      samples++;
+    }
+  }
+  assert_true(families > 60 && samples > families);
+  free(text);
+}
+
+static int compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static void no_series_comes_twice(void **state) {
+  (void)state;
+  appliance_double_add(&appliance, "first", 3);
+  char *text = render(), *saved = NULL;
+  char *series[4000];
+  size_t count = 0;
+  for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
+    if (*line == '#') continue;
+    assert_true(count < 4000);
+    *strrchr(line, ' ') = '\0';
+    series[count++] = line;
+  }
+  qsort(series, count, sizeof *series, compare);
+  for (size_t i = 1; i < count; i++)
+    if (strcmp(series[i - 1], series[i]) == 0) fail_msg("%s comes twice", series[i]);
+  free(text);
+}
+
+static void expect_line(const char *text, const char *line) {
+  const char *found = strstr(text, line);
+  if (!found || found[strlen(line)] != '\n' || found[-1] != '\n') fail_msg("no line: %s", line);
+}
+
+static void values_are_those_of_the_snapshot(void **state) {
+  (void)state;
+  struct shard_snapshot *shard = &appliance.snapshot.shards[1];
+  shard->queue.received = 18446744073709551615ull;
+  shard->network.tcp_connections = 4294967295u;
+  shard->network.drops[DROP_IPV4_CHECKSUM] = 5;
+  shard->http.answered[503] = 6;
+  shard->shard.spans_rejected_overload = 7;
+  shard->shard.webhooks_refused[REFUSAL_CONFLICT] = 8;
+  shard->engine.violations_emitted = 10;
+  appliance.snapshot.violations_durable = 9;
+  appliance.snapshot.ports[0].counters.missed = 11;
+  histogram_record(&shard->shard.park_ns, 150000);
+  histogram_record(&shard->shard.park_ns, 3000000000);
+  appliance_double_add(&appliance, "first", 3);
+  char *text = render();
+  expect_line(text, "tripline_wire_received_frames_total{shard=\"1\"} 18446744073709551615");
+  expect_line(text, "tripline_tcp_connections{shard=\"1\"} 4294967295");
+  expect_line(text, "tripline_frames_dropped_total{shard=\"1\",reason=\"ipv4_checksum\"} 5");
+  expect_line(text, "tripline_responses_total{shard=\"1\",status=\"503\"} 6");
+  expect_line(text, "tripline_spans_rejected_total{shard=\"1\",reason=\"overload\"} 7");
+  expect_line(text, "tripline_webhooks_refused_total{shard=\"1\",reason=\"id_conflict\"} 8");
+  expect_line(text, "tripline_violations_durable_total 9");
+  expect_line(text, "tripline_violations_pending 1");
+  expect_line(text, "tripline_port_missed_frames_total{port=\"trip\"} 11");
+  expect_line(text, "tripline_rule_violations_total{rule=\"first\"} 3");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"0.0001\"} 0");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"0.001\"} 1");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"1\"} 1");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"+Inf\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\"} 2");
+  free(text);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(every_family_is_described_once_before_its_samples, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(no_series_comes_twice, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(values_are_those_of_the_snapshot, set_up, tear_down),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
