@@ -211,16 +211,21 @@ static bool step_shard(struct simulated_appliance *appliance, uint16_t index, ui
   return busy;
 }
 
-bool appliance_step(struct simulated_appliance *appliance, uint64_t now_ns) {
+bool appliance_step_shards(struct simulated_appliance *appliance, uint64_t now_ns) {
   const uint16_t shards = appliance->options.shards;
   const uint32_t first = random_below(&appliance->random, shards);
   bool busy = false;
   sim_wire_advance(appliance->wires[0], now_ns);
   for (uint32_t i = 0; i < shards; i++) busy |= step_shard(appliance, (uint16_t)((first + i) % shards), now_ns);
+  appliance_retire_rules(appliance);
+  return busy;
+}
+
+bool appliance_step(struct simulated_appliance *appliance, uint64_t now_ns) {
+  const bool busy = appliance_step_shards(appliance, now_ns);
   journal_sim_io_set_time(appliance->disk, now_ns);
   const int written = journal_step(appliance->journal, now_ns, appliance_wall_ns(appliance, now_ns), 0);
   ALWAYS_ASSERT(written >= 0);
-  appliance_retire_rules(appliance);
   return busy || written > 0;
 }
 

@@ -67,6 +67,8 @@ void appliance_boot(struct simulated_appliance *appliance, uint64_t now_ns);
 /* Each shard that is not stalled takes one step, in an order of chance, and the journal as well. Snapshots are then of this
  * moment. True when there was something to do. */
 bool appliance_step(struct simulated_appliance *appliance, uint64_t now_ns);
+/* The same without the journal, as when it is held up. */
+bool appliance_step_shards(struct simulated_appliance *appliance, uint64_t now_ns);
 /* When it wants a step even if no frame comes. */
 uint64_t appliance_next_ns(const struct simulated_appliance *appliance);
 /* The next durable record that was not read in this life, or NULL. */

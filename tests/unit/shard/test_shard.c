@@ -1,0 +1,259 @@
+/* What a shard answers, when, and what it does for the others: directed stories on the rig. The simulator tells the random ones.
+ */
+#include "cmocka_test.h"
+#include "shard_rig.h"
+#include <string.h>
+
+#define JSON "Content-Type: application/json\r\nX-Filler:"
+#define PROTOBUF "Content-Type: application/x-protobuf\r\nX-Filler:"
+
+static struct shard_rig rig;
+
+static int tear_down(void **state) {
+  (void)state;
+  rig_stop(&rig);
+  return 0;
+}
+
+static void start(uint16_t shards) {
+  rig_init(&rig, shards);
+  rig_start(&rig);
+}
+
+static void expect_status(uint16_t port, const char *head, const char *body, unsigned status) {
+  rig_post(&rig, 0, port, head, body, strlen(body));
+  const struct rig_answer answer = rig_wait(&rig, 0);
+  if (answer.status != status) fail_msg("%s: %s, expected %u", head, answer.head, status);
+}
+
+static void each_refusal_has_its_status(void **state) {
+  (void)state;
+  start(1);
+  expect_status(APPLIANCE_OTLP_PORT, "POST /v1/traces HTTP/1.1\r\n" JSON, "{}", 200);
+  expect_status(APPLIANCE_OTLP_PORT, "POST /v1/logs HTTP/1.1\r\n" JSON, "{}", 404);
+  expect_status(APPLIANCE_OTLP_PORT, "POST /v1/metrics HTTP/1.1\r\n" PROTOBUF, "", 404);
+  expect_status(APPLIANCE_OTLP_PORT, "GET /v1/traces HTTP/1.1\r\nX-Filler:", "", 405);
+  expect_status(APPLIANCE_OTLP_PORT, "POST /v1/traces HTTP/1.1\r\nContent-Type: text/plain\r\nX-Filler:", "{}", 415);
+  expect_status(APPLIANCE_OTLP_PORT, "POST /v1/traces HTTP/1.1\r\n" JSON, "{", 400);
+  expect_status(APPLIANCE_OTLP_PORT, "POST /v1/traces HTTP/1.1\r\n" PROTOBUF, "\xff", 400);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/nobody HTTP/1.1\r\n" JSON, "{}", 404);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "GET /webhook/plain HTTP/1.1\r\nX-Filler:", "", 405);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/plain HTTP/1.1\r\nContent-Type: text/plain\r\nX-Filler:", "{}", 415);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/plain HTTP/1.1\r\n" JSON, "[]", 422);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/plain HTTP/1.1\r\n" JSON, "{", 400);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/quick HTTP/1.1\r\n" JSON, "{}", 202);
+  static char large[40000];
+  memset(large, ' ', sizeof large - 1);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/plain HTTP/1.1\r\n" JSON, large, 413);
+}
+
+static void a_durable_answer_waits_for_the_disk(void **state) {
+  (void)state;
+  start(2);
+  rig.journal_held_up = true;
+  rig_post_order(&rig, 0, "plain", "e1", 500);
+  rig_post_order(&rig, 1, "plain", "e2", 5); /* no violation: its own record must be durable, too */
+  rig_post_order(&rig, 2, "quick", "e3", 500);
+  rig_pass(&rig, 20 * RIG_MS);
+  assert_int_equal(rig_answer(&rig, 0).status, 0);
+  assert_int_equal(rig_answer(&rig, 1).status, 0);
+  assert_int_equal(rig_answer(&rig, 2).status, 202);
+  rig.journal_held_up = false;
+  assert_int_equal(rig_wait(&rig, 0).status, 200);
+  assert_int_equal(rig_wait(&rig, 1).status, 200);
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_durable), 2);
+  assert_int_equal(RIG_SUM(&rig, engine.violations_emitted), 2);
+}
+
+/* Frame by frame by turns, and one queue stopped so that its frames roll over: still only the flow's owner answers. */
+static void another_shards_frames_are_handed_over(void **state) {
+  static const enum sim_spread spreads[] = {SIM_SPREAD_ROUND, SIM_SPREAD_ROLLOVER};
+  (void)state;
+  for (size_t i = 0; i < 2; i++) {
+    rig_init(&rig, 3);
+    rig.options.wire.spread = spreads[i];
+    rig_start(&rig);
+    for (uint32_t client = 0; client < RIG_CLIENTS; client++) rig_post_order(&rig, client, "plain", "e1", 500);
+    for (uint32_t client = 0; client < RIG_CLIENTS; client++) assert_int_equal(rig_wait(&rig, client).status, 200);
+    for (uint16_t queue = 0; queue < 3; queue++) {
+      sim_wire_block_queue(rig.appliance.wires[0], queue, spreads[i] == SIM_SPREAD_ROLLOVER);
+      for (uint32_t client = 0; client < RIG_CLIENTS; client++) rig_post_order(&rig, client, "plain", "e1", 500);
+      for (uint32_t client = 0; client < RIG_CLIENTS; client++) assert_int_equal(rig_wait(&rig, client).status, 200);
+      sim_wire_block_queue(rig.appliance.wires[0], queue, false);
+    }
+    assert_true(RIG_SUM(&rig, shard.frames_handed_over) > 0);
+    assert_int_equal(RIG_SUM(&rig, network.tcp_resets_sent), 0);
+    if (i == 0) rig_stop(&rig);
+  }
+}
+
+/* Connections to different shards; the id has one owner. */
+static void an_id_takes_effect_once_on_all_shards(void **state) {
+  (void)state;
+  start(4);
+  rig.journal_held_up = true;
+  for (uint32_t client = 0; client < RIG_CLIENTS; client++) rig_post_signed(&rig, client, "id-1", "e1", 500, true);
+  rig_pass(&rig, 20 * RIG_MS);
+  for (uint32_t client = 0; client < RIG_CLIENTS; client++) assert_int_equal(rig_answer(&rig, client).status, 0);
+  rig.journal_held_up = false;
+  const struct rig_answer first = rig_wait(&rig, 0);
+  assert_int_equal(first.status, 200);
+  for (uint32_t client = 1; client < RIG_CLIENTS; client++) {
+    const struct rig_answer again = rig_wait(&rig, client);
+    assert_int_equal(again.status, 200);
+    assert_string_equal(again.body, first.body);
+  }
+  assert_int_equal(RIG_SUM(&rig, engine.violations_emitted), 1);
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_accepted), 1);
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_repeated), RIG_CLIENTS - 1);
+  rig_post_signed(&rig, 3, "id-1", "e1", 501, true);
+  assert_int_equal(rig_wait(&rig, 3).status, 409);
+}
+
+static void a_bad_signature_does_not_burn_an_id(void **state) {
+  (void)state;
+  start(2);
+  rig_post_signed(&rig, 0, "id-1", "e1", 500, false);
+  assert_int_equal(rig_wait(&rig, 0).status, 401);
+  rig_post_signed(&rig, 1, "id-1", "e1", 500, true);
+  assert_int_equal(rig_wait(&rig, 1).status, 200);
+}
+
+static void a_full_table_of_ids_refuses_and_forgets_nothing(void **state) {
+  (void)state;
+  rig_init(&rig, 1);
+  rig.options.replay_capacity = 4;
+  rig_start(&rig);
+  char id[16];
+  unsigned accepted = 0, refused = 0;
+  for (unsigned i = 0; i < 12; i++) {
+    snprintf(id, sizeof id, "id-%u", i);
+    rig_post_signed(&rig, 0, id, "e1", 5, true);
+    const unsigned status = rig_wait(&rig, 0).status;
+    assert_true(status == 200 || status == 503);
+    accepted += status == 200;
+    refused += status == 503;
+  }
+  assert_true(accepted >= 4 && refused > 0);
+  assert_int_equal(RIG_SUM(&rig, replay.full), refused);
+  rig_post_signed(&rig, 1, "id-0", "e1", 5, true);
+  assert_int_equal(rig_wait(&rig, 1).status, 200);
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_repeated), 1);
+}
+
+static void a_client_that_leaves_does_not_undo_its_webhook(void **state) {
+  (void)state;
+  start(2);
+  rig.journal_held_up = true;
+  rig_post_signed(&rig, 0, "id-1", "e1", 500, true);
+  rig_pass(&rig, 5 * RIG_MS);
+  client_tcp_abort(&rig.clients[0]);
+  rig_pass(&rig, 5 * RIG_MS);
+  rig.journal_held_up = false;
+  rig_pass(&rig, 20 * RIG_MS);
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_durable), 1);
+  assert_int_equal(rig.appliance.snapshots[0].shard.parked + rig.appliance.snapshots[1].shard.parked, 0);
+  rig_post_signed(&rig, 1, "id-1", "e1", 500, true);
+  assert_int_equal(rig_wait(&rig, 1).status, 200);
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_accepted), 1);
+}
+
+static void a_failed_journal_acknowledges_nothing(void **state) {
+  (void)state;
+  start(1);
+  rig.journal_held_up = true;
+  rig_post_order(&rig, 0, "plain", "e1", 500);
+  rig_pass(&rig, 5 * RIG_MS);
+  shard_set_journal_failed(rig.appliance.shards[0], true);
+  struct rig_answer answer = rig_wait(&rig, 0);
+  assert_int_equal(answer.status, 503);
+  assert_non_null(strstr(answer.body, "journal_failed"));
+  assert_non_null(strcasestr(answer.head, "retry-after: "));
+  rig_post_order(&rig, 1, "plain", "e2", 500);
+  answer = rig_wait(&rig, 1);
+  assert_int_equal(answer.status, 503);
+  assert_non_null(strcasestr(answer.head, "retry-after: "));
+}
+
+/* First the windows close; half a second later requests are refused; once there is room again all is well. */
+static void a_journal_that_falls_behind_pushes_back(void **state) {
+  (void)state;
+  start(1);
+  rig.journal_held_up = true;
+  uint32_t sent = 0, refused = 0, accepted = 0;
+  for (uint32_t i = 0; i < 4000 && !refused; i++) {
+    if (sent == accepted) {
+      rig_post_order(&rig, 0, "quick", "e1", 500);
+      sent++;
+    }
+    rig_pass(&rig, RIG_MS);
+    for (struct rig_answer answer; (answer = rig_answer(&rig, 0)).status;) {
+      accepted += answer.status == 202;
+      refused += answer.status == 503;
+    }
+  }
+  assert_int_equal(refused, 1);
+  assert_int_equal(RIG_SUM(&rig, shard.receiving_paused), 1);
+  assert_true(accepted > 100);
+  const uint64_t waiting = RIG_SUM(&rig, records.bytes_waiting);
+  assert_true(waiting > (256u << 10) / 4 * 3 && waiting <= 256u << 10);
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_accepted), accepted);
+  rig.journal_held_up = false;
+  rig_pass(&rig, 50 * RIG_MS);
+  rig_post_order(&rig, 1, "plain", "e2", 500);
+  assert_int_equal(rig_wait(&rig, 1).status, 200);
+  assert_int_equal(RIG_SUM(&rig, records.bytes_waiting), 0);
+}
+
+static void draining_ends_what_was_begun(void **state) {
+  (void)state;
+  start(2);
+  rig.journal_held_up = true;
+  rig_post_order(&rig, 0, "plain", "e1", 500);
+  rig_pass(&rig, 5 * RIG_MS);
+  appliance_request_drain(&rig.appliance);
+  rig_pass(&rig, 20 * RIG_MS);
+  assert_false(appliance_drained(&rig.appliance));
+  rig.journal_held_up = false;
+  const struct rig_answer answer = rig_wait(&rig, 0);
+  assert_int_equal(answer.status, 200);
+  assert_non_null(strcasestr(answer.head, "connection: close"));
+  rig_pass(&rig, 20 * RIG_MS);
+  assert_true(appliance_drained(&rig.appliance));
+  client_tcp_start(&rig.clients[1], APPLIANCE_WEBHOOK_PORT, &rig.random, rig.now_ns);
+  rig_pass(&rig, 5 * RIG_MS);
+  assert_int_equal(rig.clients[1].state, CLIENT_TCP_RESET);
+}
+
+static void a_snapshot_is_taken_once_for_each_request(void **state) {
+  (void)state;
+  start(1);
+  struct shard *shard = rig.appliance.shards[0];
+  struct shard_snapshot snapshot;
+  const uint64_t steps = shard_heartbeat(shard);
+  assert_true(shard_snapshot_request(shard));
+  assert_false(shard_snapshot_request(shard));
+  assert_false(shard_snapshot_read(shard, &snapshot));
+  shard_step(shard, rig.now_ns, appliance_wall_ns(&rig.appliance, rig.now_ns));
+  assert_true(shard_snapshot_read(shard, &snapshot));
+  assert_int_equal(snapshot.shard.steps, steps);
+  assert_int_equal(snapshot.taken_ns, rig.now_ns);
+  assert_int_equal(shard_heartbeat(shard), steps + 1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_teardown(each_refusal_has_its_status, tear_down),
+      cmocka_unit_test_teardown(a_durable_answer_waits_for_the_disk, tear_down),
+      cmocka_unit_test_teardown(another_shards_frames_are_handed_over, tear_down),
+      cmocka_unit_test_teardown(an_id_takes_effect_once_on_all_shards, tear_down),
+      cmocka_unit_test_teardown(a_bad_signature_does_not_burn_an_id, tear_down),
+      cmocka_unit_test_teardown(a_full_table_of_ids_refuses_and_forgets_nothing, tear_down),
+      cmocka_unit_test_teardown(a_client_that_leaves_does_not_undo_its_webhook, tear_down),
+      cmocka_unit_test_teardown(a_failed_journal_acknowledges_nothing, tear_down),
+      cmocka_unit_test_teardown(a_journal_that_falls_behind_pushes_back, tear_down),
+      cmocka_unit_test_teardown(draining_ends_what_was_begun, tear_down),
+      cmocka_unit_test_teardown(a_snapshot_is_taken_once_for_each_request, tear_down),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
