@@ -1,7 +1,8 @@
 #!/bin/sh
-# The full path beside the kernel: wrk posts OTLP (100 spans of about 200 bytes a request, protobuf) to the appliance and to an
-# epoll server, each over a veth pair of the same MTU with segmentation offload off, in turns, in one run. The oracle: every span of every answered
-# request was evaluated (the appliance's own counter against wrk's).
+# The full path beside the kernel: wrk posts to the appliance, to an epoll server and, where it is installed, to nginx, each over a
+# veth pair of the same MTU with segmentation offload off, each on one core, in turns, in one run. Rows: OTLP protobuf of 100 spans; webhooks of
+# 512 B and 4 KB answered received; webhooks answered durable (beside servers that keep nothing). The oracle: what wrk counts as
+# answered was judged, by the appliance's own counters.
 set -eu
 build=$(realpath "$1")
 rounds=${2:-3}
@@ -17,18 +18,26 @@ ip link set lo up
 cat >appliance.yaml <<Y
 shards: {count: 1}
 rules: {files: [config/rules.d]}
+webhooks:
+  sources:
+    - {name: quick, kind: json, acknowledge: received}
+    - {name: durable, kind: json}
 Y
-python3 "$source/perf/make_otlp_request.py" 100 >request.bin
-cat >post.lua <<L
-local f = io.open("request.bin", "rb")
-wrk.method = "POST"
-wrk.path = "/v1/traces"
-wrk.headers["Content-Type"] = "application/x-protobuf"
-wrk.body = f:read("*a")
-L
+python3 "$source/perf/make_otlp_request.py" 100 >spans.bin
+order() { printf '{"order":{"id":"A-1","amount":25,"currency":"EUR"},"note":"%s"}' "$(head -c "$1" /dev/zero | tr '\0' x)"; }
+order 450 >small.bin
+order 4034 >large.bin
+post() { # name, body file, path, type
+  printf 'local f = io.open("%s", "rb")\nwrk.method = "POST"\nwrk.path = "%s"\nwrk.headers["Content-Type"] = "%s"\nwrk.body = f:read("*a")\n' \
+    "$2" "$3" "$4" >"$1.lua"
+}
+post spans spans.bin /v1/traces application/x-protobuf
+post small small.bin /webhook/quick application/json
+post large large.bin /webhook/quick application/json
+post durable small.bin /webhook/durable application/json
 "$build/triplined" --config appliance.yaml 2>daemon.log &
 daemon=$!
-unshare -n sleep 600 &
+unshare -n sleep 1200 &
 holder=$!
 sleep 0.3
 ip link add peer0 mtu 9000 type veth peer name peer1
@@ -40,21 +49,40 @@ nsenter -t $holder -n sh -c 'ip link set lo up; ethtool -K peer1 tso off gso off
 cores=$(nproc)
 nsenter -t $holder -n taskset -c $((cores - 1)) "$build/perf/epoll_server" 10.87.0.2 &
 server=$!
-trap 'kill $daemon $server $holder 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $daemon $server $holder ${nginx:-} 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
+if command -v nginx >/dev/null; then
+  cat >nginx.conf <<N
+worker_processes 1; daemon off; pid $work/nginx.pid; error_log /dev/null;
+events { worker_connections 20000; }
+http { access_log off; client_body_buffer_size 256k; client_max_body_size 16m; keepalive_requests 100000000;
+  server { listen 10.87.0.2:8081; location / { return 200; } } }
+N
+  nsenter -t $holder -n taskset -c $((cores - 1)) nginx -c "$work/nginx.conf" -p "$work" &
+  nginx=$!
+else
+  echo "nginx is not installed: its column is 0"
+fi
 until [ "$(curl -s -o /dev/null -w '%{http_code}' http://127.0.0.1:9464/readyz)" = 200 ]; do sleep 0.2; done
-spans() { curl -s http://127.0.0.1:9464/metrics | awk '/^tripline_spans_evaluated_total/ {n += $2} END {printf "%.0f", n}'; }
-load() { taskset -c 0,1 wrk -t2 -c32 -d3 -s post.lua "http://$1:4318" | awk '/requests in/ {n = $1} /Requests\/sec/ {r = $2} /Socket errors|Non-2xx/ {e = 1} END {print n, r, e + 0}'; }
-echo "one core each; $(wc -c <request.bin) bytes and 100 spans a request; 32 connections; $(uname -m), $cores cores"
+count() { curl -s http://127.0.0.1:9464/metrics | awk -v name="$1" 'index($1, name) == 1 {n += $2} END {printf "%.0f", n}'; }
+load() { taskset -c 0,1 wrk -t2 -c32 -d2 -s "$1.lua" "http://$2" | awk '/requests in/ {n = $1} /Requests\/sec/ {r = $2} /Socket errors|Non-2xx/ {e = 1} END {print n, r, e + 0}'; }
+row() { # script, port, counter, how many it counts a request, what
+  before=$(count "$3")
+  set -- "$@" $(load "$1" "10.86.0.2:$2")
+  sleep 0.3
+  counted=$(($(count "$3") - before))
+  [ "$8" = 0 ] || { echo "errors in the load on the appliance" >&2; exit 1; }
+  [ "$counted" -ge $(($6 * $4)) ] || { echo "oracle: $counted counted for $6 requests of $4" >&2; exit 1; }
+  epoll=$(load "$1" 10.87.0.2:4318 | cut -d' ' -f2)
+  other=0
+  [ -z "${nginx:-}" ] || other=$(load "$1" 10.87.0.2:8081 | cut -d' ' -f2)
+  echo "$7 $epoll $other" | awk -v what="$5" '{printf "%-44s appliance %8.0f req/s   kernel epoll %8.0f (ratio %.2f)   nginx %8.0f (ratio %.2f)\n", what, $1, $2, $1 / $2, $3, $3 ? $1 / $3 : 0}'
+}
+echo "one core each; 32 connections; $(uname -m), $cores cores; the other servers judge and keep nothing"
 round=0
 while [ $round -lt "$rounds" ]; do
   round=$((round + 1))
-  before=$(spans)
-  set -- $(load 10.86.0.2)
-  sleep 0.3
-  after=$(spans)
-  ours=$2
-  [ "$3" = 0 ] || { echo "errors in the load on the appliance" >&2; exit 1; }
-  [ $((after - before)) -ge $(($1 * 100)) ] || { echo "oracle: $((after - before)) spans for $1 requests" >&2; exit 1; }
-  set -- $(load 10.87.0.2)
-  echo "$ours $2" | awk -v r=$round '{printf "round %d  appliance %.0f req/s (%.2f M spans/s, judged)  kernel epoll %.0f req/s (nothing judged)  ratio %.2f\n", r, $1, $1 / 1e4, $2, $1 / $2}'
+  row spans 4318 tripline_spans_evaluated_total 100 "OTLP, 100 spans, $(wc -c <spans.bin) B, judged"
+  row small 8080 tripline_webhooks_received_only_total 1 "webhook, $(wc -c <small.bin) B, received"
+  row large 8080 tripline_webhooks_received_only_total 1 "webhook, $(wc -c <large.bin) B, received"
+  row durable 8080 tripline_webhooks_durable_total 1 "webhook, $(wc -c <small.bin) B, durable"
 done
