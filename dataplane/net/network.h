@@ -51,7 +51,7 @@ struct network_config {
   uint16_t mtu;     /* IP bytes a frame */
   uint32_t offload; /* NETWORK_OFFLOAD_* mask for this port */
   struct siphash_key hash_key;
-  struct siphash_key isn_key;    /* RFC 6528 */
+  struct siphash_key isn_key;    /* RFC 6528, and the timestamp clocks (RFC 7323) */
   uint32_t connections_max;      /* 256 bytes each, before any data is held */
   uint32_t half_open_max;        /* when full the oldest half-open connection is forgotten (RFC 4987 section 3.3) */
   uint32_t receive_buffer_bytes; /* a connection's window limit; in-order untaken plus out-of-order bytes */
@@ -101,6 +101,7 @@ struct network_counters {
   uint64_t tcp_resets_sent, tcp_resets_received, tcp_resets_ignored;
   uint64_t tcp_segments_sent, tcp_retransmits, tcp_rto_fired, tcp_duplicate_acks, tcp_challenge_acks;
   uint64_t tcp_out_of_order, tcp_out_of_order_dropped, tcp_duplicate_bytes, tcp_window_overrun_bytes;
+  uint64_t tcp_paws_dropped, tcp_timestamp_missing;
   uint64_t tcp_bytes_received, tcp_bytes_sent, tcp_acks_coalesced, tcp_zero_windows;
   uint32_t tcp_connections, tcp_half_open; /* gauges */
 };

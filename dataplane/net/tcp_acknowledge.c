@@ -67,10 +67,13 @@ static void recovery_progress(struct stream *stream, uint32_t acked) {
   tcp_retransmit_first(stream);
 }
 
-static void acknowledge_new(struct stream *stream, uint32_t ack) {
+static void acknowledge_new(struct stream *stream, const struct segment *segment) {
+  const uint32_t ack = segment->ack;
   const uint32_t acked = ack - stream->snd_una;
   const uint32_t data = acked < stream->send_queued ? acked : stream->send_queued;
-  if ((stream->flags & STREAM_RTT_TIMING) && !seq_before(ack, stream->rtt_seq)) {
+  if (stream->flags & STREAM_TIMESTAMPS) {
+    tcp_timestamp_sample(stream, segment);
+  } else if ((stream->flags & STREAM_RTT_TIMING) && !seq_before(ack, stream->rtt_seq)) {
     stream->flags &= ~(uint32_t)STREAM_RTT_TIMING;
     tcp_round_trip_sample(stream, now_us(stream->network) - stream->rtt_start_us);
   }
@@ -132,7 +135,7 @@ bool tcp_acknowledge(struct stream *stream, const struct segment *segment) {
   if (seq_before(ack, stream->snd_una)) return true;
   const bool changed = window_update(stream, segment);
   if (seq_after(ack, stream->snd_una)) {
-    acknowledge_new(stream, ack);
+    acknowledge_new(stream, segment);
     return stream->state != TCP_CLOSED;
   }
   if (stream->snd_una != stream->snd_max && segment_span(segment) == 0 && !changed && !(stream->flags & STREAM_PERSIST)) {

@@ -54,14 +54,17 @@ void tcp_send_challenge(struct stream *stream) {
 
 bool tcp_send_syn_ack(struct stream *stream) {
   struct network *network = stream->network;
-  const uint8_t options_bytes = stream->flags & STREAM_PEER_SCALES ? 8 : 4;
+  const bool scales = stream->flags & STREAM_PEER_SCALES, timestamps = stream->flags & STREAM_TIMESTAMPS;
+  const uint8_t options_bytes = (uint8_t)(4u + (scales ? 4u : 0u) + (timestamps ? TCP_TIMESTAMP_BYTES : 0u));
   const uint32_t bytes = FRAME_L4_OFFSET + TCP_HEADER_BYTES + options_bytes;
   uint8_t *frame = frame_reserve(network, bytes);
   if (!frame) return false;
   uint8_t *options = frame + FRAME_L4_OFFSET + TCP_HEADER_BYTES;
   store_be32(options, 0x02040000u | network->mss);
-  /* RFC 7323 section 2.2: only when the peer's SYN carried it. */
-  if (options_bytes == 8) store_be32(options + 4, 0x01030300u | network->window_shift);
+  /* RFC 7323 sections 2.2 and 3.2: only when the peer's SYN carried them. */
+  if (scales) store_be32(options + 4, 0x01030300u | network->window_shift);
+  if (timestamps) tcp_timestamp_write(stream, options + (scales ? 8 : 4));
+  stream->last_ack_sent = stream->rcv_nxt;
   const struct tcp_header header = {
       .key = stream->key,
       .peer_mac = stream->peer_mac,

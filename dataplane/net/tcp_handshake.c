@@ -41,10 +41,11 @@ static void syn_accept(struct stream *stream, const struct segment *segment, uin
     stream->flags |= STREAM_PEER_SCALES;
     stream->send_shift = options->shift;
   }
+  stream->rtt_start_us = now_us(network);
+  tcp_timestamp_negotiate(stream, segment);
   /* Bytes on a SYN are not taken; the peer sends them again after the handshake. */
   stream->rcv_nxt = stream->rcv_adv = stream->delivered = segment->seq + 1;
   stream->rto_us = TCP_RTO_INITIAL_US;
-  stream->rtt_start_us = now_us(network);
   stream->snd_wnd = stream->snd_wnd_max = segment->window;
   stream->snd_wl1 = segment->seq;
   const uint32_t window = tcp_window(stream);
@@ -114,6 +115,8 @@ static void establish(struct stream *stream, const struct segment *segment) {
   stream->retransmit_deadline_ns = 0;
   if (timed_out) {
     stream->rto_us = TCP_RTO_AFTER_LOST_SYN_US;
+  } else if (stream->flags & STREAM_TIMESTAMPS) {
+    tcp_timestamp_sample(stream, segment);
   } else if (!(stream->flags & STREAM_SYN_RESENT)) {
     tcp_round_trip_sample(stream, now_us(network) - stream->rtt_start_us);
   }
@@ -167,6 +170,7 @@ bool tcp_handshake_continue(struct stream *stream, const struct segment *segment
     if (!(segment->flags & TCP_ACK) && offset == -1) {
       if (tcp_challenge_allowed(stream)) {
         stream->flags |= STREAM_SYN_RESENT;
+        tcp_timestamp_remember(stream, segment);
         tcp_send_syn_ack(stream);
       }
     } else {

@@ -99,6 +99,7 @@ static void input_synchronized(struct stream *stream, struct segment *segment) {
   const bool old = seq_before(segment->seq, stream->rcv_nxt);
   if (!tcp_acknowledge(stream, segment)) return;
   memcpy(stream->peer_mac, segment->peer_mac, sizeof stream->peer_mac);
+  tcp_timestamp_remember(stream, segment);
   /* A peer that only says its window is shut is not active: see the persist probe. */
   if (!(stream->flags & STREAM_PERSIST) || span) stream_touch(stream);
   if (stream->state == TCP_TIME_WAIT) return;
@@ -130,6 +131,7 @@ void tcp_input(struct network *network, const struct segment *segment) {
     tcp_time_wait_input(stream, segment);
     return;
   }
+  if (!(segment->flags & (TCP_SYN | TCP_RST)) && !tcp_timestamp_acceptable(stream, segment)) return;
   if (stream->state == TCP_SYN_RECEIVED && !tcp_handshake_continue(stream, segment)) return;
   struct segment trimmed = *segment;
   input_synchronized(stream, &trimmed);

@@ -19,7 +19,10 @@
 #define TCP_MSS_MIN 64u      /* a smaller one is read as this: a segment must be worth its header */
 #define TCP_WINDOW_SHIFT_MAX 14u
 #define TCP_CHALLENGES_PER_SECOND 8u
-#define TCP_ACTIVITY_SHIFT 20 /* activity ticks of 2^20 ns: a wrap takes 52 days */
+#define TCP_TIMESTAMP_BYTES 12u                                 /* the option with its two NOPs, on every segment but RST */
+#define TCP_TIMESTAMP_TICK_NS 1000000u                          /* RFC 7323 section 5.4: between 1 ms and 1 s */
+#define TCP_TIMESTAMP_STALE_NS (24ull * 24 * 3600 * 1000000000) /* RFC 7323 section 5.5 */
+#define TCP_ACTIVITY_SHIFT 20                                   /* activity ticks of 2^20 ns: a wrap takes 52 days */
 
 enum tcp_state {
   TCP_CLOSED,
@@ -48,7 +51,8 @@ enum stream_flag {
   STREAM_PEER_SCALES = 1 << 11,
   STREAM_OPENED = 1 << 12, /* the handler has state: `closed` is owed */
   STREAM_SYN_RESENT = 1 << 13,
-  STREAM_HELD = 1 << 14, /* in the network's `held`, or was when the pause ended */
+  STREAM_HELD = 1 << 14,       /* in the network's `held`, or was when the pause ended */
+  STREAM_TIMESTAMPS = 1 << 15, /* RFC 7323: both SYNs carried the option */
 };
 
 struct send_block;
@@ -81,8 +85,16 @@ struct stream {
   uint32_t peer_fin; /* sequence number of the peer's FIN */
   uint32_t cwnd, ssthresh, recover;
   uint32_t srtt_us, rttvar_us, rto_us;
-  uint32_t rtt_seq, rtt_start_us;
-  uint32_t challenge_second;
+  /* With timestamps each ACK is timed by its echo, so nothing else need be remembered of a round trip. */
+  union {
+    struct {
+      uint32_t rtt_seq, rtt_start_us;
+    };
+    struct {
+      uint32_t timestamp_offset, timestamp_recent; /* added to our clock; the peer's value that we echo */
+    };
+  };
+  uint32_t challenge_second, last_ack_sent;
 
   struct timer timer; /* armed at or before the earliest deadline; moved on when it fires */
   struct link pending, age;
@@ -92,8 +104,9 @@ _Static_assert(sizeof(struct stream) <= 256, "a million connections are 256 MB")
 
 struct tcp_options {
   uint16_t mss; /* 0: not present */
-  bool scales;
+  bool scales, timestamps;
   uint8_t shift;
+  uint32_t timestamp, timestamp_echo;
 };
 
 struct segment {
@@ -162,6 +175,17 @@ void tcp_reap(struct network *network);
 
 /* tcp_options.c: strict and bounded; false when any option is malformed. */
 bool tcp_options_parse(const uint8_t *bytes, uint32_t length, struct tcp_options *options);
+
+/* tcp_timestamp.c: RFC 7323 sections 3 to 5. */
+/* Takes up the option of a SYN. */
+void tcp_timestamp_negotiate(struct stream *stream, const struct segment *segment);
+void tcp_timestamp_write(const struct stream *stream, uint8_t *option);
+/* Whether the segment may go on; answered or counted when not. Not for SYN and RST. */
+bool tcp_timestamp_acceptable(struct stream *stream, const struct segment *segment);
+/* Remembers what to echo; the segment has passed every other check. */
+void tcp_timestamp_remember(struct stream *stream, const struct segment *segment);
+/* The round trip that an ACK of something new shows. */
+void tcp_timestamp_sample(struct stream *stream, const struct segment *segment);
 
 /* tcp_handshake.c */
 void tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse);

@@ -41,10 +41,10 @@ static void sent_account(struct stream *stream, uint32_t seq, uint32_t length, u
   if (seq_before(seq, stream->snd_max)) {
     network->counters.tcp_retransmits++;
     /* Karn: a segment sent twice gives no sample. */
-    if (seq_before(seq, stream->rtt_seq)) stream->flags &= ~(uint32_t)STREAM_RTT_TIMING;
+    if ((stream->flags & STREAM_RTT_TIMING) && seq_before(seq, stream->rtt_seq)) stream->flags &= ~(uint32_t)STREAM_RTT_TIMING;
   } else {
     stream_touch(stream);
-    if (!(stream->flags & STREAM_RTT_TIMING)) {
+    if (!(stream->flags & (STREAM_RTT_TIMING | STREAM_TIMESTAMPS))) {
       stream->flags |= STREAM_RTT_TIMING;
       stream->rtt_seq = end;
       stream->rtt_start_us = now_us(network);
@@ -60,9 +60,13 @@ static void sent_account(struct stream *stream, uint32_t seq, uint32_t length, u
 
 bool tcp_send_segment(struct stream *stream, uint32_t seq, uint32_t length, uint8_t flags) {
   struct network *network = stream->network;
-  uint8_t *frame = frame_reserve(network, FRAME_L4_OFFSET + TCP_HEADER_BYTES + length);
+  const uint8_t options_bytes = stream->flags & STREAM_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0;
+  const uint32_t header_bytes = FRAME_L4_OFFSET + TCP_HEADER_BYTES + options_bytes;
+  uint8_t *frame = frame_reserve(network, header_bytes + length);
   if (!frame) return false;
-  if (length) send_queue_copy(stream, seq - stream->snd_una, frame + FRAME_L4_OFFSET + TCP_HEADER_BYTES, length);
+  if (length) send_queue_copy(stream, seq - stream->snd_una, frame + header_bytes, length);
+  if (options_bytes) tcp_timestamp_write(stream, frame + FRAME_L4_OFFSET + TCP_HEADER_BYTES);
+  stream->last_ack_sent = stream->rcv_nxt;
   const struct tcp_header header = {
       .key = stream->key,
       .peer_mac = stream->peer_mac,
@@ -70,6 +74,7 @@ bool tcp_send_segment(struct stream *stream, uint32_t seq, uint32_t length, uint
       .ack = stream->rcv_nxt,
       .window = window_advertise(stream),
       .flags = flags,
+      .options_bytes = options_bytes,
   };
   tcp_frame_commit(network, frame, &header, length);
   stream->flags &= ~(uint32_t)STREAM_ACK_DUE;
