@@ -146,6 +146,10 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
   EACH_SHARD(i)
   for (unsigned r = 0; r < HTTP_ABORTS; r++)
     line(out, "tripline_requests_aborted_total", i, "reason", http_abort_name(r), snapshot->shards[i].http.aborted[r]);
+  head(out, "tripline_http2_connections_ended_total", "counter", "HTTP/2 connections that ended, by reason.");
+  EACH_SHARD(i)
+  for (unsigned r = 0; r < HTTP2_ENDS; r++)
+    line(out, "tripline_http2_connections_ended_total", i, "reason", http2_end_name(r), snapshot->shards[i].http.http2_ended[r]);
   head(out, "tripline_spans_rejected_total", "counter", "Spans that were not judged, by reason.");
   EACH_SHARD(i) {
     const struct shard_counters *shard = &snapshot->shards[i].shard;

@@ -9,8 +9,7 @@ static struct http_server *http_of(const struct http2_stream *stream) { return s
 struct http2_stream *http2_stream_begin(struct http2_connection *connection, int32_t id) {
   struct http_server *http = connection->front->server;
   struct http2_stream *stream = pool_take(&connection->server->streams);
-  if (!stream || connection->draining) {
-    if (stream) pool_give(&connection->server->streams, stream);
+  if (!stream) {
     http->counters.http2_streams_refused++;
     return NULL;
   }
@@ -28,6 +27,7 @@ struct http2_stream *http2_stream_begin(struct http2_connection *connection, int
   stream->id = id;
   stream->next = connection->streams;
   if (stream->next) stream->next->previous = stream;
+  if (!connection->streams) connection->sweep_ns = connection->now_ns;
   connection->streams = stream;
   stream->deadline_ns = connection->now_ns + http->config.header_timeout_ns;
   stream->counted = true;
@@ -69,6 +69,15 @@ static void note_coding(struct http2_stream *stream, struct http_text value) {
   }
 }
 
+/* application/grpc, with or without +format or parameters; not application/grpc-web. */
+static bool is_grpc(struct http_text content_type) {
+  static const char grpc[] = "application/grpc";
+  const uint32_t length = sizeof grpc - 1;
+  if (content_type.length < length || !http_text_equals_ignoring_case((struct http_text){content_type.at, length}, grpc))
+    return false;
+  return content_type.length == length || content_type.at[length] == '+' || content_type.at[length] == ';';
+}
+
 /* nghttp2 has checked pseudo headers, names and content-length against the data (RFC 9113 section 8). */
 void http2_stream_header(struct http2_stream *stream, const uint8_t *name, size_t name_bytes, const uint8_t *value,
                          size_t value_bytes) {
@@ -83,9 +92,7 @@ void http2_stream_header(struct http2_stream *stream, const uint8_t *name, size_
     return;
   }
   stream->headers[request->header_count++] = header;
-  if (http_text_equals(header.name, "content-type") && header.value.length >= 16 &&
-      memcmp(header.value.at, "application/grpc", 16) == 0)
-    request->grpc = true;
+  if (http_text_equals(header.name, "content-type")) request->grpc = is_grpc(header.value);
 }
 
 /* Which header names the coding depends on whether it is gRPC, which only the whole block tells. */
@@ -236,6 +243,7 @@ void http2_stream_end(struct http2_stream *stream, enum http_abort reason) {
   http2_budget_give(&connection->budget, stream->answer);
   *(stream->previous ? &stream->previous->next : &connection->streams) = stream->next;
   if (stream->next) stream->next->previous = stream->previous;
+  if (!connection->streams) connection->idle_since_ns = connection->now_ns;
   nghttp2_session_set_stream_user_data(connection->session, stream->id, NULL);
   pool_give(&connection->server->streams, stream);
 }

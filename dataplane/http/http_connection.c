@@ -158,9 +158,8 @@ static bool take(struct http_connection *connection, const uint8_t *bytes, uint3
     *taken += http_exchange_discard(connection, bytes, length, now_ns);
     return true;
   case HTTP_PHASE_HTTP2:
-    http2_connection_received(connection->http2, bytes, length, now_ns);
-    *taken += length;
-    return false;
+    *taken += http2_connection_received(connection->http2, bytes, length, now_ns);
+    return connection->phase != HTTP_PHASE_HTTP2;
   case HTTP_PHASE_CLOSING:
   case HTTP_PHASE_GONE:
     *taken += length;

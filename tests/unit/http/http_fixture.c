@@ -220,6 +220,7 @@ void fixture_answer_parked(struct http_fixture *fixture, struct stream *stream) 
 }
 
 unsigned fixture_answers(const struct stream *stream, struct fixture_answer *answers, unsigned most) {
+  if (stream->sent_bytes == 0) return 0;
   const uint8_t *at = stream->sent, *const end = at + stream->sent_bytes;
   unsigned count = 0;
   while (at < end && count < most) {
