@@ -175,6 +175,14 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"tcp", read_tcp},
                                              {NULL, NULL}};
 
+/* Which listener a connection is for is known by its port. */
+static void expect_distinct_ports(struct config_reader *reader, const yaml_node_t *root, const struct config *config) {
+  const uint16_t http = config->otlp_http.port, grpc = config->otlp_grpc.port, webhooks = config->webhooks.port;
+  if (http == grpc || grpc == webhooks || http == webhooks)
+    config_complain(reader, root, "otlp_http, otlp_grpc and webhooks listen on different ports: %u, %u and %u are not", http,
+                    grpc, webhooks);
+}
+
 static int read_document(struct config_reader *reader, yaml_parser_t *parser, struct config *config) {
   if (!yaml_parser_load(parser, &reader->document)) {
     fprintf(reader->errors, "%s:%zu:%zu: %s\n", reader->name, parser->problem_mark.line + 1, parser->problem_mark.column + 1,
@@ -182,7 +190,10 @@ static int read_document(struct config_reader *reader, yaml_parser_t *parser, st
     return -EINVAL;
   }
   const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
-  if (root) config_read_mapping(reader, root, top_keys, config);
+  if (root) {
+    config_read_mapping(reader, root, top_keys, config);
+    expect_distinct_ports(reader, root, config);
+  }
   yaml_document_delete(&reader->document);
   return reader->error_count ? -EINVAL : 0;
 }
