@@ -123,6 +123,7 @@ static const struct {
     {"listeners: {otlp_http: {listen: 0}}", "t.yaml:1:33: a whole number from 1 to 65535 is expected here\n"},
     {"listeners: {otlp_http: {listen: 4317}}",
      "t.yaml:1:1: otlp_http, otlp_grpc and webhooks listen on different ports: 4317, 4317 and 8080 are not\n"},
+    {"journal: {segment_bytes: 1MiB}", "t.yaml:1:26: a whole number from 2097152 to 4294967296 is expected here\n"},
     {"listeners: {otlp_http: {acknowledge: maybe}}", "t.yaml:1:38: 'maybe' is not one of: received, durable\n"},
     {"webhooks: {sources: x}", "t.yaml:1:21: a list of sources is expected here\n"},
     {SOURCE "{kind: json}", "t.yaml:3:7: a source needs a name\n"},
