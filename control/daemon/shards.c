@@ -13,6 +13,8 @@
 #define IDLE_STEPS_BEFORE_SLEEP 4096u
 #define MESSAGE_RING_LINES (1u << 17)
 #define FRAME_RING_LINES 4096u
+#define BODY_GRACE_NS 20000000000ull
+#define BODY_LEAST_BYTES 10000u     /* 500 a second: a slower body holds a buffer that others want */
 #define HTTP2_CONNECTIONS_MAX 1024u /* a shard; gRPC clients keep one connection each */
 
 static uint64_t cycles(void) {
@@ -77,6 +79,8 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   }
   shard->http.header_timeout_ns = config->tcp.header_timeout_ns;
   shard->http.body_timeout_ns = config->tcp.body_timeout_ns;
+  shard->http.body_grace_ns = BODY_GRACE_NS;
+  shard->http.body_least_bytes = BODY_LEAST_BYTES;
   shard->http.keep_alive_timeout_ns = config->tcp.keep_alive_timeout_ns;
   shard->otlp = otlp_listener(&config->otlp_http);
   shard->otlp_grpc = otlp_listener(&config->otlp_grpc);
