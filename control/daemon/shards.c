@@ -83,12 +83,12 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->trace_idle_ns = config->traces.idle_ns;
 }
 
-static uint32_t address_of(const char *prefix) {
+static struct ip_address address_of(const char *prefix) {
   char text[24];
   struct in_addr address = {0};
   snprintf(text, sizeof text, "%.*s", (int)strcspn(prefix, "/"), prefix);
   inet_pton(AF_INET, text, &address);
-  return ntohl(address.s_addr);
+  return ip_address_of_ipv4(ntohl(address.s_addr));
 }
 
 static int fill_shard(struct daemon *daemon, const struct daemon_port *port, uint32_t index, const struct shard_keys *keys,
@@ -100,7 +100,8 @@ static int fill_shard(struct daemon *daemon, const struct daemon_port *port, uin
   shard->port_shards = port->queues;
   shard->queue = dpdk_port_queue(port->port, (uint16_t)(index - port->first_shard));
   shard->port = *dpdk_port_information(port->port);
-  shard->ipv4 = address_of(port->config->ipv4);
+  shard->addresses[0] = address_of(port->config->ipv4);
+  shard->address_count = 1;
   shard->flow_key = keys->flow;
   shard->isn_key = keys->isn;
   shard->table_key = keys->table;

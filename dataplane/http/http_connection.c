@@ -200,7 +200,7 @@ static void *opened(void *context, struct stream *stream, uint16_t local_port, u
                                        .phase = HTTP_PHASE_IDLE,
                                        .timer = {.fire = on_deadline},
                                        .deadline_ns = now_ns + server->config.keep_alive_timeout_ns,
-                                       .request = {.local_port = local_port, .peer_ipv4 = stream_peer_ipv4(stream)}};
+                                       .request = {.local_port = local_port, .peer = stream_peer_address(stream)}};
   if (server->open) server->open->previous = connection;
   server->open = connection;
   server->counters.connections++;

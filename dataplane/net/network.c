@@ -11,11 +11,19 @@ static const char *const drop_names[NETWORK_DROPS] = {
     [DROP_ICMP_TYPE] = "icmp_type",           [DROP_UDP_MALFORMED] = "udp_malformed",
     [DROP_UDP_CHECKSUM] = "udp_checksum",     [DROP_UDP_PORT] = "udp_port",
     [DROP_TCP_MALFORMED] = "tcp_malformed",   [DROP_TCP_CHECKSUM] = "tcp_checksum",
-    [DROP_TRUNCATED] = "truncated",
+    [DROP_TRUNCATED] = "truncated",           [DROP_VLAN_NOT_OURS] = "vlan_not_ours",
 };
 
+static bool addresses_usable(const struct network_config *config) {
+  if (config->address_count == 0 || config->address_count > NETWORK_ADDRESSES_MAX || config->vlan_count > NETWORK_VLANS_MAX)
+    return false;
+  bool ipv6 = false;
+  for (uint32_t i = 0; i < config->address_count; i++) ipv6 |= !ip_address_is_ipv4(&config->addresses[i]);
+  return config->mtu >= (ipv6 ? NETWORK_MTU_MIN_IPV6 : NETWORK_MTU_MIN);
+}
+
 static bool config_usable(const struct network_config *config) {
-  return config->mtu >= NETWORK_MTU_MIN && config->connections_max > 0 && config->half_open_max > 0 &&
+  return addresses_usable(config) && config->connections_max > 0 && config->half_open_max > 0 &&
          config->receive_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN && config->receive_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX &&
          config->send_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN && config->send_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX &&
          config->tcp_listener_count <= NETWORK_LISTENERS_MAX && config->udp_listener_count <= NETWORK_LISTENERS_MAX;
@@ -27,7 +35,6 @@ struct network *network_create(struct arena *arena, const struct network_config 
   if (!network) return NULL;
   network->config = *config;
   network->now_ns = now_ns;
-  network->mss = (uint16_t)(config->mtu - IPV4_HEADER_BYTES - TCP_HEADER_BYTES);
   while (config->receive_buffer_bytes >> network->window_shift > UINT16_MAX) network->window_shift++;
   link_init(&network->pending);
   link_init(&network->held);
@@ -42,30 +49,7 @@ void network_receive(struct network *network, const uint8_t *frame, uint32_t len
   network->now_ns = now_ns;
   network->counters.frames_received++;
   network->counters.bytes_received += length;
-  if (length < ETHERNET_HEADER_BYTES) {
-    network_dropped(network, DROP_ETHERNET_SHORT);
-    return;
-  }
-  const bool group = frame[0] & 1;
-  /* A group address is never a source (IEEE 802.3): an answer to it would be a multicast. */
-  if ((!group && memcmp(frame, network->config.mac, 6) != 0) || (frame[6] & 1)) {
-    network_dropped(network, DROP_ETHERNET_NOT_OURS);
-    return;
-  }
-  const uint16_t ethertype = load_be16(frame + 12);
-  if (ethertype == ETHERTYPE_IPV4) {
-    /* RFC 1122 section 3.3.6: unicast packets in a link-layer broadcast are discarded; group addresses are not ours anyway. */
-    if (group) {
-      network_dropped(network, DROP_ETHERNET_NOT_OURS);
-    } else {
-      ipv4_receive(network, frame, length, checksum_bad);
-      tcp_reap(network);
-    }
-  } else if (ethertype == ETHERTYPE_ARP) {
-    arp_receive(network, frame, length);
-  } else {
-    network_dropped(network, DROP_ETHERTYPE);
-  }
+  ethernet_receive(network, frame, length, checksum_bad);
 }
 
 uint8_t *frame_reserve(struct network *network, uint32_t bytes) {

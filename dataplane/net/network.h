@@ -3,14 +3,18 @@
  * profile is docs/tcp-profile.md). Frames and time in, frames out; it sees no NIC and no clock.
  * Memory: all from the arena at create. Threads: one shard. */
 #include "arena.h"
+#include "ip_address.h"
 #include "siphash.h"
 #include "stream.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 #define NETWORK_LISTENERS_MAX 16
+#define NETWORK_ADDRESSES_MAX 16
+#define NETWORK_VLANS_MAX 16
 #define NETWORK_FRAME_HEADROOM 0
 #define NETWORK_MTU_MIN 576u
+#define NETWORK_MTU_MIN_IPV6 1280u /* RFC 8200 section 5 */
 /* Bounds of receive_buffer_bytes and send_buffer_bytes; the upper one is RFC 7323's largest window. */
 #define NETWORK_BUFFER_BYTES_MIN 2048u
 #define NETWORK_BUFFER_BYTES_MAX (1u << 30)
@@ -40,19 +44,22 @@ struct network_tcp_listener {
 struct network_udp_listener {
   uint16_t port;
   void *context;
-  /* One datagram; `source` fields in host order. The bytes are valid only during the call. */
-  void (*received)(void *context, uint32_t source_ipv4, uint16_t source_port, const uint8_t *bytes, uint32_t length,
+  /* One datagram; the port in host order. The bytes are valid only during the call. */
+  void (*received)(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes, uint32_t length,
                    uint64_t now_ns);
 };
 
 struct network_config {
   uint8_t mac[6];
-  uint32_t ipv4;    /* host byte order */
-  uint16_t mtu;     /* IP bytes a frame */
-  uint32_t offload; /* NETWORK_OFFLOAD_* mask for this port */
+  uint32_t address_count; /* at least one */
+  struct ip_address addresses[NETWORK_ADDRESSES_MAX];
+  uint32_t vlan_count;               /* 0: frames without a tag only */
+  uint16_t vlans[NETWORK_VLANS_MAX]; /* accepted ids; 0: frames without a tag. Answers carry the tag of the question. */
+  uint16_t mtu;                      /* IP bytes a frame */
+  uint32_t offload;                  /* NETWORK_OFFLOAD_* mask for this port */
   struct siphash_key hash_key;
   struct siphash_key isn_key;    /* RFC 6528 */
-  uint32_t connections_max;      /* 256 bytes each, before any data is held */
+  uint32_t connections_max;      /* 320 bytes each at most, before any data is held */
   uint32_t half_open_max;        /* when full the oldest half-open connection is forgotten (RFC 4987 section 3.3) */
   uint32_t receive_buffer_bytes; /* a connection's window limit; in-order untaken plus out-of-order bytes */
   uint32_t receive_pool_bytes;   /* shared by all connections of the shard; windows shrink as it fills */
@@ -86,6 +93,7 @@ enum network_drop {
   DROP_UDP_PORT,
   DROP_TCP_MALFORMED,
   DROP_TCP_CHECKSUM,
+  DROP_VLAN_NOT_OURS,
   DROP_TRUNCATED, /* the port cut the frame: IP length beyond the frame */
   NETWORK_DROPS,
 };

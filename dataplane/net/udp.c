@@ -6,7 +6,8 @@ static bool udp_checksum_good(const struct network *network, const struct packet
   if (packet->checksum_bad) return false;
   /* Zero means that the sender computed none. */
   if (!(network->config.offload & NETWORK_OFFLOAD_RX_L4_VERIFY) || load_be16(packet->l4 + 6) == 0) return true;
-  const uint64_t pseudo = checksum_pseudo_header(packet->source, packet->destination, IPV4_PROTOCOL_UDP, udp_bytes);
+  const uint64_t pseudo =
+      checksum_pseudo_header(&packet->source, &network->config.addresses[packet->local], IP_PROTOCOL_UDP, udp_bytes);
   return checksum_fold(checksum_add(pseudo, packet->l4, udp_bytes)) == 0xffff;
 }
 
@@ -25,7 +26,7 @@ void udp_receive(struct network *network, const struct packet *packet) {
     const struct network_udp_listener *listener = &network->config.udp_listeners[i];
     if (listener->port != port) continue;
     network->counters.udp_delivered++;
-    listener->received(listener->context, packet->source, load_be16(packet->l4), packet->l4 + UDP_HEADER_BYTES,
+    listener->received(listener->context, &packet->source, load_be16(packet->l4), packet->l4 + UDP_HEADER_BYTES,
                        udp_bytes - UDP_HEADER_BYTES, network->now_ns);
     return;
   }

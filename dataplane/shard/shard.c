@@ -12,7 +12,10 @@ static bool create_network(struct shard *shard, struct arena *arena, uint64_t no
   const struct stream_handler *handler = http_server_stream_handler(shard->http);
   struct network_config network = config->network;
   memcpy(network.mac, config->port.mac, sizeof network.mac);
-  network.ipv4 = config->ipv4;
+  memcpy(network.addresses, config->addresses, sizeof network.addresses);
+  network.address_count = config->address_count;
+  memcpy(network.vlans, config->vlans, sizeof network.vlans);
+  network.vlan_count = config->vlan_count;
   network.mtu = config->port.mtu;
   network.offload = config->port.offload;
   network.hash_key = config->table_key;

@@ -90,12 +90,12 @@ static void app_closed(void *state, enum stream_end end, uint64_t now_ns) {
   app->bench->open_now--;
 }
 
-static void datagram_received(void *context, uint32_t source_ipv4, uint16_t source_port, const uint8_t *bytes, uint32_t length,
-                              uint64_t now_ns) {
+static void datagram_received(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes,
+                              uint32_t length, uint64_t now_ns) {
   struct bench *bench = context;
   (void)now_ns;
   (void)bytes;
-  if (source_ipv4 == BENCH_PEER_IPV4 && source_port) bench->datagrams++;
+  if (ip_address_ipv4(source) == BENCH_PEER_IPV4 && source_port) bench->datagrams++;
   bench->datagram_bytes += length;
 }
 
@@ -122,7 +122,8 @@ static void output_commit(void *context, uint32_t bytes, uint32_t offload) {
 
 void bench_default_config(struct network_config *config) {
   *config = (struct network_config){
-      .ipv4 = BENCH_OWN_IPV4,
+      .address_count = 1,
+      .addresses = {ip_address_of_ipv4(BENCH_OWN_IPV4)},
       .mtu = 1500,
       .offload = NETWORK_OFFLOAD_RX_IPV4_VERIFY | NETWORK_OFFLOAD_RX_L4_VERIFY,
       .hash_key = {1, 2},
