@@ -23,6 +23,9 @@ static void ethernet_dispatch(struct network *network, const struct link_frame *
       ipv4_receive(network, frame);
       tcp_reap(network);
     }
+  } else if (ethertype == ETHERTYPE_IPV6) {
+    ipv6_receive(network, frame);
+    tcp_reap(network);
   } else if (ethertype == ETHERTYPE_ARP) {
     arp_receive(network, frame);
   } else {

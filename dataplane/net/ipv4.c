@@ -1,4 +1,5 @@
-/* IPv4 (RFC 791, RFC 1122): validated before anything above sees it. Options and fragments are refused, counted. */
+/* IPv4 (RFC 791, RFC 1122): validated before anything above sees it. Options, and fragments of anything but
+ * UDP, are refused and counted. */
 #include "checksum.h"
 #include "network_internal.h"
 
@@ -26,7 +27,7 @@ static enum network_drop ipv4_check(const struct network *network, const uint8_t
   }
   if (!own(network, load_be32(ip + 16))) return DROP_IPV4_NOT_OURS;
   if (header_bytes != IPV4_HEADER_BYTES) return DROP_IPV4_OPTIONS;
-  if (load_be16(ip + 6) & IPV4_FRAGMENT_MASK) return DROP_IPV4_FRAGMENT;
+  if ((load_be16(ip + 6) & IPV4_FRAGMENT_MASK) && ip[9] != IP_PROTOCOL_UDP) return DROP_IPV4_FRAGMENT;
   return source_is_host(network, load_be32(ip + 12)) ? NETWORK_DROPS : DROP_IPV4_MALFORMED;
 }
 
@@ -47,6 +48,16 @@ void ipv4_receive(struct network *network, const struct link_frame *frame) {
       .l4_bytes = load_be16(ip + 2) - IPV4_HEADER_BYTES,
       .checksum_bad = frame->checksum_bad,
   };
+  const uint16_t field = load_be16(ip + 6);
+  if (field & IPV4_FRAGMENT_MASK) {
+    const struct fragment fragment = {.identification = load_be16(ip + 4),
+                                      .offset = (field & IPV4_OFFSET_MASK) * 8u,
+                                      .more = field & IPV4_MORE_FRAGMENTS,
+                                      .bytes = packet.l4,
+                                      .length = packet.l4_bytes};
+    fragments_receive(network, &packet, &fragment);
+    return;
+  }
   switch (ip[9]) {
   case IP_PROTOCOL_TCP:
     tcp_receive(network, &packet);

@@ -25,6 +25,8 @@ struct network {
   struct link half_open;     /* oldest first */
   struct link time_wait;     /* oldest first */
   struct timer_wheel *wheel;
+  struct link fragmented; /* datagrams being put together, oldest first */
+  struct pool datagrams;
   struct pool streams, receive_blocks, send_blocks;
   struct network_config config;
 };
@@ -47,6 +49,14 @@ struct packet {
   const uint8_t *l4;
   uint32_t l4_bytes;
   bool checksum_bad;
+  bool reassembled; /* from fragments: verified in software whatever the offload */
+};
+
+/* A part of a datagram; `bytes` lie in the frame. */
+struct fragment {
+  uint32_t identification, offset, length;
+  bool more;
+  const uint8_t *bytes;
 };
 
 static inline void network_dropped(struct network *network, enum network_drop drop) { network->counters.drops[drop]++; }
@@ -78,6 +88,16 @@ uint32_t ethernet_header_write(const struct network *network, uint8_t *frame, co
                                uint16_t ethertype);
 void arp_receive(struct network *network, const struct link_frame *frame);
 void ipv4_receive(struct network *network, const struct link_frame *frame);
+void ipv6_receive(struct network *network, const struct link_frame *frame);
+void icmpv6_receive(struct network *network, const struct packet *packet, const struct ip_address *destination,
+                    uint8_t hop_limit);
+/* Whether an address is the solicited-node group of one of ours. */
+bool neighbour_group_is_ours(const struct network *network, const struct ip_address *group);
+bool fragments_create(struct network *network, struct arena *arena);
+/* A fragment of a UDP datagram: counted as kept, as a drop, or as what became of the whole. */
+void fragments_receive(struct network *network, const struct packet *packet, const struct fragment *fragment);
+/* Forgets the datagrams whose time is over. */
+void fragments_expire(struct network *network);
 void icmp_receive(struct network *network, const struct packet *packet);
 void udp_receive(struct network *network, const struct packet *packet);
 void tcp_receive(struct network *network, const struct packet *packet);

@@ -4,8 +4,9 @@
 
 static bool udp_checksum_good(const struct network *network, const struct packet *packet, uint32_t udp_bytes) {
   if (packet->checksum_bad) return false;
-  /* Zero means that the sender computed none. */
-  if (!(network->config.offload & NETWORK_OFFLOAD_RX_L4_VERIFY) || load_be16(packet->l4 + 6) == 0) return true;
+  /* Zero means that the sender computed none, which IPv6 forbids (RFC 8200 section 8.1). */
+  if (load_be16(packet->l4 + 6) == 0) return ip_address_is_ipv4(&packet->source);
+  if (!(network->config.offload & NETWORK_OFFLOAD_RX_L4_VERIFY) && !packet->reassembled) return true;
   const uint64_t pseudo =
       checksum_pseudo_header(&packet->source, &network->config.addresses[packet->local], IP_PROTOCOL_UDP, udp_bytes);
   return checksum_fold(checksum_add(pseudo, packet->l4, udp_bytes)) == 0xffff;
