@@ -68,6 +68,8 @@ void config_default(struct config *config) {
   config->hugepage_memory_mib = 512;
   config->otlp_http.port = 4318;
   config->otlp_http.max_body_bytes = 20971520;
+  config->otlp_grpc.port = 4317;
+  config->otlp_grpc.max_body_bytes = 4194304; /* what gRPC's own libraries take by default */
   config->webhooks.port = 8080;
   config->webhooks.replay_capacity = 1u << 18;
   default_sources(config);

@@ -100,16 +100,18 @@ READER(read_rule_files) {
 static const struct config_key rules_keys[] = {{"files", read_rule_files}, {NULL, NULL}};
 READER(read_rules) { config_read_mapping(reader, node, rules_keys, target); }
 
+#define LISTENER ((struct config_otlp_listener *)target)
 READER(read_otlp_acknowledge) {
   static const char *const words[] = {"received", "durable", NULL};
-  CONFIG->otlp_http.acknowledge_durable = config_read_word(reader, node, words) == 1;
+  LISTENER->acknowledge_durable = config_read_word(reader, node, words) == 1;
 }
-READER(read_otlp_body) { CONFIG->otlp_http.max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520); }
-READER(read_otlp_listen) { CONFIG->otlp_http.port = (uint16_t)config_read_number(reader, node, 1, 65535); }
+READER(read_otlp_body) { LISTENER->max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520); }
+READER(read_otlp_listen) { LISTENER->port = (uint16_t)config_read_number(reader, node, 1, 65535); }
 static const struct config_key otlp_keys[] = {
     {"acknowledge", read_otlp_acknowledge}, {"max_body_bytes", read_otlp_body}, {"listen", read_otlp_listen}, {NULL, NULL}};
-READER(read_otlp_http) { config_read_mapping(reader, node, otlp_keys, target); }
-static const struct config_key listener_keys[] = {{"otlp_http", read_otlp_http}, {NULL, NULL}};
+READER(read_otlp_http) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_http); }
+READER(read_otlp_grpc) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_grpc); }
+static const struct config_key listener_keys[] = {{"otlp_http", read_otlp_http}, {"otlp_grpc", read_otlp_grpc}, {NULL, NULL}};
 READER(read_listeners) { config_read_mapping(reader, node, listener_keys, target); }
 
 READER(read_webhook_listen) { CONFIG->webhooks.port = (uint16_t)config_read_number(reader, node, 1, 65535); }

@@ -87,9 +87,10 @@ static void announce(const struct daemon *daemon) {
   for (uint32_t i = 0; i < daemon->port_count; i++) {
     const struct config_port *port = daemon->ports[i].config;
     const char *first = port->ipv4_count ? port->ipv4[0] : port->ipv6[0];
-    log_info("start", "port %s at %s%s%s: OTLP/HTTP on %u, webhooks on %u", port->name, first,
-             port->ipv4_count && port->ipv6_count ? " and " : "", port->ipv4_count && port->ipv6_count ? port->ipv6[0] : "",
-             daemon->config.otlp_http.port, daemon->config.webhooks.port);
+    const char *second = port->ipv4_count && port->ipv6_count ? port->ipv6[0] : NULL;
+    log_info("start", "port %s at %s%s%s: OTLP/HTTP on %u, OTLP/gRPC on %u, webhooks on %u", port->name, first,
+             second ? " and " : "", second ? second : "", daemon->config.otlp_http.port, daemon->config.otlp_grpc.port,
+             daemon->config.webhooks.port);
   }
   log_info("start", "ready: %u shards, management at %s", daemon->shard_count, daemon->config.management.socket);
   sd_notify(0, "READY=1");

@@ -13,6 +13,7 @@
 #define IDLE_STEPS_BEFORE_SLEEP 4096u
 #define MESSAGE_RING_LINES (1u << 17)
 #define FRAME_RING_LINES 4096u
+#define HTTP2_CONNECTIONS_MAX 1024u /* a shard; gRPC clients keep one connection each */
 
 static uint64_t cycles(void) {
 #ifdef __x86_64__
@@ -52,6 +53,11 @@ static bool make_rings(struct daemon *daemon, struct shard_config *configs) {
   return true;
 }
 
+static struct shard_otlp_listener otlp_listener(const struct config_otlp_listener *listener) {
+  return (struct shard_otlp_listener){
+      .port = listener->port, .acknowledge_durable = listener->acknowledge_durable, .max_body_bytes = listener->max_body_bytes};
+}
+
 static void fill_limits(const struct config *config, struct shard_config *shard) {
   shard->network.connections_max = config->tcp.connections_max;
   shard->network.half_open_max = config->tcp.half_open_max;
@@ -63,6 +69,9 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->network.idle_timeout_ns = config->tcp.idle_timeout_ns;
   shard->network.time_wait_ns = config->tcp.time_wait_ns;
   shard->http.connections_max = config->tcp.connections_max;
+  shard->http.http2.connections_max =
+      config->tcp.connections_max < HTTP2_CONNECTIONS_MAX ? config->tcp.connections_max : HTTP2_CONNECTIONS_MAX;
+  shard->http.http2.streams_max = 4 * shard->http.http2.connections_max;
   for (unsigned i = 0; i < 4; i++) {
     shard->http.body_pools[i].bytes = config->tcp.body_pools[i].bytes;
     shard->http.body_pools[i].count = config->tcp.body_pools[i].count;
@@ -70,9 +79,8 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->http.header_timeout_ns = config->tcp.header_timeout_ns;
   shard->http.body_timeout_ns = config->tcp.body_timeout_ns;
   shard->http.keep_alive_timeout_ns = config->tcp.keep_alive_timeout_ns;
-  shard->otlp.port = config->otlp_http.port;
-  shard->otlp.acknowledge_durable = config->otlp_http.acknowledge_durable;
-  shard->otlp.max_body_bytes = config->otlp_http.max_body_bytes;
+  shard->otlp = otlp_listener(&config->otlp_http);
+  shard->otlp_grpc = otlp_listener(&config->otlp_grpc);
   shard->webhooks.port = config->webhooks.port;
   shard->webhooks.sources = config->webhooks.sources;
   shard->webhooks.source_count = config->webhooks.source_count;

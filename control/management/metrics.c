@@ -49,6 +49,12 @@ static const struct shard_family families[] = {
     {"tripline_request_body_bytes_total", "counter", "Body bytes received, before decoding.", FIELD(http.body_bytes)},
     {"tripline_request_no_body_buffer_total", "counter", "Requests refused for want of a body buffer.",
      FIELD(http.no_body_buffer)},
+    {"tripline_http2_streams_refused_total", "counter", "HTTP/2 streams refused: none free, or draining.",
+     FIELD(http.http2_streams_refused)},
+    {"tripline_http2_connection_errors_total", "counter",
+     "HTTP/2 connections ended for what the peer sent, or for want of memory.", FIELD(http.http2_errors)},
+    {"tripline_http2_no_memory_total", "counter", "Times the memory of HTTP/2 was spent.", FIELD(http.http2_no_memory)},
+    {"tripline_otlp_grpc_calls_total", "counter", "OTLP requests that came as gRPC calls.", FIELD(shard.otlp_grpc_calls)},
     {"tripline_spans_decoded_total", "counter", "Spans found in requests, rejected ones included.", FIELD(shard.spans_decoded)},
     {"tripline_spans_evaluated_total", "counter", "Spans judged by the rules.", FIELD(shard.spans_evaluated)},
     {"tripline_webhooks_accepted_total", "counter", "Webhooks that took effect.", FIELD(shard.webhooks_accepted)},
@@ -113,6 +119,7 @@ static const struct shard_family gauges[] = {
     {"tripline_responses_parked", "gauge", "Answers that wait for durability or for another shard.", FIELD(shard.parked)},
     {"tripline_webhooks_pending", "gauge", "Accepted webhooks that are not durable yet.", FIELD(shard.webhooks_pending)},
     {"tripline_traces_live", "gauge", "Traces that are not complete; memory only, lost in a crash.", FIELD(engine.traces_live)},
+    {"tripline_http2_connections", "gauge", "HTTP/2 connections now.", FIELD(http.http2_connections)},
     {"tripline_replay_ids", "gauge", "Webhook ids remembered.", FIELD(replay.live)},
 };
 

@@ -1,14 +1,15 @@
 /* The stream's events and the deadlines, by the connection's phase. */
 #include "always_assert.h"
+#include "http2_internal.h"
 #include "http_connection_internal.h"
 #include <string.h>
 
-void http_connection_enter(struct http_exchange *connection) {
+void http_connection_enter(struct http_connection *connection) {
   ALWAYS_ASSERT(!connection->busy && connection->phase != HTTP_PHASE_GONE);
   connection->busy = true;
 }
 
-void http_connection_leave(struct http_exchange *connection) {
+void http_connection_leave(struct http_connection *connection) {
   connection->busy = false;
   if (connection->phase == HTTP_PHASE_GONE) {
     pool_give(&connection->server->connections, connection);
@@ -19,13 +20,13 @@ void http_connection_leave(struct http_exchange *connection) {
     timer_arm(connection->server->timers, &connection->timer, connection->deadline_ns);
 }
 
-void http_connection_close(struct http_exchange *connection) {
+void http_connection_close(struct http_connection *connection) {
   connection->phase = HTTP_PHASE_CLOSING;
   connection->deadline_ns = HTTP_NO_DEADLINE;
   stream_close(connection->stream);
 }
 
-void http_connection_next(struct http_exchange *connection, uint64_t now_ns) {
+void http_connection_next(struct http_connection *connection, uint64_t now_ns) {
   if (connection->peer_finished || connection->server->draining) {
     http_connection_close(connection);
     return;
@@ -35,25 +36,25 @@ void http_connection_next(struct http_exchange *connection, uint64_t now_ns) {
   connection->deadline_ns = now_ns + connection->server->config.keep_alive_timeout_ns;
 }
 
-void http_connection_give_request(struct http_exchange *connection) {
+void http_connection_give_request(struct http_connection *connection) {
   struct http_server *server = connection->server;
   http_body_release(&server->bodies, &connection->body);
   pool_give(connection->block_is_large ? &server->large_blocks : &server->small_blocks, connection->block);
   connection->block = NULL;
 }
 
-static bool in_progress(const struct http_exchange *connection) {
+static bool in_progress(const struct http_connection *connection) {
   return connection->phase >= HTTP_PHASE_HEADERS && connection->phase <= HTTP_PHASE_FLUSHING;
 }
 
-static void count_aborted(struct http_exchange *connection, enum http_abort reason) {
+static void count_aborted(struct http_connection *connection, enum http_abort reason) {
   struct http_counters *counters = &connection->server->counters;
   counters->aborted[reason]++;
   counters->in_progress--;
   http_connection_give_request(connection);
 }
 
-static void begin_request(struct http_exchange *connection, uint64_t now_ns) {
+static void begin_request(struct http_connection *connection, uint64_t now_ns) {
   struct http_server *server = connection->server;
   server->counters.requests++;
   server->counters.in_progress++;
@@ -66,13 +67,13 @@ static void begin_request(struct http_exchange *connection, uint64_t now_ns) {
   connection->discards_body = false;
   connection->continue_left = 0;
   connection->chunked = (struct http_chunked){0};
-  connection->data = NULL;
-  http_parse_begin(&connection->parse, connection->block, &connection->request);
+  connection->exchange.data = NULL;
+  http_parse_begin(&connection->parse, connection->block, &connection->exchange.request);
   connection->phase = HTTP_PHASE_HEADERS;
   connection->deadline_ns = now_ns + server->config.header_timeout_ns;
 }
 
-static void move_to_large_block(struct http_exchange *connection, uint64_t now_ns) {
+static void move_to_large_block(struct http_connection *connection, uint64_t now_ns) {
   struct http_server *server = connection->server;
   struct http_header_block *large = pool_take(&server->large_blocks);
   if (!large) {
@@ -82,26 +83,16 @@ static void move_to_large_block(struct http_exchange *connection, uint64_t now_n
   }
   large->text_capacity = HTTP_HEADER_BYTES_MAX;
   large->header_capacity = HTTP_HEADERS_MAX;
-  http_parse_move(large, connection->block, &connection->request);
+  http_parse_move(large, connection->block, &connection->exchange.request);
   pool_give(&server->small_blocks, connection->block);
   connection->block = large;
   connection->block_is_large = true;
 }
 
-static uint32_t take_idle(struct http_exchange *connection, uint8_t byte, uint64_t now_ns) {
-  static const uint8_t blank[2] = {'\r', '\n'};
-  if (connection->blank_bytes < sizeof blank && byte == blank[connection->blank_bytes]) {
-    connection->blank_bytes++;
-    return 1;
-  }
-  begin_request(connection, now_ns);
-  if (connection->blank_bytes == 1) http_answer_error(connection, 400, "CR without LF", true, now_ns);
-  return 0;
-}
-
-static uint32_t take_headers(struct http_exchange *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
+static uint32_t take_headers(struct http_connection *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
   enum http_parse_progress progress;
-  const uint32_t taken = http_parse_bytes(&connection->parse, connection->block, &connection->request, bytes, length, &progress);
+  const uint32_t taken =
+      http_parse_bytes(&connection->parse, connection->block, &connection->exchange.request, bytes, length, &progress);
   switch (progress) {
   case HTTP_PARSE_MORE:
     break;
@@ -118,8 +109,41 @@ static uint32_t take_headers(struct http_exchange *connection, const uint8_t *by
   return taken;
 }
 
+/* The first bytes of a connection: the HTTP/2 preface, or a request that begins like it. No method begins with PRI (RFC 9113
+ * section 3.4). Returns whether the byte was taken. */
+static bool take_preface(struct http_connection *connection, uint8_t byte, uint64_t now_ns) {
+  if (byte == (uint8_t)HTTP2_PREFACE[connection->preface_at]) {
+    if (++connection->preface_at < HTTP2_PREFACE_BYTES) return true;
+    connection->began = true;
+    connection->phase = HTTP_PHASE_HTTP2;
+    if (!http2_connection_open(connection, now_ns)) http_connection_close(connection);
+    return true;
+  }
+  connection->began = true;
+  if (connection->preface_at == 0) return false;
+  begin_request(connection, now_ns);
+  const uint32_t taken = take_headers(connection, (const uint8_t *)HTTP2_PREFACE, connection->preface_at, now_ns);
+  ALWAYS_ASSERT(taken == connection->preface_at || connection->phase != HTTP_PHASE_HEADERS);
+  return false;
+}
+
+static uint32_t take_idle(struct http_connection *connection, uint8_t byte, uint64_t now_ns) {
+  static const uint8_t blank[2] = {'\r', '\n'};
+  if (!connection->began && connection->server->http2) {
+    if (take_preface(connection, byte, now_ns)) return 1;
+    if (connection->phase != HTTP_PHASE_IDLE) return 0;
+  }
+  if (connection->blank_bytes < sizeof blank && byte == blank[connection->blank_bytes]) {
+    connection->blank_bytes++;
+    return 1;
+  }
+  begin_request(connection, now_ns);
+  if (connection->blank_bytes == 1) http_answer_error(connection, 400, "CR without LF", true, now_ns);
+  return 0;
+}
+
 /* One step by phase; false when the connection takes no more for now. */
-static bool take(struct http_exchange *connection, const uint8_t *bytes, uint32_t length, uint32_t *taken, uint64_t now_ns) {
+static bool take(struct http_connection *connection, const uint8_t *bytes, uint32_t length, uint32_t *taken, uint64_t now_ns) {
   switch (connection->phase) {
   case HTTP_PHASE_IDLE:
     *taken += take_idle(connection, bytes[0], now_ns);
@@ -133,6 +157,10 @@ static bool take(struct http_exchange *connection, const uint8_t *bytes, uint32_
   case HTTP_PHASE_DISCARDING:
     *taken += http_exchange_discard(connection, bytes, length, now_ns);
     return true;
+  case HTTP_PHASE_HTTP2:
+    http2_connection_received(connection->http2, bytes, length, now_ns);
+    *taken += length;
+    return false;
   case HTTP_PHASE_CLOSING:
   case HTTP_PHASE_GONE:
     *taken += length;
@@ -146,7 +174,7 @@ static bool take(struct http_exchange *connection, const uint8_t *bytes, uint32_
 }
 
 static uint32_t received(void *state, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
-  struct http_exchange *connection = state;
+  struct http_connection *connection = state;
   http_connection_enter(connection);
   connection->bytes_left = false;
   uint32_t taken = 0;
@@ -158,13 +186,17 @@ static uint32_t received(void *state, const uint8_t *bytes, uint32_t length, uin
 
 static void on_deadline(struct timer *timer, void *context, uint64_t now_ns) {
   (void)context;
-  struct http_exchange *connection = (struct http_exchange *)(void *)((char *)timer - offsetof(struct http_exchange, timer));
+  struct http_connection *connection =
+      (struct http_connection *)(void *)((char *)timer - offsetof(struct http_connection, timer));
   http_connection_enter(connection);
   if (now_ns >= connection->deadline_ns) {
     switch (connection->phase) {
     case HTTP_PHASE_IDLE:
     case HTTP_PHASE_DISCARDING:
       http_connection_close(connection);
+      break;
+    case HTTP_PHASE_HTTP2:
+      http2_connection_deadline(connection->http2, now_ns);
       break;
     case HTTP_PHASE_HEADERS:
       http_answer_error(connection, 408, "request headers took too long", true, now_ns);
@@ -189,18 +221,22 @@ static void on_deadline(struct timer *timer, void *context, uint64_t now_ns) {
 
 static void *opened(void *context, struct stream *stream, uint16_t local_port, uint64_t now_ns) {
   struct http_server *server = context;
-  struct http_exchange *connection = server->draining ? NULL : pool_take(&server->connections);
+  struct http_connection *connection = server->draining ? NULL : pool_take(&server->connections);
   if (!connection) {
     server->counters.no_connection++;
     return NULL;
   }
-  *connection = (struct http_exchange){.server = server,
-                                       .stream = stream,
-                                       .next = server->open,
-                                       .phase = HTTP_PHASE_IDLE,
-                                       .timer = {.fire = on_deadline},
-                                       .deadline_ns = now_ns + server->config.keep_alive_timeout_ns,
-                                       .request = {.local_port = local_port, .peer = stream_peer_address(stream)}};
+  *connection = (struct http_connection){
+      .exchange = {.respond = http_connection_respond},
+      .server = server,
+      .stream = stream,
+      .next = server->open,
+      .phase = HTTP_PHASE_IDLE,
+      .timer = {.fire = on_deadline},
+      .deadline_ns = now_ns + server->config.keep_alive_timeout_ns,
+  };
+  connection->exchange.request.local_port = local_port;
+  connection->exchange.request.peer = stream_peer_address(stream);
   if (server->open) server->open->previous = connection;
   server->open = connection;
   server->counters.connections++;
@@ -209,8 +245,7 @@ static void *opened(void *context, struct stream *stream, uint16_t local_port, u
 }
 
 static void peer_finished(void *state, uint64_t now_ns) {
-  struct http_exchange *connection = state;
-  (void)now_ns;
+  struct http_connection *connection = state;
   http_connection_enter(connection);
   connection->peer_finished = true;
   switch (connection->phase) {
@@ -218,6 +253,9 @@ static void peer_finished(void *state, uint64_t now_ns) {
   case HTTP_PHASE_BODY:
     count_aborted(connection, HTTP_ABORT_PEER_CLOSED);
     http_connection_close(connection);
+    break;
+  case HTTP_PHASE_HTTP2:
+    http2_connection_peer_finished(connection->http2, now_ns);
     break;
   case HTTP_PHASE_IDLE:
   case HTTP_PHASE_DISCARDING:
@@ -234,13 +272,14 @@ static void peer_finished(void *state, uint64_t now_ns) {
 }
 
 static void writable(void *state, uint64_t now_ns) {
-  struct http_exchange *connection = state;
+  struct http_connection *connection = state;
   http_connection_enter(connection);
   if (connection->phase == HTTP_PHASE_BODY || connection->phase == HTTP_PHASE_FLUSHING) http_answer_flush(connection, now_ns);
+  if (connection->phase == HTTP_PHASE_HTTP2) http2_connection_writable(connection->http2, now_ns);
   http_connection_leave(connection);
 }
 
-static enum http_abort abort_reason_of(const struct http_exchange *connection, enum stream_end end) {
+static enum http_abort abort_reason_of(const struct http_connection *connection, enum stream_end end) {
   if (connection->abort_named) return connection->abort_reason;
   switch (end) {
   case STREAM_END_FINISHED:
@@ -256,16 +295,17 @@ static enum http_abort abort_reason_of(const struct http_exchange *connection, e
 }
 
 static void closed(void *state, enum stream_end end, uint64_t now_ns) {
-  struct http_exchange *connection = state;
+  struct http_connection *connection = state;
   struct http_server *server = connection->server;
   const struct http_application *application = server->config.application;
   (void)now_ns;
   ALWAYS_ASSERT(connection->phase != HTTP_PHASE_HANDLING && connection->phase != HTTP_PHASE_GONE);
   if (connection->phase == HTTP_PHASE_PARKED) {
     server->counters.parked--;
-    application->aborted(application->context, connection);
+    application->aborted(application->context, &connection->exchange);
   }
   if (in_progress(connection)) count_aborted(connection, abort_reason_of(connection, end));
+  if (connection->http2) http2_connection_end(connection->http2, abort_reason_of(connection, end));
   timer_cancel(&connection->timer);
   connection->phase = HTTP_PHASE_GONE;
   connection->stream = NULL;

@@ -5,6 +5,7 @@
  * http_connection_leave; a connection whose stream goes within is given back by the leave. Threads: one shard. */
 #include "http_body_internal.h"
 #include "http_chunked_internal.h"
+#include "http_exchange_internal.h"
 #include "http_parse_internal.h"
 #include "http_response_internal.h"
 #include "http_server.h"
@@ -33,13 +34,15 @@ enum http_phase {
   HTTP_PHASE_FLUSHING,   /* the answer waits for room in the stream */
   HTTP_PHASE_DISCARDING, /* answered; the rest of a refused body is dropped */
   HTTP_PHASE_CLOSING,    /* nothing more is read */
+  HTTP_PHASE_HTTP2,      /* `http2` has it */
   HTTP_PHASE_GONE,       /* the stream is dead */
 };
 
-struct http_exchange {
+struct http_connection {
+  struct http_exchange exchange; /* first: what the application holds */
   struct http_server *server;
   struct stream *stream;
-  struct http_exchange *next, *previous; /* all open connections */
+  struct http_connection *next, *previous; /* all open connections */
   enum http_phase phase;
   bool busy;          /* between enter and leave */
   bool bytes_left;    /* the stream holds bytes that were not taken */
@@ -50,6 +53,9 @@ struct http_exchange {
   bool block_is_large;
   bool abort_named; /* `abort_reason` holds: this side ended the stream */
   enum http_abort abort_reason;
+  struct http2_connection *http2;
+  bool began;            /* a request, or HTTP/2 */
+  uint8_t preface_at;    /* bytes of the HTTP/2 preface so far */
   uint8_t blank_bytes;   /* of the one empty line that may come before a request line (RFC 9112 section 2.2) */
   uint8_t continue_left; /* of HTTP_CONTINUE, not yet taken by the stream */
   uint16_t answer_status;
@@ -63,8 +69,6 @@ struct http_exchange {
   uint64_t body_left; /* of Content-Length; of what may be discarded */
   struct http_chunked chunked;
   struct http_parse parse;
-  struct http_request request;
-  void *data;
 };
 
 struct http_server {
@@ -74,8 +78,9 @@ struct http_server {
   struct libdeflate_decompressor *decompressor;
   struct pool connections, small_blocks, large_blocks;
   struct http_body_pools bodies;
-  struct http_exchange *open;
-  struct http_exchange *handling; /* whose `handle` is on the stack */
+  struct http2_server *http2; /* NULL: not spoken */
+  struct http_connection *open;
+  struct http_connection *handling; /* whose `handle` is on the stack */
   bool draining;
   struct http_counters counters;
   uint8_t answer[HTTP_ANSWER_BYTES_MAX]; /* being made */
@@ -87,27 +92,29 @@ struct http_server {
 
 /* http_connection.c */
 extern const struct stream_handler http_connection_handler;
-void http_connection_enter(struct http_exchange *connection);
-void http_connection_leave(struct http_exchange *connection);
+void http_connection_enter(struct http_connection *connection);
+void http_connection_leave(struct http_connection *connection);
 /* FIN after what was written. */
-void http_connection_close(struct http_exchange *connection);
+void http_connection_close(struct http_connection *connection);
 /* Ready for the next request, or closes. */
-void http_connection_next(struct http_exchange *connection, uint64_t now_ns);
-void http_connection_give_request(struct http_exchange *connection);
+void http_connection_next(struct http_connection *connection, uint64_t now_ns);
+void http_connection_give_request(struct http_connection *connection);
 
 /* http_exchange.c: from the complete header block to the application. */
-void http_exchange_admit(struct http_exchange *connection, uint64_t now_ns);
+void http_exchange_admit(struct http_connection *connection, uint64_t now_ns);
 /* Body bytes; returns how many were taken, at least one. */
-uint32_t http_exchange_take_body(struct http_exchange *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
-uint32_t http_exchange_discard(struct http_exchange *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+uint32_t http_exchange_take_body(struct http_connection *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+uint32_t http_exchange_discard(struct http_connection *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
 
 /* http_answer.c */
-void http_answer(struct http_exchange *connection, const struct http_response *response, uint64_t now_ns);
+void http_answer(struct http_connection *connection, const struct http_response *response, uint64_t now_ns);
 /* An answer of the HTTP layer's own, in the listener's format. */
-void http_answer_error(struct http_exchange *connection, uint16_t status, const char *reason, bool close, uint64_t now_ns);
+void http_answer_error(struct http_connection *connection, uint16_t status, const char *reason, bool close, uint64_t now_ns);
 /* The answer that was made within `handle`. */
-void http_answer_handled(struct http_exchange *connection, uint64_t now_ns);
+void http_answer_handled(struct http_connection *connection, uint64_t now_ns);
 /* HTTP_CONTINUE as far as the stream takes it. True when none of it is left. */
-bool http_answer_continue(struct http_exchange *connection);
+bool http_answer_continue(struct http_connection *connection);
+/* http_respond for this version. */
+void http_connection_respond(struct http_exchange *exchange, const struct http_response *response, uint64_t now_ns);
 /* The stream has room again. */
-void http_answer_flush(struct http_exchange *connection, uint64_t now_ns);
+void http_answer_flush(struct http_connection *connection, uint64_t now_ns);

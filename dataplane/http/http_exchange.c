@@ -9,7 +9,7 @@ void *http_exchange_data(const struct http_exchange *exchange) { return exchange
 const struct http_request *http_exchange_request(const struct http_exchange *exchange) { return &exchange->request; }
 
 /* Before any byte of the body was read: it is dropped when it is short, else the answer ends the connection. */
-static void plan_discard(struct http_exchange *connection) {
+static void plan_discard(struct http_connection *connection) {
   const struct http_parse *parse = &connection->parse;
   const uint64_t most = parse->expect_continue ? HTTP_DISCARD_EXPECTED_BYTES_MAX : HTTP_DISCARD_BYTES_MAX;
   if (!parse->chunked && parse->content_length == 0) return;
@@ -21,23 +21,24 @@ static void plan_discard(struct http_exchange *connection) {
   connection->body_left = parse->chunked ? most : parse->content_length;
 }
 
-static void refuse(struct http_exchange *connection, uint16_t status, const char *reason, uint64_t now_ns) {
+static void refuse(struct http_connection *connection, uint16_t status, const char *reason, uint64_t now_ns) {
   plan_discard(connection);
   http_answer_error(connection, status, reason, false, now_ns);
 }
 
-static void handle(struct http_exchange *connection, uint64_t now_ns) {
+static void handle(struct http_connection *connection, uint64_t now_ns) {
   static const uint8_t no_body[HTTP_BODY_SLACK_BYTES];
   struct http_server *server = connection->server;
   const struct http_application *application = server->config.application;
   struct http_body *body = &connection->body;
   server->counters.body_bytes_decoded += body->length;
   if (body->bytes) memset(body->bytes + body->length, 0, HTTP_BODY_SLACK_BYTES);
-  connection->request.body = body->bytes ? body->bytes : no_body;
-  connection->request.body_bytes = body->length;
+  connection->exchange.request.body = body->bytes ? body->bytes : no_body;
+  connection->exchange.request.body_bytes = body->length;
   connection->phase = HTTP_PHASE_HANDLING;
   server->handling = connection;
-  const enum http_disposition disposition = application->handle(application->context, connection, &connection->request, now_ns);
+  const enum http_disposition disposition =
+      application->handle(application->context, &connection->exchange, &connection->exchange.request, now_ns);
   server->handling = NULL;
   if (connection->answer_made) {
     http_answer_handled(connection, now_ns);
@@ -49,7 +50,7 @@ static void handle(struct http_exchange *connection, uint64_t now_ns) {
   server->counters.parked++;
 }
 
-static void body_complete(struct http_exchange *connection, uint64_t now_ns) {
+static void body_complete(struct http_connection *connection, uint64_t now_ns) {
   struct http_server *server = connection->server;
   struct http_body *body = &connection->body;
   server->counters.body_bytes += body->length;
@@ -74,7 +75,7 @@ static void body_complete(struct http_exchange *connection, uint64_t now_ns) {
   }
 }
 
-static void expect_body(struct http_exchange *connection, uint64_t now_ns) {
+static void expect_body(struct http_connection *connection, uint64_t now_ns) {
   struct http_server *server = connection->server;
   const struct http_parse *parse = &connection->parse;
   if (!parse->chunked) {
@@ -102,12 +103,12 @@ static void expect_body(struct http_exchange *connection, uint64_t now_ns) {
   }
 }
 
-void http_exchange_admit(struct http_exchange *connection, uint64_t now_ns) {
+void http_exchange_admit(struct http_connection *connection, uint64_t now_ns) {
   const struct http_application *application = connection->server->config.application;
   const struct http_parse *parse = &connection->parse;
   connection->close_after = parse->connection_close || (parse->version_1_0 && !parse->connection_keep_alive);
   struct http_admission admission = {0};
-  application->admit(application->context, &connection->request, &admission, now_ns);
+  application->admit(application->context, &connection->exchange.request, &admission, now_ns);
   connection->max_body_bytes = admission.max_body_bytes;
   const bool has_body = parse->chunked || parse->content_length > 0;
   if (admission.status) {
@@ -124,7 +125,7 @@ void http_exchange_admit(struct http_exchange *connection, uint64_t now_ns) {
 }
 
 /* False: answered with the refusal. The rest of a chunk counts before it comes, so that the answer does too. */
-static bool chunk_kept(struct http_exchange *connection, const uint8_t *data, uint32_t data_bytes, uint64_t now_ns) {
+static bool chunk_kept(struct http_connection *connection, const uint8_t *data, uint32_t data_bytes, uint64_t now_ns) {
   struct http_server *server = connection->server;
   const uint64_t total = (uint64_t)connection->body.length + data_bytes + connection->chunked.left;
   if (total > connection->max_body_bytes) {
@@ -147,7 +148,7 @@ static bool chunk_kept(struct http_exchange *connection, const uint8_t *data, ui
   return false;
 }
 
-static uint32_t take_chunked(struct http_exchange *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
+static uint32_t take_chunked(struct http_connection *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
   const uint8_t *data;
   uint32_t data_bytes;
   const uint32_t taken = http_chunked_read(&connection->chunked, bytes, length, &data, &data_bytes);
@@ -159,7 +160,7 @@ static uint32_t take_chunked(struct http_exchange *connection, const uint8_t *by
   return taken;
 }
 
-uint32_t http_exchange_take_body(struct http_exchange *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
+uint32_t http_exchange_take_body(struct http_connection *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
   if (connection->parse.chunked) return take_chunked(connection, bytes, length, now_ns);
   const uint32_t taken = length < connection->body_left ? length : (uint32_t)connection->body_left;
   http_body_append(&connection->body, bytes, taken);
@@ -168,7 +169,7 @@ uint32_t http_exchange_take_body(struct http_exchange *connection, const uint8_t
   return taken;
 }
 
-uint32_t http_exchange_discard(struct http_exchange *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
+uint32_t http_exchange_discard(struct http_connection *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
   uint32_t taken = length < connection->body_left ? length : (uint32_t)connection->body_left;
   bool done = taken == connection->body_left, failed = false;
   if (connection->parse.chunked) {

@@ -1,5 +1,6 @@
 #include "http_server.h"
 #include "always_assert.h"
+#include "http2_internal.h"
 #include "http_connection_internal.h"
 #include <libdeflate.h>
 
@@ -17,7 +18,7 @@ struct http_server *http_server_create(struct arena *arena, const struct http_co
   server->handler.context = server;
   server->timers = timer_wheel_create(arena, now_ns);
   if (!server->timers) return NULL;
-  if (!pool_init(&server->connections, arena, sizeof(struct http_exchange), config->connections_max)) return NULL;
+  if (!pool_init(&server->connections, arena, sizeof(struct http_connection), config->connections_max)) return NULL;
   if (!pool_init(&server->small_blocks, arena, http_header_block_bytes(HTTP_SMALL_TEXT_BYTES, HTTP_SMALL_HEADERS),
                  config->connections_max))
     return NULL;
@@ -25,12 +26,18 @@ struct http_server *http_server_create(struct arena *arena, const struct http_co
                  large_block_count(config->connections_max)))
     return NULL;
   if (!http_body_pools_init(&server->bodies, arena, config)) return NULL;
-  /* Last: the one thing here that does not come from the arena. */
+  if (config->http2.connections_max && !(server->http2 = http2_server_create(arena, server))) return NULL;
+  /* Last: with nghttp2's the one thing here that does not come from the arena. */
   server->decompressor = libdeflate_alloc_decompressor();
-  return server->decompressor ? server : NULL;
+  if (server->decompressor) return server;
+  if (server->http2) http2_server_destroy(server->http2);
+  return NULL;
 }
 
-void http_server_destroy(struct http_server *server) { libdeflate_free_decompressor(server->decompressor); }
+void http_server_destroy(struct http_server *server) {
+  libdeflate_free_decompressor(server->decompressor);
+  if (server->http2) http2_server_destroy(server->http2);
+}
 
 const struct stream_handler *http_server_stream_handler(struct http_server *server) { return &server->handler; }
 
@@ -39,13 +46,16 @@ uint32_t http_server_tick(struct http_server *server, uint64_t now_ns, uint32_t 
 }
 
 void http_server_drain(struct http_server *server, uint64_t now_ns) {
-  (void)now_ns;
   server->draining = true;
-  for (struct http_exchange *connection = server->open, *next; connection; connection = next) {
+  for (struct http_connection *connection = server->open, *next; connection; connection = next) {
     next = connection->next;
-    if (connection->phase != HTTP_PHASE_IDLE) continue;
+    if (connection->phase != HTTP_PHASE_IDLE && connection->phase != HTTP_PHASE_HTTP2) continue;
     http_connection_enter(connection);
-    http_connection_close(connection);
+    if (connection->http2) {
+      http2_connection_drain(connection->http2, now_ns);
+    } else {
+      http_connection_close(connection);
+    }
     http_connection_leave(connection);
   }
 }

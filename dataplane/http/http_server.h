@@ -1,9 +1,11 @@
 #pragma once
-/* HTTP/1.1 (RFC 9110, RFC 9112) on byte streams: parsing, bodies, content decoding, answers.
+/* HTTP/1.1 and HTTP/2 with gRPC (RFC 9110, RFC 9112, RFC 9113) on byte streams: parsing, bodies, content decoding, answers.
  *
- * One request of a connection is in progress at a time; pipelined ones wait in the stream's buffer. When the header block is
- * complete `admit` decides before a byte of body is read (so Expect: 100-continue is honoured); when the body is complete
- * and decoded `handle` is called. It answers at once or parks the exchange and answers later (durable acknowledgement).
+ * HTTP/2 begins with its preface (prior knowledge); its streams are exchanges like any other, a hundred a connection. A unary
+ * gRPC call is a request whose body is the message, out of its frame; an answer's HTTP status becomes the grpc-status. Of
+ * HTTP/1.1 one request of a connection is in progress at a time; pipelined ones wait in the stream's buffer. When the header
+ * block is complete `admit` decides before a byte of body is read (so Expect: 100-continue is honoured); when the body is
+ * complete and decoded `handle` is called. It answers at once or parks the exchange and answers later (durable acknowledgement).
  * Memory: connections and body buffers are fixed pools; no free body buffer gives 503 + Retry-After.
  * Strict where parsers could disagree (RFC 9112 section 11): CRLF only, one way to give a length, one Host; a request that is
  * malformed is answered and ends the connection. No Date in answers: there is no wall clock here (RFC 9110 section 6.6.1).
@@ -33,6 +35,7 @@ struct http_header {
 struct http_request {
   enum http_method method;
   uint16_t local_port;
+  bool http2, grpc; /* grpc: by its content type, on HTTP/2 */
   struct ip_address peer;
   struct http_text path;  /* without query, not percent-decoded; begins with '/', or is "*" (OPTIONS only) */
   struct http_text query; /* after '?', may be empty */
@@ -59,7 +62,8 @@ struct http_response {
   uint32_t retry_after_s;       /* 0: no header */
   const char *allow;            /* for 405 */
   const char *www_authenticate; /* for 401 */
-  bool close;                   /* close the connection after it */
+  bool close;                   /* close the connection after it; of HTTP/1.1 */
+  const char *message;          /* why it was refused, for grpc-message; may be NULL */
 };
 
 /* One request on its way through; the pointer is valid until answered or aborted. */
@@ -105,6 +109,10 @@ struct http_config {
   struct {
     uint32_t bytes, count;
   } body_pools[4];
+  struct {
+    uint32_t connections_max; /* 0: HTTP/2 is not spoken. 64 KiB each for nghttp2, one may use up to 256 KiB */
+    uint32_t streams_max;     /* of all connections, about 6 KiB each */
+  } http2;
   uint64_t header_timeout_ns;     /* first byte of a request to the end of its headers: 408 */
   uint64_t body_timeout_ns;       /* end of headers to end of body: 408 */
   uint64_t keep_alive_timeout_ns; /* between requests: close */
@@ -128,9 +136,12 @@ struct http_counters {
   uint64_t answered[600]; /* by status */
   uint64_t aborted[HTTP_ABORTS];
   uint64_t body_bytes, body_bytes_decoded, no_body_buffer;
-  uint64_t no_connection;                    /* connections refused: all in use, or draining */
-  uint64_t no_header_buffer;                 /* a large header block, and no large buffer free: 503 */
-  uint32_t in_progress, parked, connections; /* gauges */
+  uint64_t no_connection;         /* connections refused: all in use, or draining */
+  uint64_t no_header_buffer;      /* a large header block, and no large buffer free: 503 */
+  uint64_t http2_streams_refused; /* no stream was free, or draining: REFUSED_STREAM */
+  uint64_t http2_no_memory;       /* nghttp2's memory was spent: the connection ended */
+  uint64_t http2_errors;          /* connections ended for what the peer sent, or for want of memory */
+  uint32_t in_progress, parked, connections, http2_connections; /* gauges */
 };
 
 struct http_server;

@@ -47,11 +47,11 @@ struct shard_config {
   uint64_t node;                                                          /* into violation ids */
   struct network_config network; /* limits and timeouts; the rest is filled by the shard */
   struct http_config http;       /* likewise */
-  struct {
-    uint16_t port;
+  struct shard_otlp_listener {
+    uint16_t port; /* 0: none; UDP too on that of OTLP/HTTP */
     bool acknowledge_durable;
     uint32_t max_body_bytes;
-  } otlp;
+  } otlp, otlp_grpc;
   struct {
     uint16_t port;
     const struct webhook_source *sources;
@@ -84,7 +84,8 @@ struct shard_counters {
   uint64_t frames_handed_over, frames_taken_over, frames_hand_over_dropped;
   uint64_t burst_sizes[SHARD_BURST_FRAMES + 1];
   uint64_t spans_decoded, spans_evaluated, spans_rejected[OTLP_REJECTS], spans_rejected_overload, spans_rejected_malformed;
-  uint64_t otlp_requests[2], otlp_datagrams, otlp_datagrams_dropped, otlp_datagrams_malformed;
+  uint64_t otlp_requests[2], otlp_grpc_calls; /* calls are among the protobuf requests */
+  uint64_t otlp_datagrams, otlp_datagrams_dropped, otlp_datagrams_malformed;
   uint64_t webhooks_accepted, webhooks_durable, webhooks_received_only, webhooks_repeated;
   uint64_t webhooks_refused[REFUSALS];
   uint64_t webhook_secret_used[64][WEBHOOK_SECRETS_MAX]; /* by source, secret */

@@ -29,7 +29,7 @@ uint32_t shard_error_json(struct shard *shard, const char *code, const char *mes
   return append_string(body, at, "\"}");
 }
 
-static bool is_otlp(const struct shard *shard, uint16_t local_port) { return local_port == shard->config.otlp.port; }
+static bool is_otlp(const struct shard *shard, uint16_t local_port) { return shard_otlp_listener(shard, local_port) != NULL; }
 
 static uint32_t error_body(void *context, uint16_t local_port, const struct http_request *request, uint16_t status,
                            const char *reason, uint8_t *body, const char **content_type) {
@@ -45,7 +45,7 @@ static uint32_t error_body(void *context, uint16_t local_port, const struct http
 
 static void build_refusal(struct shard *shard, const struct http_request *request, uint16_t status, const char *code,
                           const char *message, uint8_t *body, struct http_response *response) {
-  *response = (struct http_response){.status = status, .body = body, .content_type = "application/json"};
+  *response = (struct http_response){.status = status, .body = body, .content_type = "application/json", .message = message};
   if (status == 503) response->retry_after_s = SHARD_RETRY_AFTER_S;
   if (status == 405) response->allow = "POST";
   if (status == 401) response->www_authenticate = "Webhook";
@@ -72,13 +72,28 @@ struct route {
   uint32_t max_body_bytes;
 };
 
+static struct route route_grpc(const struct shard_otlp_listener *listener, const struct http_request *request) {
+  static const char export_path[] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+  if (!http_text_equals(request->path, export_path))
+    return (struct route){404, "not_found", "no such method: TraceService/Export", 0};
+  if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
+  const struct http_text type = http_request_header(request, "content-type");
+  if (!http_media_type_is(type, "application/grpc") && !http_media_type_is(type, "application/grpc+proto"))
+    return (struct route){415, "media_type", "content type must be application/grpc", 0};
+  return (struct route){.max_body_bytes = listener->max_body_bytes};
+}
+
 static struct route route_otlp(const struct shard *shard, const struct http_request *request) {
+  const struct shard_otlp_listener *listener = shard_otlp_listener(shard, request->local_port);
+  if (request->grpc) return route_grpc(listener, request);
+  if (listener == &shard->config.otlp_grpc)
+    return (struct route){415, "media_type", "this port speaks gRPC; OTLP/HTTP has its own", 0};
   if (!http_text_equals(request->path, "/v1/traces")) return (struct route){404, "not_found", "no such path: POST /v1/traces", 0};
   if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
   const struct http_text type = http_request_header(request, "content-type");
   if (!http_media_type_is(type, "application/x-protobuf") && !http_media_type_is(type, "application/json"))
     return (struct route){415, "media_type", "content type must be application/x-protobuf or application/json", 0};
-  return (struct route){.max_body_bytes = shard->config.otlp.max_body_bytes};
+  return (struct route){.max_body_bytes = listener->max_body_bytes};
 }
 
 static struct route route_webhook(const struct shard *shard, const struct http_request *request) {

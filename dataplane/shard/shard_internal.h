@@ -119,6 +119,7 @@ void shard_refuse(struct shard *shard, struct http_exchange *exchange, uint16_t 
 bool shard_overloaded(const struct shard *shard);
 
 /* shard_otlp.c */
+const struct shard_otlp_listener *shard_otlp_listener(const struct shard *shard, uint16_t local_port); /* NULL: another port */
 enum http_disposition shard_handle_otlp(struct shard *shard, struct http_exchange *exchange, const struct http_request *request);
 void shard_answer_otlp(struct shard *shard, struct parked *parked);
 void shard_receive_otlp_datagram(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes,

@@ -1,5 +1,10 @@
 #include "shard_internal.h"
 
+const struct shard_otlp_listener *shard_otlp_listener(const struct shard *shard, uint16_t local_port) {
+  if (local_port == shard->config.otlp.port) return &shard->config.otlp;
+  return shard->config.otlp_grpc.port && local_port == shard->config.otlp_grpc.port ? &shard->config.otlp_grpc : NULL;
+}
+
 enum otlp_encoding shard_otlp_encoding(const struct http_request *request) {
   return http_media_type_is(http_request_header(request, "content-type"), "application/json") ? OTLP_JSON : OTLP_PROTOBUF;
 }
@@ -66,8 +71,10 @@ static void refuse_undecoded(struct shard *shard, struct http_exchange *exchange
 enum http_disposition shard_handle_otlp(struct shard *shard, struct http_exchange *exchange, const struct http_request *request) {
   const enum otlp_encoding encoding = shard_otlp_encoding(request);
   shard->counters.otlp_requests[encoding]++;
+  if (request->grpc) shard->counters.otlp_grpc_calls++;
   struct parked *parked = NULL;
-  if (shard->config.otlp.acknowledge_durable && !(parked = shard_park(shard, exchange))) {
+  const struct shard_otlp_listener *listener = shard_otlp_listener(shard, request->local_port);
+  if (listener->acknowledge_durable && !(parked = shard_park(shard, exchange))) {
     shard_refuse(shard, exchange, 503, "overloaded", "too many answers wait for the journal; try again");
     return HTTP_ANSWERED;
   }

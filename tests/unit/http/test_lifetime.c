@@ -333,7 +333,7 @@ static void test_create_without_memory(void **state) {
     heap_arena_limit(heap, takes);
     struct http_server *server = http_server_create(heap_arena_arena(heap), &fixture.config, 0);
     created = server != NULL;
-    assert_true(created == (takes >= 9));
+    assert_true(created == (takes >= 13));
     if (server) http_server_destroy(server);
     heap_arena_destroy(heap);
   }

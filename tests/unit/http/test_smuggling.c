@@ -164,6 +164,7 @@ static const struct refused refused[] = {
 static void refuses(const struct refused *request, size_t piece) {
   struct http_fixture fixture;
   fixture_prepare(&fixture);
+  fixture.config.http2.connections_max = 0;
   fixture_start(&fixture);
   struct stream *stream = fixture_open(&fixture);
   for (size_t at = 0; at < request->length; at += piece)
