@@ -97,8 +97,10 @@ static struct ip_address address_of(const char *prefix, int family) {
   uint8_t bytes[16] = {0};
   snprintf(text, sizeof text, "%.*s", (int)strcspn(prefix, "/"), prefix);
   inet_pton(family, text, bytes);
-  return family == AF_INET6 ? ip_address_of_bytes(bytes)
-                            : ip_address_of_ipv4((uint32_t)bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3]);
+  if (family == AF_INET6) return ip_address_of_bytes(bytes);
+  uint32_t ipv4;
+  memcpy(&ipv4, bytes, sizeof ipv4);
+  return ip_address_of_ipv4(ntohl(ipv4));
 }
 
 static void fill_addresses(const struct config_port *port, struct shard_config *shard) {

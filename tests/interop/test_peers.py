@@ -168,6 +168,12 @@ def test_ipv6():
             time.sleep(0.02)
     wait_for("datagrams judged", lambda: metric("tripline_spans_evaluated_total") - spans == 10 * count)
     expect("datagrams put together", metric("tripline_datagrams_reassembled_total") - whole, 10)
+    # The kernel's packet fan-out puts IPv4 together before it hands it over, longer than a frame: refused and counted.
+    spans, cut = metric("tripline_spans_evaluated_total"), metric("tripline_frames_dropped_total", reason="truncated")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(datagram, ("10.86.0.2", 4318))
+    wait_for("cut datagram counted", lambda: metric("tripline_frames_dropped_total", reason="truncated") - cut == 1)
+    expect("spans of a cut datagram", metric("tripline_spans_evaluated_total") - spans, 0)
 
 
 def test_no_allocation():
