@@ -147,7 +147,7 @@ static const struct config_key trace_keys[] = {
     {"live_max", read_live_max}, {"captures_max", read_captures_max}, {"idle", read_idle}, {NULL, NULL}};
 READER(read_traces) { config_read_mapping(reader, node, trace_keys, target); }
 
-READER(read_segment_bytes) { CONFIG->journal.segment_bytes = config_read_number(reader, node, 1u << 20, 1ull << 32) & ~4095ull; }
+READER(read_segment_bytes) { CONFIG->journal.segment_bytes = config_read_number(reader, node, 2u << 20, 1ull << 32) & ~4095ull; }
 READER(read_segments_ahead) { CONFIG->journal.segments_ahead = (uint32_t)config_read_number(reader, node, 1, 16); }
 READER(read_index) { CONFIG->journal.index_violations = (uint32_t)config_read_number(reader, node, 1000, 100000000); }
 static const struct config_key journal_keys[] = {{"segment_bytes", read_segment_bytes},

@@ -160,6 +160,7 @@ static const struct {
     {"ports:\n  - {name: abcdefghijklmnop}\n", "t.yaml:2:12: at most 15 characters are allowed here\n"},
     {"rules: {files: a.yaml}", "t.yaml:1:16: a list of files and folders is expected here\n"},
     {"listeners: {otlp_http: {listen: 0}}", "t.yaml:1:33: a whole number from 1 to 65535 is expected here\n"},
+    {"journal: {segment_bytes: 1MiB}", "t.yaml:1:26: a whole number from 2097152 to 4294967296 is expected here\n"},
     {"listeners: {otlp_http: {acknowledge: maybe}}", "t.yaml:1:38: 'maybe' is not one of: received, durable\n"},
     {"webhooks: {sources: x}", "t.yaml:1:21: a list of sources is expected here\n"},
     {SOURCE "{kind: json}", "t.yaml:3:7: a source needs a name\n"},
