@@ -19,7 +19,7 @@ struct http2_stream *http2_stream_begin(struct http2_connection *connection, int
   stream->exchange.respond = http2_stream_respond;
   stream->exchange.request = (struct http_request){.method = HTTP_METHOD_OTHER,
                                                    .local_port = front->local_port,
-                                                   .peer_ipv4 = front->peer_ipv4,
+                                                   .peer = front->peer,
                                                    .headers = stream->headers,
                                                    .content_length = UINT64_MAX,
                                                    .http2 = true};

@@ -246,7 +246,7 @@ static void *opened(void *context, struct stream *stream, uint16_t local_port, u
       .deadline_ns = now_ns + server->config.keep_alive_timeout_ns,
   };
   connection->exchange.request.local_port = local_port;
-  connection->exchange.request.peer_ipv4 = stream_peer_ipv4(stream);
+  connection->exchange.request.peer = stream_peer_address(stream);
   if (server->open) server->open->previous = connection;
   server->open = connection;
   server->counters.connections++;

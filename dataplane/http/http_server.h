@@ -36,7 +36,7 @@ struct http_request {
   enum http_method method;
   uint16_t local_port;
   bool http2, grpc; /* grpc: by its content type, on HTTP/2 */
-  uint32_t peer_ipv4;
+  struct ip_address peer;
   struct http_text path;  /* without query, not percent-decoded; begins with '/', or is "*" (OPTIONS only) */
   struct http_text query; /* after '?', may be empty */
   uint32_t header_count;
