@@ -58,8 +58,19 @@ enum stream_flag {
 struct send_block;
 struct receive_block;
 
+/* Which connection a segment belongs to. Hashed and compared as bytes: no padding. */
+struct stream_key {
+  struct ip_address peer;
+  uint16_t peer_port, local_port; /* host order */
+  uint16_t vlan;                  /* 0: no tag */
+  uint8_t local;                  /* index of our address */
+  uint8_t zero;
+};
+
+_Static_assert(sizeof(struct stream_key) == 24, "no padding");
+
 struct stream {
-  uint64_t key; /* peer address, peer port, local port */
+  struct stream_key key;
   struct stream *hash_next;
   struct network *network;
   void *handler_state;
@@ -100,7 +111,7 @@ struct stream {
   struct link pending, age;
 };
 
-_Static_assert(sizeof(struct stream) <= 256, "a million connections are 256 MB");
+_Static_assert(sizeof(struct stream) <= 320, "a million connections are 320 MB");
 
 struct tcp_options {
   uint16_t mss; /* 0: not present */
@@ -111,7 +122,7 @@ struct tcp_options {
 
 struct segment {
   const uint8_t *peer_mac;
-  uint64_t key;
+  struct stream_key key;
   uint32_t seq, ack;
   const uint8_t *bytes;
   uint32_t length;
@@ -120,12 +131,15 @@ struct segment {
   struct tcp_options options;
 };
 
-static inline uint64_t stream_key(uint32_t peer_ipv4, uint16_t peer_port, uint16_t local_port) {
-  return (uint64_t)peer_ipv4 << 32 | (uint64_t)peer_port << 16 | local_port;
+static inline bool stream_key_equal(const struct stream_key *a, const struct stream_key *b) {
+  return memcmp(a, b, sizeof *a) == 0;
 }
-static inline uint32_t key_peer_ipv4(uint64_t key) { return (uint32_t)(key >> 32); }
-static inline uint16_t key_peer_port(uint64_t key) { return (uint16_t)(key >> 16); }
-static inline uint16_t key_local_port(uint64_t key) { return (uint16_t)key; }
+/* Where the TCP header of a frame to the peer begins. */
+static inline uint32_t tcp_offset(const struct stream_key *key) { return frame_l4_offset(&key->peer, key->vlan); }
+/* From the MTU: what we announce and the most we send. */
+static inline uint16_t tcp_mss_limit(const struct network *network, const struct stream_key *key) {
+  return (uint16_t)(network->config.mtu - ip_header_bytes(&key->peer) - TCP_HEADER_BYTES);
+}
 
 static inline const struct stream_handler *stream_handler(const struct stream *stream) {
   return stream->network->config.tcp_listeners[stream->listener].handler;
@@ -166,9 +180,9 @@ static inline uint32_t stream_held_bytes(const struct stream *stream) {
 
 /* tcp_table.c */
 bool tcp_tables_create(struct network *network, struct arena *arena);
-struct stream *tcp_find(struct network *network, uint64_t key);
+struct stream *tcp_find(struct network *network, const struct stream_key *key);
 /* A stream in the table, zeroed but for its identity; NULL when all are in use. */
-struct stream *tcp_open(struct network *network, uint64_t key);
+struct stream *tcp_open(struct network *network, const struct stream_key *key);
 /* Out of the table, its blocks given back, then `closed` if it is owed. The memory stays until tcp_reap. */
 void tcp_end(struct stream *stream, enum stream_end end);
 void tcp_reap(struct network *network);
@@ -250,7 +264,7 @@ void tcp_send_reset(struct stream *stream);
 void tcp_refuse(struct network *network, const struct segment *segment);
 /* Fills the headers of `frame` around the payload already there, then commits it. */
 struct tcp_header {
-  uint64_t key;
+  const struct stream_key *key;
   const uint8_t *peer_mac;
   uint32_t seq, ack;
   uint16_t window;

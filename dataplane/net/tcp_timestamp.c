@@ -11,8 +11,12 @@ void tcp_timestamp_negotiate(struct stream *stream, const struct segment *segmen
   stream->flags |= STREAM_TIMESTAMPS;
   /* RFC 7323 section 7.1: our clock tells nobody our uptime. The same for each incarnation of a connection, so that its clock
    * never runs back; a third word keeps it apart from the hash of the initial sequence number. */
-  const uint64_t tuple[3] = {stream->key, network->config.ipv4, 1};
-  stream->timestamp_offset = (uint32_t)siphash(&network->config.isn_key, tuple, sizeof tuple);
+  const struct {
+    struct stream_key key;
+    struct ip_address local;
+    uint64_t use;
+  } tuple = {stream->key, network->config.addresses[stream->key.local], 1};
+  stream->timestamp_offset = (uint32_t)siphash(&network->config.isn_key, &tuple, sizeof tuple);
   stream->timestamp_recent = segment->options.timestamp;
   /* The peer counts its MSS without options (RFC 6691). */
   const uint32_t mss = stream->mss;

@@ -15,6 +15,8 @@ struct script {
   bool failed, started, burst; /* burst: segments came in and no flush followed yet */
   uint64_t origin_ns, at_ns;   /* virtual time of second 0; time of the line before, from there */
   struct network_config config;
+  bool ipv6;
+  uint16_t vlan;
   uint32_t client_isn;
   uint16_t client_port, server_port;
   uint32_t server_iss, server_timestamp; /* of the first SYN-ACK */
@@ -162,6 +164,8 @@ static void start(struct script *script) {
   if (script->started) return;
   script->started = true;
   if (!bench_start(&script->bench, &script->config)) fail(script, "the network cannot be made", "");
+  script->bench.ipv6 = script->ipv6;
+  script->bench.vlan = script->vlan;
   script->origin_ns = script->bench.now_ns;
 }
 
@@ -437,6 +441,12 @@ static void config_line(struct script *script, struct line *line) {
     config->half_open_max = value;
   } else if (strcmp(key, "connections") == 0) {
     config->connections_max = value;
+  } else if (strcmp(key, "ipv6") == 0) {
+    script->ipv6 = value;
+    config->addresses[config->address_count++] = ip_address_of_bytes(bench_own_ipv6);
+  } else if (strcmp(key, "vlan") == 0) {
+    script->vlan = (uint16_t)value;
+    config->vlans[config->vlan_count++] = (uint16_t)value;
   } else if (strcmp(key, "idle_ms") == 0) {
     config->idle_timeout_ns = value * 1000000ull;
   } else if (strcmp(key, "time_wait_ms") == 0) {

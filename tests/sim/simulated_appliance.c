@@ -93,7 +93,8 @@ static struct siphash_key key(struct simulated_appliance *appliance) {
 }
 
 static void fill_limits(const struct appliance_options *options, struct shard_config *config) {
-  config->ipv4 = APPLIANCE_IPV4;
+  config->addresses[0] = ip_address_of_ipv4(APPLIANCE_IPV4);
+  config->address_count = 1;
   config->node = 7;
   config->network = (struct network_config){.connections_max = options->connections_max,
                                             .half_open_max = options->connections_max / 2,
