@@ -126,6 +126,7 @@ struct network_counters {
   uint64_t tcp_segments_sent, tcp_retransmits, tcp_rto_fired, tcp_duplicate_acks, tcp_challenge_acks;
   uint64_t tcp_out_of_order, tcp_out_of_order_dropped, tcp_duplicate_bytes, tcp_window_overrun_bytes;
   uint64_t tcp_paws_dropped, tcp_timestamp_missing;
+  uint64_t tcp_sack_refused; /* blocks that name what was never sent */
   uint64_t tcp_bytes_received, tcp_bytes_sent, tcp_acks_coalesced, tcp_zero_windows;
   uint32_t tcp_connections, tcp_half_open, reassembly_held; /* gauges */
 };

@@ -45,6 +45,7 @@ static void syn_accept(struct stream *stream, const struct segment *segment, uin
     stream->flags |= STREAM_PEER_SCALES;
     stream->send_shift = options->shift;
   }
+  if (options->sack_permitted) stream->flags |= STREAM_SACK;
   stream->rtt_start_us = now_us(network);
   tcp_timestamp_negotiate(stream, segment);
   /* Bytes on a SYN are not taken; the peer sends them again after the handshake. */
@@ -82,9 +83,10 @@ void tcp_listen(struct network *network, const struct segment *segment, uint32_t
   if (reuse && !seq_after(iss, after_seq)) iss = after_seq + 1;
   stream->snd_una = iss;
   stream->snd_nxt = stream->snd_max = iss + 1;
-  stream->snd_wl2 = stream->recover = iss;
+  stream->recover = iss;
   network->counters.tcp_opened++;
   network->counters.tcp_half_open++;
+  link_init(&stream->age);
   link_append(&network->half_open, &stream->age);
   tcp_send_syn_ack(stream);
   tcp_set_deadline(stream, network->now_ns + rto_ns(stream));
@@ -109,11 +111,11 @@ static void establish(struct stream *stream, const struct segment *segment) {
   network->counters.tcp_half_open--;
   network->counters.tcp_established++;
   link_remove(&stream->age);
+  scoreboard_forget(stream);
   stream->snd_una = segment->ack;
   stream->snd_wnd = (uint32_t)segment->window << stream->send_shift;
   stream->snd_wnd_max = stream->snd_wnd;
   stream->snd_wl1 = segment->seq;
-  stream->snd_wl2 = segment->ack;
   const bool timed_out = stream->retransmits > 0;
   stream->retransmits = stream->backoff = 0;
   stream->retransmit_deadline_ns = 0;

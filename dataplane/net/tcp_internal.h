@@ -22,6 +22,8 @@
 #define TCP_TIMESTAMP_BYTES 12u                                 /* the option with its two NOPs, on every segment but RST */
 #define TCP_TIMESTAMP_TICK_NS 1000000u                          /* RFC 7323 section 5.4: between 1 ms and 1 s */
 #define TCP_TIMESTAMP_STALE_NS (24ull * 24 * 3600 * 1000000000) /* RFC 7323 section 5.5 */
+#define TCP_SACK_BLOCKS_MAX 3u                                  /* RFC 2018 section 3: what fits beside timestamps */
+#define TCP_SCOREBOARD_RANGES 4u                                /* a peer's option names four at most */
 #define TCP_ACTIVITY_SHIFT 20                                   /* activity ticks of 2^20 ns: a wrap takes 52 days */
 
 enum tcp_state {
@@ -53,6 +55,9 @@ enum stream_flag {
   STREAM_SYN_RESENT = 1 << 13,
   STREAM_HELD = 1 << 14,       /* in the network's `held`, or was when the pause ended */
   STREAM_TIMESTAMPS = 1 << 15, /* RFC 7323: both SYNs carried the option */
+  STREAM_SACK = 1 << 16,       /* RFC 2018: both SYNs permitted it */
+  STREAM_EARLY = 1 << 17,      /* `early` may hold something */
+  STREAM_SACKED = 1 << 18,     /* `sacked` holds something */
 };
 
 struct send_block;
@@ -69,6 +74,10 @@ struct stream_key {
 
 _Static_assert(sizeof(struct stream_key) == 24, "no padding");
 
+struct sequence_range {
+  uint32_t start, end; /* end exclusive; equal: empty */
+};
+
 struct stream {
   struct stream_key key;
   struct stream *hash_next;
@@ -84,7 +93,8 @@ struct stream {
   uint32_t activity_tick;
 
   uint32_t snd_una, snd_nxt, snd_max, snd_wnd;
-  uint32_t snd_wl1, snd_wl2, snd_wnd_max, send_queued; /* bytes from snd_una on that the send blocks hold */
+  /* SND.WL2 is never beyond snd_una, and older ACKs are turned away before, so it need not be kept. */
+  uint32_t snd_wl1, snd_wnd_max, send_queued; /* send_queued: bytes from snd_una on that the send blocks hold */
   struct send_block *send_head, *send_tail;
   uint16_t send_head_offset, send_tail_used;
   uint16_t mss; /* what we may send */
@@ -107,17 +117,25 @@ struct stream {
   };
   uint32_t challenge_second, last_ack_sent;
 
-  struct timer timer; /* armed at or before the earliest deadline; moved on when it fires */
-  struct link pending, age;
+  uint32_t resent;                                  /* RFC 6675 HighRxt: what is lost before it was sent again */
+  struct sequence_range early[TCP_SACK_BLOCKS_MAX]; /* held beyond rcv_nxt, the latest first; empty ones are last */
+  struct timer timer;                               /* armed at or before the earliest deadline; moved on when it fires */
+  struct link pending;
+  union {
+    struct link age;                                     /* in SYN-RECEIVED and TIME-WAIT: none of our bytes is in flight */
+    struct sequence_range sacked[TCP_SCOREBOARD_RANGES]; /* else: ascending, not touching, the lowest that fit */
+  };
 };
 
 _Static_assert(sizeof(struct stream) <= 320, "a million connections are 320 MB");
 
 struct tcp_options {
   uint16_t mss; /* 0: not present */
-  bool scales, timestamps;
+  bool scales, timestamps, sack_permitted;
   uint8_t shift;
+  uint8_t sack_count;
   uint32_t timestamp, timestamp_echo;
+  const uint8_t *sack; /* `sack_count` blocks of 8 bytes, in the frame */
 };
 
 struct segment {
@@ -201,6 +219,35 @@ void tcp_timestamp_remember(struct stream *stream, const struct segment *segment
 /* The round trip that an ACK of something new shows. */
 void tcp_timestamp_sample(struct stream *stream, const struct segment *segment);
 
+/* tcp_sack.c: RFC 2018, what we tell the peer. */
+/* Bytes beyond a hole were kept. */
+void tcp_sack_remember(struct stream *stream, uint32_t seq, uint32_t length);
+/* Bytes from `seq` on were given up again. */
+void tcp_sack_forget_from(struct stream *stream, uint32_t seq);
+/* Writes the option with its two NOPs; returns its bytes, 0 when there is nothing to tell. */
+uint8_t tcp_sack_write(struct stream *stream, uint8_t option[4 + 8 * TCP_SACK_BLOCKS_MAX]);
+
+/* tcp_scoreboard.c: RFC 2018 and RFC 6675, what the peer tells us. */
+/* A part of what was sent and how to see it again. */
+struct lost_segment {
+  uint32_t seq, length; /* length without FIN */
+  bool fin;
+  uint32_t pipe; /* bytes that are taken to be in the network */
+};
+/* Takes up the segment's blocks; true when one of them said something new. */
+bool scoreboard_take(struct stream *stream, const struct segment *segment);
+/* Drops what lies before snd_una. */
+void scoreboard_trim(struct stream *stream);
+void scoreboard_forget(struct stream *stream);
+/* Bytes before `seq` that the peer has. */
+uint32_t scoreboard_below(const struct stream *stream, uint32_t seq);
+/* Moves `seq` behind what the peer has there, and cuts `length` before what it has next. */
+uint32_t scoreboard_skip(const struct stream *stream, uint32_t seq, uint32_t *length);
+/* RFC 6675 IsLost of the first byte that is not acknowledged. */
+bool scoreboard_first_lost(const struct stream *stream);
+/* The next lost segment of a recovery that was not sent again yet; nothing when neither length nor fin is set. */
+struct lost_segment scoreboard_next_lost(const struct stream *stream);
+
 /* tcp_handshake.c */
 void tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse);
 /* True when the stream is established now and the segment goes on. */
@@ -215,6 +262,9 @@ bool tcp_acknowledge(struct stream *stream, const struct segment *segment);
 void tcp_round_trip_sample(struct stream *stream, uint32_t sample_us);
 /* Sends the first unacknowledged segment again; returns its length in sequence space, 0 when there was no buffer. */
 uint32_t tcp_retransmit_first(struct stream *stream);
+static inline bool stream_recovers_by_sack(const struct stream *stream) {
+  return (stream->flags & (STREAM_RECOVERY | STREAM_SACK)) == (STREAM_RECOVERY | STREAM_SACK);
+}
 
 /* tcp_deliver.c: bytes and FIN of an acceptable segment, trimmed at rcv_nxt. */
 void tcp_accept_bytes(struct stream *stream, uint32_t seq, const uint8_t *bytes, uint32_t length, bool fin);

@@ -67,6 +67,7 @@ static void retransmission_timeout(struct stream *stream) {
   stream->recover = stream->snd_max;
   stream->duplicate_acks = 0;
   stream->flags &= ~(uint32_t)(STREAM_RECOVERY | STREAM_RTT_TIMING);
+  scoreboard_forget(stream);
   /* Set first: without a buffer nothing is sent, and the next timeout tries again. */
   tcp_set_deadline(stream, stream->network->now_ns + rto_ns(stream));
   /* All that was in flight counts as lost; it goes out again as ACKs open the congestion window. */

@@ -20,6 +20,7 @@ struct script {
   uint32_t client_isn;
   uint16_t client_port, server_port;
   uint32_t server_iss, server_timestamp; /* of the first SYN-ACK */
+  uint32_t block_base;                   /* what SACK blocks of the line are relative to */
   bool server_known;
   struct bench bench;
 };
@@ -60,6 +61,24 @@ static uint8_t flags_of(struct script *script, const char *text) {
   return flags;
 }
 
+static void put32(uint8_t *at, uint32_t value) {
+  for (unsigned i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* `START-END START-END`: a SACK option; returns its bytes. */
+static unsigned blocks_of(struct script *script, const char *value, uint8_t bytes[40]) {
+  unsigned count = 2, start, end;
+  int used = 0;
+  for (; count + 8 <= 40 && sscanf(value, " %u-%u%n", &start, &end, &used) == 2; value += used, count += 8) {
+    put32(bytes + count, start + script->block_base);
+    put32(bytes + count + 4, end + script->block_base);
+  }
+  if (count == 2 || value[strspn(value, " ")]) fail(script, "blocks want START-END", value);
+  bytes[0] = 5;
+  bytes[1] = (uint8_t)count;
+  return count;
+}
+
 static void option_add(struct script *script, struct bench_segment *segment, const char *name, const char *value) {
   uint8_t *at = segment->options + segment->options_bytes;
   const unsigned long n = strtoul(value, NULL, 0);
@@ -86,6 +105,8 @@ static void option_add(struct script *script, struct bench_segment *segment, con
                                 (uint8_t)(echo >> 8),
                                 (uint8_t)echo};
     memcpy(bytes, option, count = sizeof option);
+  } else if (strcmp(name, "blocks") == 0) {
+    count = blocks_of(script, value, bytes);
   } else if (strcmp(name, "nop") == 0) {
     bytes[0] = 1;
     count = 1;
@@ -117,7 +138,7 @@ static void options_of(struct script *script, struct line *line, const char *tex
   all[strcspn(all, ">")] = 0;
   for (char *save, *option = strtok_r(all + 1, ",", &save); option; option = strtok_r(NULL, ",", &save)) {
     char name[32] = "", value[128] = "";
-    if (sscanf(option, "%31s %127s", name, value) >= 1) option_add(script, segment, name, value);
+    if (sscanf(option, "%31s %127[^>]", name, value) >= 1) option_add(script, segment, name, value);
   }
 }
 
@@ -188,10 +209,6 @@ static uint8_t *timestamp_of(struct bench_segment *segment) {
 
 static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
 
-static void put32(uint8_t *at, uint32_t value) {
-  for (unsigned i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
 /* Makes the clock that was sent relative; what is only late by a timer's tick is as wanted. */
 static void timestamp_relate(const struct script *script, struct bench_segment *wanted, struct bench_segment *got) {
   uint8_t *sent = timestamp_of(got);
@@ -203,6 +220,7 @@ static void timestamp_relate(const struct script *script, struct bench_segment *
 
 static void inject(struct script *script, struct line *line) {
   struct bench_segment segment;
+  script->block_base = script->server_iss;
   segment_of(script, line, &segment);
   segment.peer_port = script->client_port;
   segment.own_port = script->server_port;
@@ -222,6 +240,7 @@ static void describe(const struct script *script, const struct bench_segment *se
 
 static void expect(struct script *script, struct line *line) {
   struct bench_segment wanted, got;
+  script->block_base = script->client_isn;
   const unsigned fields = segment_of(script, line, &wanted);
   const struct bench_frame *frame = bench_next(&script->bench);
   /* A timer may be up to a wheel's tick late. */
@@ -339,6 +358,7 @@ static const struct {
     COUNTER(tcp_bytes_received),    COUNTER(tcp_bytes_sent),
     COUNTER(tcp_paws_dropped),      COUNTER(tcp_timestamp_missing),
     COUNTER(tcp_acks_coalesced),    COUNTER(tcp_zero_windows),
+    COUNTER(tcp_sack_refused),
 #undef COUNTER
 };
 
