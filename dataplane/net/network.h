@@ -59,9 +59,9 @@ struct network_config {
   uint16_t mtu;                      /* IP bytes a frame */
   uint32_t offload;                  /* NETWORK_OFFLOAD_* mask for this port */
   struct siphash_key hash_key;
-  struct siphash_key isn_key;    /* RFC 6528, and the timestamp clocks (RFC 7323) */
+  struct siphash_key isn_key;    /* RFC 6528, the timestamp clocks (RFC 7323) and, through keys of its own, SYN cookies */
   uint32_t connections_max;      /* 320 bytes each at most, before any data is held */
-  uint32_t half_open_max;        /* when full the oldest half-open connection is forgotten (RFC 4987 section 3.3) */
+  uint32_t half_open_max;        /* when full SYNs are answered by cookies (RFC 4987 section 3.6) */
   uint32_t receive_buffer_bytes; /* a connection's window limit; in-order untaken plus out-of-order bytes */
   uint32_t receive_pool_bytes;   /* shared by all connections of the shard; windows shrink as it fills */
   uint32_t send_buffer_bytes;    /* a connection's unacknowledged plus unsent bytes */
@@ -121,7 +121,9 @@ struct network_counters {
   uint64_t drops[NETWORK_DROPS];
   uint64_t send_no_buffer;
   uint64_t tcp_opened, tcp_established, tcp_refused_full, tcp_refused_half_open, tcp_refused_port, tcp_refused_drain;
-  uint64_t tcp_closed_by_end[4]; /* enum stream_end */
+  uint64_t tcp_cookies_sent, tcp_cookies_accepted, tcp_cookies_rejected;
+  uint64_t tcp_half_open_evicted; /* for a client that proved itself by a cookie when the table was full */
+  uint64_t tcp_closed_by_end[4];  /* enum stream_end */
   uint64_t tcp_resets_sent, tcp_resets_received, tcp_resets_ignored;
   uint64_t tcp_segments_sent, tcp_retransmits, tcp_rto_fired, tcp_duplicate_acks, tcp_challenge_acks;
   uint64_t tcp_out_of_order, tcp_out_of_order_dropped, tcp_duplicate_bytes, tcp_window_overrun_bytes;

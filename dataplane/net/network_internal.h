@@ -25,6 +25,11 @@ struct network {
   struct link half_open;     /* oldest first */
   struct link time_wait;     /* oldest first */
   struct timer_wheel *wheel;
+  struct {
+    struct siphash_key keys[2]; /* of `slot` and the one before */
+    uint64_t slot, sent_ns;     /* sent_ns: the last cookie */
+    bool keyed;
+  } cookies;
   struct link fragmented; /* datagrams being put together, oldest first */
   struct pool datagrams;
   struct pool streams, receive_blocks, send_blocks;

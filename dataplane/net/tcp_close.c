@@ -75,6 +75,11 @@ void tcp_time_wait_input(struct stream *stream, const struct segment *segment) {
       tcp_send_challenge(stream);
       return;
     }
+    if (tcp_half_open_full(network)) {
+      /* A cookie could not stay beyond the old numbers; the SYN comes again, to another state of things. */
+      network->counters.tcp_refused_half_open++;
+      return;
+    }
     /* RFC 9293 section 3.6.1: a new connection from beyond the old one's sequence numbers, ours beyond as well. */
     const uint32_t after = stream->snd_max;
     tcp_end(stream, STREAM_END_FINISHED);

@@ -128,10 +128,8 @@ static void input_synchronized(struct stream *stream, struct segment *segment) {
 
 void tcp_input(struct network *network, const struct segment *segment) {
   struct stream *stream = tcp_find(network, &segment->key);
-  if (!stream) {
-    tcp_listen(network, segment, 0, false);
-    return;
-  }
+  if (!stream) stream = tcp_listen(network, segment, 0, false);
+  if (!stream) return;
   if (stream->state == TCP_TIME_WAIT) {
     tcp_time_wait_input(stream, segment);
     return;

@@ -211,6 +211,7 @@ bool tcp_options_parse(const uint8_t *bytes, uint32_t length, struct tcp_options
 /* tcp_timestamp.c: RFC 7323 sections 3 to 5. */
 /* Takes up the option of a SYN. */
 void tcp_timestamp_negotiate(struct stream *stream, const struct segment *segment);
+uint32_t tcp_timestamp_clock(const struct stream *stream);
 void tcp_timestamp_write(const struct stream *stream, uint8_t *option);
 /* Whether the segment may go on; answered or counted when not. Not for SYN and RST. */
 bool tcp_timestamp_acceptable(struct stream *stream, const struct segment *segment);
@@ -248,8 +249,23 @@ bool scoreboard_first_lost(const struct stream *stream);
 /* The next lost segment of a recovery that was not sent again yet; nothing when neither length nor fin is set. */
 struct lost_segment scoreboard_next_lost(const struct stream *stream);
 
+/* tcp_cookie.c: RFC 4987 SYN cookies. */
+/* Answers a SYN for a stream that exists for this call only. */
+void tcp_cookie_send(struct stream *stream, const struct segment *syn);
+/* Whether one was sent of late: only then is an ACK out of the blue worth a hash. */
+bool tcp_cookies_expected(const struct network *network);
+/* Whether the segment acknowledges a cookie of ours; then `syn` is the SYN as far as the cookie remembers it. */
+bool tcp_cookie_take(struct network *network, const struct segment *segment, struct segment *syn);
+/* The window of every cookie's SYN-ACK: the same when the ACK comes, so that nothing promised is taken back. */
+uint32_t tcp_cookie_window(const struct network *network, const struct stream_key *key);
+
 /* tcp_handshake.c */
-void tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse);
+/* Whether a new connection must do without memory until it has proven itself. */
+static inline bool tcp_half_open_full(const struct network *network) {
+  return network->counters.tcp_half_open >= network->config.half_open_max;
+}
+/* A segment that belongs to no connection. A stream when it is the ACK of a cookie: in SYN-RECEIVED, and the segment goes on. */
+struct stream *tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse);
 /* True when the stream is established now and the segment goes on. */
 bool tcp_handshake_continue(struct stream *stream, const struct segment *segment);
 void tcp_handshake_timeout(struct stream *stream);

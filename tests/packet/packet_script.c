@@ -358,7 +358,9 @@ static const struct {
     COUNTER(tcp_bytes_received),    COUNTER(tcp_bytes_sent),
     COUNTER(tcp_paws_dropped),      COUNTER(tcp_timestamp_missing),
     COUNTER(tcp_acks_coalesced),    COUNTER(tcp_zero_windows),
-    COUNTER(tcp_sack_refused),
+    COUNTER(tcp_sack_refused),      COUNTER(tcp_cookies_sent),
+    COUNTER(tcp_cookies_accepted),  COUNTER(tcp_cookies_rejected),
+    COUNTER(tcp_half_open_evicted),
 #undef COUNTER
 };
 

@@ -219,22 +219,6 @@ static void fifty_thousand_connections_live_side_by_side(void **state) {
   stop();
 }
 
-static void a_flood_of_syns_keeps_its_bound(void **state) {
-  (void)state;
-  start(NULL);
-  for (uint32_t i = 0; i < 1000; i++) {
-    const struct bench_segment syn = {.peer_port = (uint16_t)(1024 + i), .seq = i, .flags = 0x02, .window = 1000};
-    bench_segment_in(&bench, &syn);
-    assert_true(counters()->tcp_half_open <= 8);
-    bench.seen = bench.sent;
-  }
-  assert_int_equal(counters()->tcp_refused_half_open, 992);
-  /* And in the midst of it an honest peer gets through. */
-  bench_connect(&bench, 30000, 5);
-  assert_int_equal(counters()->tcp_established, 1);
-  stop();
-}
-
 static void isn_moves_on_with_time_and_differs_by_connection(void **state) {
   (void)state;
   start(NULL);
@@ -323,7 +307,6 @@ int main(void) {
       cmocka_unit_test(positions_move_on_while_bytes_are_always_held),
       cmocka_unit_test(a_full_pool_does_not_stop_bytes_in_order),
       cmocka_unit_test(fifty_thousand_connections_live_side_by_side),
-      cmocka_unit_test(a_flood_of_syns_keeps_its_bound),
       cmocka_unit_test(isn_moves_on_with_time_and_differs_by_connection),
       cmocka_unit_test(resuming_without_taking_does_not_spin),
       cmocka_unit_test(a_pause_bounds_what_is_held),
