@@ -104,6 +104,9 @@ void fragments_receive(struct network *network, const struct packet *packet, con
 /* Forgets the datagrams whose time is over. */
 void fragments_expire(struct network *network);
 void icmp_receive(struct network *network, const struct packet *packet);
+/* Good ICMP; false when it is no error message. Else counted, as what was acted on or as a drop. */
+bool icmp_error_receive(struct network *network, const struct packet *packet);
+bool icmpv6_error_receive(struct network *network, const struct packet *packet);
 void udp_receive(struct network *network, const struct packet *packet);
 void tcp_receive(struct network *network, const struct packet *packet);
 

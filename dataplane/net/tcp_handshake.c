@@ -179,7 +179,7 @@ static void establish(struct stream *stream, const struct segment *segment) {
   const uint32_t ten = 10u * stream->mss, least = 2u * stream->mss > 14600 ? 2u * stream->mss : 14600;
   stream->cwnd = timed_out ? stream->mss : ten < least ? ten : least;
   stream->ssthresh = UINT32_MAX;
-  stream_touch(stream);
+  stream_heard(stream, true);
   tcp_arm(stream);
 }
 

@@ -105,8 +105,7 @@ static void input_synchronized(struct stream *stream, struct segment *segment) {
   if (!tcp_acknowledge(stream, segment)) return;
   memcpy(stream->peer_mac, segment->peer_mac, sizeof stream->peer_mac);
   tcp_timestamp_remember(stream, segment);
-  /* A peer that only says its window is shut is not active: see the persist probe. */
-  if (!(stream->flags & STREAM_PERSIST) || span) stream_touch(stream);
+  stream_heard(stream, span > 0);
   if (stream->state == TCP_TIME_WAIT) return;
   if (span == 0) {
     /* A keep-alive probe (RFC 9293 section 3.8.4) wants an answer. */

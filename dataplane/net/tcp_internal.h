@@ -95,6 +95,7 @@ struct stream {
   uint32_t snd_una, snd_nxt, snd_max, snd_wnd;
   /* SND.WL2 is never beyond snd_una, and older ACKs are turned away before, so it need not be kept. */
   uint32_t snd_wl1, snd_wnd_max, send_queued; /* send_queued: bytes from snd_una on that the send blocks hold */
+  uint32_t heard_tick;                        /* like activity_tick, but of anything at all from the peer */
   struct send_block *send_head, *send_tail;
   uint16_t send_head_offset, send_tail_used;
   uint16_t mss; /* what we may send */
@@ -118,6 +119,7 @@ struct stream {
   uint32_t challenge_second, last_ack_sent;
 
   uint32_t resent;                                  /* RFC 6675 HighRxt: what is lost before it was sent again */
+  uint8_t keep_alives;                              /* sent since the peer was heard */
   struct sequence_range early[TCP_SACK_BLOCKS_MAX]; /* held beyond rcv_nxt, the latest first; empty ones are last */
   struct timer timer;                               /* armed at or before the earliest deadline; moved on when it fires */
   struct link pending;
@@ -171,8 +173,13 @@ static inline uint64_t rto_ns(const struct stream *stream) {
   const uint64_t us = (uint64_t)stream->rto_us << (stream->backoff < 16 ? stream->backoff : 16);
   return (us < TCP_RTO_MAX_US ? us : TCP_RTO_MAX_US) * NANOSECONDS_PER_MICROSECOND;
 }
-static inline void stream_touch(struct stream *stream) {
-  stream->activity_tick = (uint32_t)(stream->network->now_ns >> TCP_ACTIVITY_SHIFT);
+static inline uint32_t activity_now(const struct network *network) { return (uint32_t)(network->now_ns >> TCP_ACTIVITY_SHIFT); }
+static inline void stream_touch(struct stream *stream) { stream->activity_tick = activity_now(stream->network); }
+/* The peer was heard. What only answers a probe of ours, for a shut window or for life, is not activity. */
+static inline void stream_heard(struct stream *stream, bool brings) {
+  stream->heard_tick = activity_now(stream->network);
+  if (brings || !((stream->flags & STREAM_PERSIST) || stream->keep_alives)) stream->activity_tick = stream->heard_tick;
+  stream->keep_alives = 0;
 }
 /* Makes sure that the next flush looks at the stream. */
 static inline void stream_pend(struct stream *stream) {
@@ -338,6 +345,9 @@ struct tcp_header {
   uint8_t options_bytes; /* already written after the header */
 };
 void tcp_frame_commit(struct network *network, uint8_t *frame, const struct tcp_header *header, uint32_t payload_bytes);
+
+/* tcp_path_mtu.c: a segment of ours at `seq` met a link of `mtu`. False when it was none in flight, or changes nothing. */
+bool tcp_too_big(struct network *network, const struct stream_key *key, uint32_t seq, uint32_t mtu);
 
 /* tcp_timer.c */
 void tcp_timer_fire(struct timer *timer, void *context, uint64_t now_ns);

@@ -345,21 +345,40 @@ static const struct {
 } counter_names[] = {
 #define COUNTER(name)                                                                                                            \
   { #name, offsetof(struct network_counters, name) }
-    COUNTER(frames_received),       COUNTER(send_no_buffer),
-    COUNTER(tcp_delivered),         COUNTER(tcp_opened),
-    COUNTER(tcp_established),       COUNTER(tcp_refused_full),
-    COUNTER(tcp_refused_half_open), COUNTER(tcp_refused_port),
-    COUNTER(tcp_refused_drain),     COUNTER(tcp_resets_sent),
-    COUNTER(tcp_resets_received),   COUNTER(tcp_resets_ignored),
-    COUNTER(tcp_retransmits),       COUNTER(tcp_rto_fired),
-    COUNTER(tcp_duplicate_acks),    COUNTER(tcp_challenge_acks),
-    COUNTER(tcp_out_of_order),      COUNTER(tcp_out_of_order_dropped),
-    COUNTER(tcp_duplicate_bytes),   COUNTER(tcp_window_overrun_bytes),
-    COUNTER(tcp_bytes_received),    COUNTER(tcp_bytes_sent),
-    COUNTER(tcp_paws_dropped),      COUNTER(tcp_timestamp_missing),
-    COUNTER(tcp_acks_coalesced),    COUNTER(tcp_zero_windows),
-    COUNTER(tcp_sack_refused),      COUNTER(tcp_cookies_sent),
-    COUNTER(tcp_cookies_accepted),  COUNTER(tcp_cookies_rejected),
+    COUNTER(frames_received),
+    COUNTER(send_no_buffer),
+    COUNTER(tcp_delivered),
+    COUNTER(tcp_opened),
+    COUNTER(tcp_established),
+    COUNTER(tcp_refused_full),
+    COUNTER(tcp_refused_half_open),
+    COUNTER(tcp_refused_port),
+    COUNTER(tcp_refused_drain),
+    COUNTER(tcp_resets_sent),
+    COUNTER(tcp_resets_received),
+    COUNTER(tcp_resets_ignored),
+    COUNTER(tcp_retransmits),
+    COUNTER(tcp_rto_fired),
+    COUNTER(tcp_duplicate_acks),
+    COUNTER(tcp_challenge_acks),
+    COUNTER(tcp_out_of_order),
+    COUNTER(tcp_out_of_order_dropped),
+    COUNTER(tcp_duplicate_bytes),
+    COUNTER(tcp_window_overrun_bytes),
+    COUNTER(tcp_bytes_received),
+    COUNTER(tcp_bytes_sent),
+    COUNTER(tcp_paws_dropped),
+    COUNTER(tcp_timestamp_missing),
+    COUNTER(tcp_acks_coalesced),
+    COUNTER(tcp_zero_windows),
+    COUNTER(tcp_sack_refused),
+    COUNTER(icmp_too_big),
+    COUNTER(tcp_path_mtu_lowered),
+    COUNTER(tcp_keep_alives_sent),
+    COUNTER(tcp_keep_alive_timed_out),
+    COUNTER(tcp_cookies_sent),
+    COUNTER(tcp_cookies_accepted),
+    COUNTER(tcp_cookies_rejected),
     COUNTER(tcp_half_open_evicted),
 #undef COUNTER
 };
@@ -405,13 +424,46 @@ static void nothing_sent(struct script *script) {
   fail(script, "sent without being expected", text);
 }
 
+/* `icmp too_big mtu N seq N [bytes N]`, or `icmp TYPE CODE seq N`: an error about a segment of ours. */
+static void icmp_line(struct script *script, struct line *line) {
+  struct bench_quote quote = {
+      .own_port = script->server_port, .peer_port = script->client_port, .packet_bytes = script->config.mtu};
+  const char *type = word(line);
+  if (strcmp(type, "too_big") == 0) {
+    quote.type = script->ipv6 ? 2 : 3;
+    quote.code = script->ipv6 ? 0 : 4;
+  } else {
+    quote.type = (uint8_t)strtoul(type, NULL, 0);
+    quote.code = (uint8_t)number(script, line);
+  }
+  while (line->at < line->count) {
+    const char *key = word(line);
+    const uint32_t value = number(script, line);
+    if (strcmp(key, "mtu") == 0) {
+      quote.mtu = value;
+    } else if (strcmp(key, "seq") == 0) {
+      quote.seq = value + script->server_iss;
+    } else if (strcmp(key, "bytes") == 0) {
+      quote.packet_bytes = value;
+    } else {
+      fail(script, "no such field", key);
+    }
+  }
+  uint8_t frame[256];
+  uint32_t length = bench_icmp_error_build(&script->bench, frame, &quote);
+  if (script->vlan) length = bench_vlan_insert(frame, length, script->vlan);
+  bench_frame_in(&script->bench, frame, length);
+  script->burst = true;
+}
+
 static void timed_line(struct script *script, struct line *line, const char *time) {
   start(script);
   const double seconds = strtod(time[0] == '+' ? time + 1 : time, NULL);
   const uint64_t at_ns = (time[0] == '+' ? script->at_ns : 0) + (uint64_t)(seconds * 1e9 + 0.5);
   const char *verb = word(line);
   if (at_ns < script->at_ns) fail(script, "time runs backwards", time);
-  const bool joins = strcmp(verb, ">") == 0 || (strcmp(verb, "app") == 0 && strcmp(line->words[line->at], "expect") != 0);
+  const bool joins = strcmp(verb, ">") == 0 || strcmp(verb, "icmp") == 0 ||
+                     (strcmp(verb, "app") == 0 && strcmp(line->words[line->at], "expect") != 0);
   if (at_ns != script->at_ns || !joins) end_burst(script);
   if (script->failed) return;
   script->at_ns = at_ns;
@@ -421,6 +473,8 @@ static void timed_line(struct script *script, struct line *line, const char *tim
     inject(script, line);
   } else if (strcmp(verb, "<") == 0) {
     expect(script, line);
+  } else if (strcmp(verb, "icmp") == 0) {
+    icmp_line(script, line);
   } else if (strcmp(verb, "app") == 0) {
     app_line(script, line);
   } else if (strcmp(verb, "nothing") == 0) {
@@ -471,6 +525,12 @@ static void config_line(struct script *script, struct line *line) {
     config->vlans[config->vlan_count++] = (uint16_t)value;
   } else if (strcmp(key, "idle_ms") == 0) {
     config->idle_timeout_ns = value * 1000000ull;
+  } else if (strcmp(key, "keep_alive_idle_ms") == 0) {
+    config->keep_alive_idle_ns = value * 1000000ull;
+  } else if (strcmp(key, "keep_alive_interval_ms") == 0) {
+    config->keep_alive_interval_ns = value * 1000000ull;
+  } else if (strcmp(key, "keep_alive_count") == 0) {
+    config->keep_alive_count = value;
   } else if (strcmp(key, "time_wait_ms") == 0) {
     config->time_wait_ns = value * 1000000ull;
   } else {
