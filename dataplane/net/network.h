@@ -135,6 +135,7 @@ struct network_counters {
   uint64_t tcp_segments_sent, tcp_retransmits, tcp_rto_fired, tcp_duplicate_acks, tcp_challenge_acks;
   uint64_t tcp_out_of_order, tcp_out_of_order_dropped, tcp_duplicate_bytes, tcp_window_overrun_bytes;
   uint64_t tcp_paws_dropped, tcp_timestamp_missing;
+  uint64_t tcp_urgent_ignored; /* segments whose urgent pointer was not acted on: their bytes are bytes (RFC 6093) */
   uint64_t tcp_keep_alives_sent, tcp_keep_alive_timed_out;
   uint64_t tcp_path_mtu_lowered; /* MSS of a connection clamped on "too big" */
   uint64_t tcp_sack_refused;     /* blocks that name what was never sent */

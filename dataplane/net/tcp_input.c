@@ -44,6 +44,7 @@ void tcp_receive(struct network *network, const struct packet *packet) {
     return;
   }
   network->counters.tcp_delivered++;
+  if (segment.flags & TCP_URG) network->counters.tcp_urgent_ignored++;
   tcp_input(network, &segment);
 }
 

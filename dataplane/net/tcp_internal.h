@@ -12,7 +12,7 @@
 /* Karn: a backed-off RTO stays until there is a sample; but once bytes get through only this much of it, or a path that loses
  * often would crawl at the largest RTO. */
 #define TCP_BACKOFF_KEPT_MAX 2u
-#define TCP_RETRANSMITS_MAX 9u           /* at the smallest RTO 204 s: beyond R2 of RFC 9293 section 3.8.3 */
+#define TCP_RETRANSMITS_MAX 9u           /* at the smallest RTO 162 s: beyond R2 of RFC 9293 section 3.8.3 */
 #define TCP_HANDSHAKE_RETRANSMITS_MAX 4u /* 31 s */
 #define TCP_FIN_WAIT_2_NS (60ull * 1000000000)
 #define TCP_MSS_DEFAULT 536u /* RFC 9293 section 3.7.1, when the peer names none */

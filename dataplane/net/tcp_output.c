@@ -103,8 +103,9 @@ static uint32_t in_flight(const struct stream *stream) {
   if (stream_recovers_by_sack(stream)) return scoreboard_next_lost(stream).pipe;
   const uint32_t sent = stream->snd_nxt - stream->snd_una;
   if (stream->flags & STREAM_SACKED) return sent - scoreboard_below(stream, stream->snd_nxt);
-  /* RFC 3042: the first two duplicate ACKs tell of segments that arrived. In a recovery the window has grown by them. */
-  if (!stream->duplicate_acks || (stream->flags & STREAM_RECOVERY)) return sent;
+  /* RFC 3042: the first two duplicate ACKs tell of segments that arrived, and new ones may follow. In a recovery the window has
+   * grown by them; after a timeout they tell of nothing. */
+  if (!stream->duplicate_acks || stream->snd_nxt != stream->snd_max || (stream->flags & STREAM_RECOVERY)) return sent;
   const uint32_t arrived = (stream->duplicate_acks < 2 ? stream->duplicate_acks : 2u) * stream->mss;
   return sent > arrived ? sent - arrived : 0;
 }

@@ -47,15 +47,15 @@ static uint32_t number(struct script *script, struct line *line) {
 }
 
 static uint8_t flags_of(struct script *script, const char *text) {
-  static const char *const names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG"};
+  static const char *const names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
   if (strcmp(text, "-") == 0) return 0;
   uint8_t flags = 0;
   char copy[64];
   snprintf(copy, sizeof copy, "%s", text);
   for (char *save, *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
     unsigned i = 0;
-    while (i < 6 && strcmp(names[i], name) != 0) i++;
-    if (i == 6) fail(script, "no such flag", name);
+    while (i < sizeof names / sizeof *names && strcmp(names[i], name) != 0) i++;
+    if (i == sizeof names / sizeof *names) fail(script, "no such flag", name);
     flags |= (uint8_t)(1u << i);
   }
   return flags;
@@ -345,41 +345,24 @@ static const struct {
 } counter_names[] = {
 #define COUNTER(name)                                                                                                            \
   { #name, offsetof(struct network_counters, name) }
-    COUNTER(frames_received),
-    COUNTER(send_no_buffer),
-    COUNTER(tcp_delivered),
-    COUNTER(tcp_opened),
-    COUNTER(tcp_established),
-    COUNTER(tcp_refused_full),
-    COUNTER(tcp_refused_half_open),
-    COUNTER(tcp_refused_port),
-    COUNTER(tcp_refused_drain),
-    COUNTER(tcp_resets_sent),
-    COUNTER(tcp_resets_received),
-    COUNTER(tcp_resets_ignored),
-    COUNTER(tcp_retransmits),
-    COUNTER(tcp_rto_fired),
-    COUNTER(tcp_duplicate_acks),
-    COUNTER(tcp_challenge_acks),
-    COUNTER(tcp_out_of_order),
-    COUNTER(tcp_out_of_order_dropped),
-    COUNTER(tcp_duplicate_bytes),
-    COUNTER(tcp_window_overrun_bytes),
-    COUNTER(tcp_bytes_received),
-    COUNTER(tcp_bytes_sent),
-    COUNTER(tcp_paws_dropped),
-    COUNTER(tcp_timestamp_missing),
-    COUNTER(tcp_acks_coalesced),
-    COUNTER(tcp_zero_windows),
-    COUNTER(tcp_sack_refused),
-    COUNTER(icmp_too_big),
-    COUNTER(tcp_path_mtu_lowered),
-    COUNTER(tcp_keep_alives_sent),
-    COUNTER(tcp_keep_alive_timed_out),
-    COUNTER(tcp_cookies_sent),
-    COUNTER(tcp_cookies_accepted),
-    COUNTER(tcp_cookies_rejected),
-    COUNTER(tcp_half_open_evicted),
+    COUNTER(frames_received),       COUNTER(send_no_buffer),
+    COUNTER(tcp_delivered),         COUNTER(tcp_opened),
+    COUNTER(tcp_established),       COUNTER(tcp_refused_full),
+    COUNTER(tcp_refused_half_open), COUNTER(tcp_refused_port),
+    COUNTER(tcp_refused_drain),     COUNTER(tcp_resets_sent),
+    COUNTER(tcp_resets_received),   COUNTER(tcp_resets_ignored),
+    COUNTER(tcp_retransmits),       COUNTER(tcp_rto_fired),
+    COUNTER(tcp_duplicate_acks),    COUNTER(tcp_challenge_acks),
+    COUNTER(tcp_out_of_order),      COUNTER(tcp_out_of_order_dropped),
+    COUNTER(tcp_duplicate_bytes),   COUNTER(tcp_window_overrun_bytes),
+    COUNTER(tcp_bytes_received),    COUNTER(tcp_bytes_sent),
+    COUNTER(tcp_paws_dropped),      COUNTER(tcp_timestamp_missing),
+    COUNTER(tcp_acks_coalesced),    COUNTER(tcp_zero_windows),
+    COUNTER(tcp_sack_refused),      COUNTER(tcp_urgent_ignored),
+    COUNTER(icmp_too_big),          COUNTER(tcp_path_mtu_lowered),
+    COUNTER(tcp_keep_alives_sent),  COUNTER(tcp_keep_alive_timed_out),
+    COUNTER(tcp_cookies_sent),      COUNTER(tcp_cookies_accepted),
+    COUNTER(tcp_cookies_rejected),  COUNTER(tcp_half_open_evicted),
 #undef COUNTER
 };
 
