@@ -47,6 +47,8 @@ static const struct shard_family families[] = {
      "HTTP/2 connections ended for what the peer sent, or for want of memory.", FIELD(http.http2_errors)},
     {"tripline_http2_no_memory_total", "counter", "Times the memory of HTTP/2 was spent.", FIELD(http.http2_no_memory)},
     {"tripline_otlp_grpc_calls_total", "counter", "OTLP requests that came as gRPC calls.", FIELD(shard.otlp_grpc_calls)},
+    {"tripline_otlp_datagrams_accepted_total", "counter", "OTLP datagrams whose spans were judged.",
+     FIELD(shard.otlp_datagrams_accepted)},
     {"tripline_spans_decoded_total", "counter", "Spans found in requests, rejected ones included.", FIELD(shard.spans_decoded)},
     {"tripline_spans_evaluated_total", "counter", "Spans judged by the rules.", FIELD(shard.spans_evaluated)},
     {"tripline_webhooks_accepted_total", "counter", "Webhooks that took effect.", FIELD(shard.webhooks_accepted)},

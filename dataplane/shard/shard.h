@@ -83,7 +83,7 @@ struct shard_counters {
   uint64_t burst_sizes[SHARD_BURST_FRAMES + 1];
   uint64_t spans_decoded, spans_evaluated, spans_rejected[OTLP_REJECTS], spans_rejected_overload, spans_rejected_malformed;
   uint64_t otlp_requests[2], otlp_grpc_calls; /* calls are among the protobuf requests */
-  uint64_t otlp_datagrams, otlp_datagrams_dropped, otlp_datagrams_malformed;
+  uint64_t otlp_datagrams, otlp_datagrams_accepted, otlp_datagrams_dropped, otlp_datagrams_malformed;
   uint64_t webhooks_accepted, webhooks_durable, webhooks_received_only, webhooks_repeated;
   uint64_t webhooks_refused[REFUSALS];
   uint64_t webhook_secret_used[64][WEBHOOK_SECRETS_MAX]; /* by source, secret */

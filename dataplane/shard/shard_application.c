@@ -72,8 +72,18 @@ struct route {
   uint32_t max_body_bytes;
 };
 
+/* The other signals are refused by name, so that whoever sets an exporter up sees which one does not belong here. */
+static bool is_any_of(struct http_text path, const char *const *paths) {
+  while (*paths && !http_text_equals(path, *paths)) paths++;
+  return *paths != NULL;
+}
+
 static struct route route_grpc(const struct shard_otlp_listener *listener, const struct http_request *request) {
   static const char export_path[] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+  static const char *const other_signals[] = {"/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+                                              "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", NULL};
+  if (is_any_of(request->path, other_signals))
+    return (struct route){404, "not_found", "only traces are taken here: TraceService/Export", 0};
   if (!http_text_equals(request->path, export_path))
     return (struct route){404, "not_found", "no such method: TraceService/Export", 0};
   if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
@@ -84,10 +94,13 @@ static struct route route_grpc(const struct shard_otlp_listener *listener, const
 }
 
 static struct route route_otlp(const struct shard *shard, const struct http_request *request) {
+  static const char *const other_signals[] = {"/v1/logs", "/v1/metrics", NULL};
   const struct shard_otlp_listener *listener = shard_otlp_listener(shard, request->local_port);
   if (request->grpc) return route_grpc(listener, request);
   if (listener == &shard->config.otlp_grpc)
     return (struct route){415, "media_type", "this port speaks gRPC; OTLP/HTTP has its own", 0};
+  if (is_any_of(request->path, other_signals))
+    return (struct route){404, "not_found", "only traces are taken here: POST /v1/traces", 0};
   if (!http_text_equals(request->path, "/v1/traces")) return (struct route){404, "not_found", "no such path: POST /v1/traces", 0};
   if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
   const struct http_text type = http_request_header(request, "content-type");

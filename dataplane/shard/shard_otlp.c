@@ -117,6 +117,7 @@ void shard_receive_otlp_datagram(void *context, uint32_t source_ipv4, uint16_t s
   decode(shard, OTLP_PROTOBUF, shard->datagram, length, &result);
   if (result.outcome == OTLP_OK) {
     engine_commit(shard->engine);
+    shard->counters.otlp_datagrams_accepted++;
     return;
   }
   engine_rollback(shard->engine);

@@ -29,6 +29,11 @@ static bool spans(const struct shard_counters *shard) {
                    shard->spans_rejected_malformed);
 }
 
+static bool datagrams(const struct shard_counters *shard) {
+  return equal("OTLP datagrams = accepted + malformed + dropped", shard->otlp_datagrams,
+               shard->otlp_datagrams_accepted + shard->otlp_datagrams_malformed + shard->otlp_datagrams_dropped);
+}
+
 static bool webhooks(const struct shard_counters *shard) {
   return equal("webhooks accepted = durable + pending + received only", shard->webhooks_accepted,
                shard->webhooks_durable + shard->webhooks_pending + shard->webhooks_received_only);
@@ -51,6 +56,7 @@ static bool of_each_shard(const struct simulated_appliance *appliance) {
     holds &= frames_of_network(&snapshot->network);
     holds &= requests(&snapshot->http);
     holds &= spans(&snapshot->shard);
+    holds &= datagrams(&snapshot->shard);
     holds &= webhooks(&snapshot->shard);
     holds &= traces(&snapshot->engine);
     holds &= records(snapshot);
