@@ -147,7 +147,7 @@ static const struct config_key trace_keys[] = {
     {"live_max", read_live_max}, {"captures_max", read_captures_max}, {"idle", read_idle}, {NULL, NULL}};
 READER(read_traces) { config_read_mapping(reader, node, trace_keys, target); }
 
-READER(read_segment_bytes) { CONFIG->journal.segment_bytes = config_read_number(reader, node, 1u << 20, 1ull << 32) & ~4095ull; }
+READER(read_segment_bytes) { CONFIG->journal.segment_bytes = config_read_number(reader, node, 2u << 20, 1ull << 32) & ~4095ull; }
 READER(read_segments_ahead) { CONFIG->journal.segments_ahead = (uint32_t)config_read_number(reader, node, 1, 16); }
 READER(read_index) { CONFIG->journal.index_violations = (uint32_t)config_read_number(reader, node, 1000, 100000000); }
 static const struct config_key journal_keys[] = {{"segment_bytes", read_segment_bytes},
@@ -160,6 +160,9 @@ READER(read_connections) { CONFIG->tcp.connections_max = (uint32_t)config_read_n
 READER(read_tcp_idle) { CONFIG->tcp.idle_timeout_ns = config_read_duration(reader, node, 86400ull * 1000000000); }
 static const struct config_key tcp_keys[] = {
     {"connections_max", read_connections}, {"idle_timeout", read_tcp_idle}, {NULL, NULL}};
+READER(read_reassembly) { CONFIG->udp.reassembly_max = (uint32_t)config_read_number(reader, node, 0, 256); }
+static const struct config_key udp_keys[] = {{"reassembly_max", read_reassembly}, {NULL, NULL}};
+READER(read_udp) { config_read_mapping(reader, node, udp_keys, target); }
 READER(read_tcp) { config_read_mapping(reader, node, tcp_keys, target); }
 
 static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
@@ -173,7 +176,16 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"traces", read_traces},
                                              {"journal", read_journal},
                                              {"tcp", read_tcp},
+                                             {"udp", read_udp},
                                              {NULL, NULL}};
+
+/* Which listener a connection is for is known by its port. */
+static void expect_distinct_ports(struct config_reader *reader, const yaml_node_t *root, const struct config *config) {
+  const uint16_t http = config->otlp_http.port, grpc = config->otlp_grpc.port, webhooks = config->webhooks.port;
+  if (http == grpc || grpc == webhooks || http == webhooks)
+    config_complain(reader, root, "otlp_http, otlp_grpc and webhooks listen on different ports: %u, %u and %u are not", http,
+                    grpc, webhooks);
+}
 
 static int read_document(struct config_reader *reader, yaml_parser_t *parser, struct config *config) {
   if (!yaml_parser_load(parser, &reader->document)) {
@@ -182,7 +194,10 @@ static int read_document(struct config_reader *reader, yaml_parser_t *parser, st
     return -EINVAL;
   }
   const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
-  if (root) config_read_mapping(reader, root, top_keys, config);
+  if (root) {
+    config_read_mapping(reader, root, top_keys, config);
+    expect_distinct_ports(reader, root, config);
+  }
   yaml_document_delete(&reader->document);
   return reader->error_count ? -EINVAL : 0;
 }

@@ -103,12 +103,21 @@ static void announce_failure(struct daemon *daemon, int error) {
   for (uint32_t i = 0; i < daemon->shard_count; i++) shard_set_journal_failed(daemon->shards[i].shard, true);
 }
 
+/* The workers belong to the thread that submits, and to nobody before it has (-EINVAL). */
+static bool workers_pinned(struct daemon *daemon) {
+  const int result = journal_io_uring_pin_workers(daemon->io, daemon->cores.journal);
+  if (result < 0 && result != -EINVAL)
+    log_warning("cores", "the journal's kernel workers stay on any core: %s", strerror(-result));
+  return result != -EINVAL;
+}
+
 static void *journal_thread(void *argument) {
   struct daemon *daemon = argument;
-  bool failed = false;
+  bool failed = false, pinned = false;
   pthread_setname_np(pthread_self(), "journal");
   while (!atomic_load_explicit(&daemon->stop_journal, memory_order_acquire)) {
     const int result = journal_step(daemon->journal, monotonic_ns(), wall_ns(), JOURNAL_WAIT_NS);
+    if (result > 0 && !pinned) pinned = workers_pinned(daemon);
     if (result >= 0) continue;
     if (!failed) announce_failure(daemon, result);
     failed = true;
@@ -123,9 +132,8 @@ static void *journal_thread(void *argument) {
 int records_start(struct daemon *daemon) {
   const int result = pthread_create(&daemon->journal_thread, NULL, journal_thread, daemon);
   if (result != 0) return -result;
-  cores_pin(daemon->journal_thread, daemon->cores.journal);
-  const int pinned = journal_io_uring_pin_workers(daemon->io, daemon->cores.journal);
-  if (pinned < 0) log_warning("cores", "the journal's kernel workers stay on any core: %s", strerror(-pinned));
+  const int pinned = cores_pin(daemon->journal_thread, daemon->cores.journal);
+  if (pinned != 0) log_warning("cores", "the journal cannot be pinned to core %d: %s", daemon->cores.journal, strerror(-pinned));
   return 0;
 }
 

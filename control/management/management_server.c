@@ -140,9 +140,13 @@ static int listen_on_path(const struct management_config *config) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(config->socket_path) >= sizeof address.sun_path) return -ENAMETOOLONG;
   memcpy(address.sun_path, config->socket_path, strlen(config->socket_path) + 1);
+  struct stat found;
+  if (lstat(config->socket_path, &found) == 0) {
+    if (!S_ISSOCK(found.st_mode)) return -EEXIST; /* whatever it is, it is not ours to remove */
+    unlink(config->socket_path);
+  }
   const int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (file < 0) return -errno;
-  unlink(config->socket_path);
   const mode_t mask = umask(0177);
   const bool bound = bind(file, (struct sockaddr *)&address, sizeof address) == 0;
   umask(mask);

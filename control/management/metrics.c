@@ -28,6 +28,14 @@ static const struct shard_family families[] = {
     {"tripline_tcp_delivered_segments_total", "counter", "TCP segments delivered to the stack.", FIELD(network.tcp_delivered)},
     {"tripline_udp_delivered_datagrams_total", "counter", "UDP datagrams delivered to a listener.", FIELD(network.udp_delivered)},
     {"tripline_arp_answered_total", "counter", "ARP requests answered.", FIELD(network.arp_answered)},
+    {"tripline_nd_answered_total", "counter", "IPv6 neighbour solicitations answered.", FIELD(network.nd_answered)},
+    {"tripline_fragments_kept_total", "counter", "Fragments taken that completed no datagram.", FIELD(network.fragments_kept)},
+    {"tripline_datagrams_reassembled_total", "counter", "UDP datagrams put together.", FIELD(network.datagrams_reassembled)},
+    {"tripline_reassembly_timed_out_total", "counter", "Datagrams given up: a fragment never came.",
+     FIELD(network.reassembly_timed_out)},
+    {"tripline_reassembly_evicted_total", "counter", "Datagrams given up for newer ones.", FIELD(network.reassembly_evicted)},
+    {"tripline_reassembly_rejected_total", "counter", "Datagrams given up: their fragments contradicted each other.",
+     FIELD(network.reassembly_rejected)},
     {"tripline_icmp_answered_total", "counter", "ICMP echo requests answered.", FIELD(network.icmp_answered)},
     {"tripline_tcp_opened_total", "counter", "Connections begun.", FIELD(network.tcp_opened)},
     {"tripline_tcp_established_total", "counter", "Connections established.", FIELD(network.tcp_established)},
@@ -107,6 +115,7 @@ static void gauge(struct text_buffer *out, const char *name, uint32_t shard, uin
 
 /* The same for fields of 32 bits. */
 static const struct shard_family gauges[] = {
+    {"tripline_reassembly_held", "gauge", "Datagrams being put together now.", FIELD(network.reassembly_held)},
     {"tripline_tcp_connections", "gauge", "Connections now.", FIELD(network.tcp_connections)},
     {"tripline_requests_in_progress", "gauge", "HTTP requests begun and not ended.", FIELD(http.in_progress)},
     {"tripline_responses_parked", "gauge", "Answers that wait for durability or for another shard.", FIELD(shard.parked)},
@@ -148,6 +157,10 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
   EACH_SHARD(i)
   for (unsigned r = 0; r < HTTP_ABORTS; r++)
     line(out, "tripline_requests_aborted_total", i, "reason", http_abort_name(r), snapshot->shards[i].http.aborted[r]);
+  head(out, "tripline_http2_connections_ended_total", "counter", "HTTP/2 connections that ended, by reason.");
+  EACH_SHARD(i)
+  for (unsigned r = 0; r < HTTP2_ENDS; r++)
+    line(out, "tripline_http2_connections_ended_total", i, "reason", http2_end_name(r), snapshot->shards[i].http.http2_ended[r]);
   head(out, "tripline_spans_rejected_total", "counter", "Spans that were not judged, by reason.");
   EACH_SHARD(i) {
     const struct shard_counters *shard = &snapshot->shards[i].shard;

@@ -140,7 +140,8 @@ void http2_stream_respond(struct http_exchange *exchange, const struct http_resp
   }
   if (connection->inside) return;
   connection->now_ns = now_ns;
-  http_connection_enter(connection->front);
+  struct http_connection *front = connection->front; /* outlives `connection`, which the flush may end */
+  http_connection_enter(front);
   http2_connection_flush(connection);
-  http_connection_leave(connection->front);
+  http_connection_leave(front);
 }

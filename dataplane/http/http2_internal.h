@@ -16,6 +16,18 @@
 #define HTTP2_CONNECTION_WINDOW_BYTES (1u << 20)
 #define HTTP2_MESSAGE_BYTES_MAX 160u
 
+/* What is offered to nghttp2 at once; answers go out in between. */
+#define HTTP2_SLICE_BYTES 4096u
+/* Frames without a request behind them: so many at once, so many a second; each request earns some. */
+#define HTTP2_CONTROL_BURST 1000u
+#define HTTP2_CONTROL_PER_S 100u
+#define HTTP2_CONTROL_PER_REQUEST 8u
+/* Resets by the peer, or provoked by what it sent. */
+#define HTTP2_RESET_BURST 200u
+#define HTTP2_RESET_PER_S 50u
+/* How long the peer may take to acknowledge the first GOAWAY of a drain. */
+#define HTTP2_DRAIN_GRACE_NS UINT64_C(1000000000)
+
 enum http2_stream_phase {
   HTTP2_STREAM_HEADERS_PHASE,
   HTTP2_STREAM_BODY,
@@ -38,6 +50,8 @@ struct http2_stream {
   uint32_t max_body_bytes;
   struct http_body body;
   uint64_t deadline_ns;
+  uint64_t body_end_ns; /* as http_connection's */
+  uint32_t body_seen_bytes;
   uint16_t status;
   uint8_t grpc_status;
   uint32_t retry_after_s;
@@ -50,6 +64,12 @@ struct http2_stream {
   char text[HTTP2_STREAM_TEXT_BYTES];
 };
 
+/* A bucket that fills with the shard's time. */
+struct http2_allowance {
+  uint64_t filled_ns;
+  uint32_t left;
+};
+
 struct http2_connection {
   struct http_connection *front;
   struct http2_server *server;
@@ -60,7 +80,11 @@ struct http2_connection {
   uint32_t pending_bytes;
   bool inside; /* nghttp2 is on the stack: it sends when it is through */
   bool failed, draining;
-  uint64_t now_ns;
+  bool going_away; /* the second GOAWAY of the drain */
+  bool end_named, end_counted;
+  enum http2_end end;
+  struct http2_allowance control, resets;
+  uint64_t now_ns, idle_since_ns, sweep_ns, blocked_since_ns, drain_since_ns;
 };
 
 struct http2_server {
@@ -77,13 +101,18 @@ void http2_server_destroy(struct http2_server *server);
 
 /* http2_connection.c: called by the front, between its enter and leave. */
 bool http2_connection_open(struct http_connection *front, uint64_t now_ns);
-void http2_connection_received(struct http2_connection *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
+/* Returns how many bytes were taken: none while the peer does not read what it is sent. */
+uint32_t http2_connection_received(struct http2_connection *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns);
 void http2_connection_writable(struct http2_connection *connection, uint64_t now_ns);
 void http2_connection_peer_finished(struct http2_connection *connection, uint64_t now_ns);
 void http2_connection_deadline(struct http2_connection *connection, uint64_t now_ns);
 void http2_connection_drain(struct http2_connection *connection, uint64_t now_ns);
 /* The stream is gone. */
 void http2_connection_end(struct http2_connection *connection, enum http_abort reason);
+/* The connection is to end for this reason; the first named stands. */
+void http2_connection_end_for(struct http2_connection *connection, enum http2_end end, uint32_t error_code);
+/* The second GOAWAY of a drain: no stream beyond those begun. */
+void http2_connection_go_away(struct http2_connection *connection);
 /* Sends what nghttp2 has, unless it is on the stack. */
 void http2_connection_flush(struct http2_connection *connection);
 
@@ -93,6 +122,8 @@ void http2_stream_header(struct http2_stream *stream, const uint8_t *name, size_
                          size_t value_bytes);
 void http2_stream_admit(struct http2_stream *stream);
 void http2_stream_data(struct http2_stream *stream, const uint8_t *bytes, size_t length);
+/* False: its deadline has passed, or its body is too slow. */
+bool http2_stream_in_time(struct http2_stream *stream);
 void http2_stream_complete(struct http2_stream *stream);
 void http2_stream_error(struct http2_stream *stream, uint16_t status, const char *reason);
 void http2_stream_answered(struct http2_stream *stream);

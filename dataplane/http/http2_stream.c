@@ -9,8 +9,7 @@ static struct http_server *http_of(const struct http2_stream *stream) { return s
 struct http2_stream *http2_stream_begin(struct http2_connection *connection, int32_t id) {
   struct http_server *http = connection->front->server;
   struct http2_stream *stream = pool_take(&connection->server->streams);
-  if (!stream || connection->draining) {
-    if (stream) pool_give(&connection->server->streams, stream);
+  if (!stream) {
     http->counters.http2_streams_refused++;
     return NULL;
   }
@@ -20,7 +19,7 @@ struct http2_stream *http2_stream_begin(struct http2_connection *connection, int
   stream->exchange.respond = http2_stream_respond;
   stream->exchange.request = (struct http_request){.method = HTTP_METHOD_OTHER,
                                                    .local_port = front->local_port,
-                                                   .peer_ipv4 = front->peer_ipv4,
+                                                   .peer = front->peer,
                                                    .headers = stream->headers,
                                                    .content_length = UINT64_MAX,
                                                    .http2 = true};
@@ -28,6 +27,7 @@ struct http2_stream *http2_stream_begin(struct http2_connection *connection, int
   stream->id = id;
   stream->next = connection->streams;
   if (stream->next) stream->next->previous = stream;
+  if (!connection->streams) connection->sweep_ns = connection->now_ns;
   connection->streams = stream;
   stream->deadline_ns = connection->now_ns + http->config.header_timeout_ns;
   stream->counted = true;
@@ -69,6 +69,15 @@ static void note_coding(struct http2_stream *stream, struct http_text value) {
   }
 }
 
+/* application/grpc, with or without +format or parameters; not application/grpc-web. */
+static bool is_grpc(struct http_text content_type) {
+  static const char grpc[] = "application/grpc";
+  const uint32_t length = sizeof grpc - 1;
+  if (content_type.length < length || !http_text_equals_ignoring_case((struct http_text){content_type.at, length}, grpc))
+    return false;
+  return content_type.length == length || content_type.at[length] == '+' || content_type.at[length] == ';';
+}
+
 /* nghttp2 has checked pseudo headers, names and content-length against the data (RFC 9113 section 8). */
 void http2_stream_header(struct http2_stream *stream, const uint8_t *name, size_t name_bytes, const uint8_t *value,
                          size_t value_bytes) {
@@ -83,9 +92,7 @@ void http2_stream_header(struct http2_stream *stream, const uint8_t *name, size_
     return;
   }
   stream->headers[request->header_count++] = header;
-  if (http_text_equals(header.name, "content-type") && header.value.length >= 16 &&
-      memcmp(header.value.at, "application/grpc", 16) == 0)
-    request->grpc = true;
+  if (http_text_equals(header.name, "content-type")) request->grpc = is_grpc(header.value);
 }
 
 /* Which header names the coding depends on whether it is gRPC, which only the whole block tells. */
@@ -116,7 +123,19 @@ void http2_stream_admit(struct http2_stream *stream) {
   }
   stream->max_body_bytes = admission.max_body_bytes;
   stream->phase = HTTP2_STREAM_BODY;
-  stream->deadline_ns = stream->connection->now_ns + http->config.body_timeout_ns;
+  stream->body_end_ns = stream->connection->now_ns + http->config.body_timeout_ns;
+  stream->deadline_ns = http_body_look_ns(&http->config, stream->body_end_ns, stream->connection->now_ns);
+}
+
+bool http2_stream_in_time(struct http2_stream *stream) {
+  const struct http_config *config = &http_of(stream)->config;
+  const uint64_t now_ns = stream->connection->now_ns;
+  if (now_ns < stream->deadline_ns) return true;
+  if (stream->phase != HTTP2_STREAM_BODY) return stream->phase == HTTP2_STREAM_PARKED; /* that is the application's time */
+  if (!http_body_fast_enough(config, stream->body_end_ns, stream->body.length - stream->body_seen_bytes, now_ns)) return false;
+  stream->body_seen_bytes = stream->body.length;
+  stream->deadline_ns = http_body_look_ns(config, stream->body_end_ns, now_ns);
+  return true;
 }
 
 void http2_stream_data(struct http2_stream *stream, const uint8_t *bytes, size_t length) {
@@ -236,6 +255,7 @@ void http2_stream_end(struct http2_stream *stream, enum http_abort reason) {
   http2_budget_give(&connection->budget, stream->answer);
   *(stream->previous ? &stream->previous->next : &connection->streams) = stream->next;
   if (stream->next) stream->next->previous = stream->previous;
+  if (!connection->streams) connection->idle_since_ns = connection->now_ns;
   nghttp2_session_set_stream_user_data(connection->session, stream->id, NULL);
   pool_give(&connection->server->streams, stream);
 }

@@ -62,6 +62,13 @@ void http_server_drain(struct http_server *server, uint64_t now_ns) {
 
 const struct http_counters *http_server_counters(const struct http_server *server) { return &server->counters; }
 
+const char *http2_end_name(enum http2_end reason) {
+  static const char *const names[HTTP2_ENDS] = {"peer",    "idle",          "drain",   "protocol", "resets",
+                                                "control", "continuations", "timeout", "no_memory"};
+  ALWAYS_ASSERT(reason < HTTP2_ENDS);
+  return names[reason];
+}
+
 const char *http_abort_name(enum http_abort reason) {
   static const char *const names[HTTP_ABORTS] = {"peer_reset", "peer_closed", "timeout", "drain", "no_memory"};
   ALWAYS_ASSERT(reason < HTTP_ABORTS);

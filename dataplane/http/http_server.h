@@ -36,7 +36,7 @@ struct http_request {
   enum http_method method;
   uint16_t local_port;
   bool http2, grpc; /* grpc: by its content type, on HTTP/2 */
-  uint32_t peer_ipv4;
+  struct ip_address peer;
   struct http_text path;  /* without query, not percent-decoded; begins with '/', or is "*" (OPTIONS only) */
   struct http_text query; /* after '?', may be empty */
   uint32_t header_count;
@@ -113,8 +113,10 @@ struct http_config {
     uint32_t connections_max; /* 0: HTTP/2 is not spoken. 64 KiB each for nghttp2, one may use up to 256 KiB */
     uint32_t streams_max;     /* of all connections, about 6 KiB each */
   } http2;
-  uint64_t header_timeout_ns;     /* first byte of a request to the end of its headers: 408 */
-  uint64_t body_timeout_ns;       /* end of headers to end of body: 408 */
+  uint64_t header_timeout_ns; /* first byte of a request to the end of its headers: 408 */
+  uint64_t body_timeout_ns;   /* end of headers to end of body: 408 */
+  uint64_t body_grace_ns;     /* a body of which less than body_least_bytes came in so long: 408; 0: never */
+  uint32_t body_least_bytes;
   uint64_t keep_alive_timeout_ns; /* between requests: close */
   const struct http_application *application;
 };
@@ -129,6 +131,20 @@ enum http_abort {
   HTTP_ABORTS
 };
 
+/* Why an HTTP/2 connection ended. */
+enum http2_end {
+  HTTP2_END_PEER,          /* it closed, reset or said GOAWAY */
+  HTTP2_END_IDLE,          /* no stream for keep_alive_timeout_ns */
+  HTTP2_END_DRAIN,         /* GOAWAY, then what was in progress */
+  HTTP2_END_PROTOCOL,      /* malformed frames or headers */
+  HTTP2_END_RESETS,        /* too many streams reset too fast (CVE-2023-44487, CVE-2025-8671) */
+  HTTP2_END_CONTROL,       /* PING, SETTINGS, empty DATA and other frames without a request behind them */
+  HTTP2_END_CONTINUATIONS, /* a header block in too many pieces (CVE-2024-28182) */
+  HTTP2_END_TIMEOUT,       /* a header block, or what the peer should read, took too long */
+  HTTP2_END_NO_MEMORY,     /* its budget, or the region, is spent */
+  HTTP2_ENDS
+};
+
 /* Conservation: requests = sum(answered) + sum(aborted) + in_progress. A request counts from its first byte, as answered when
  * the stream has taken its whole answer. */
 struct http_counters {
@@ -140,7 +156,8 @@ struct http_counters {
   uint64_t no_header_buffer;      /* a large header block, and no large buffer free: 503 */
   uint64_t http2_streams_refused; /* no stream was free, or draining: REFUSED_STREAM */
   uint64_t http2_no_memory;       /* nghttp2's memory was spent: the connection ended */
-  uint64_t http2_errors;          /* connections ended for what the peer sent, or for want of memory */
+  uint64_t http2_ended[HTTP2_ENDS];
+  uint64_t http2_errors; /* connections ended for what the peer sent, or for want of memory */
   uint32_t in_progress, parked, connections, http2_connections; /* gauges */
 };
 
@@ -158,3 +175,4 @@ uint32_t http_server_tick(struct http_server *server, uint64_t now_ns, uint32_t 
 void http_server_drain(struct http_server *server, uint64_t now_ns);
 const struct http_counters *http_server_counters(const struct http_server *server);
 const char *http_abort_name(enum http_abort reason);
+const char *http2_end_name(enum http2_end reason);

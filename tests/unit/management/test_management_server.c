@@ -7,6 +7,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define TCP_PORT 19464
@@ -221,14 +223,27 @@ static void a_leftover_socket_is_taken_over_and_the_own_removed(void **state) {
   int error = 0;
   management_server_stop(server);
   assert_int_equal(access(socket_path, F_OK), -1);
-  FILE *leftover = fopen(socket_path, "w");
-  fclose(leftover);
   const struct management_config config = {.socket_path = socket_path};
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  strcpy(address.sun_path, socket_path);
+  const int leftover = socket(AF_UNIX, SOCK_STREAM, 0);
+  assert_int_equal(bind(leftover, (struct sockaddr *)&address, sizeof address), 0);
+  close(leftover);
   server = management_server_start(&config, &appliance.face, &error);
-  if (server) return;
-  /* A plain file is not ours to remove. */
-  assert_true(error < 0);
-  unlink(socket_path);
+  assert_non_null(server);
+  expect_status("GET", "/healthz", NULL, false, 200);
+}
+
+static void a_file_that_is_no_socket_is_left_alone(void **state) {
+  (void)state;
+  int error = 0;
+  management_server_stop(server);
+  FILE *file = fopen(socket_path, "w");
+  fclose(file);
+  const struct management_config config = {.socket_path = socket_path};
+  assert_null(management_server_start(&config, &appliance.face, &error));
+  assert_int_equal(error, -EEXIST);
+  assert_int_equal(unlink(socket_path), 0);
   server = management_server_start(&config, &appliance.face, &error);
   assert_non_null(server);
 }
@@ -244,6 +259,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(validation_changes_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_rule_set_is_always_released, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_leftover_socket_is_taken_over_and_the_own_removed, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_is_left_alone, set_up, tear_down),
   };
   curl_global_init(CURL_GLOBAL_DEFAULT);
   return cmocka_run_group_tests(tests, NULL, NULL);
