@@ -78,7 +78,7 @@ static bool is_any_of(struct http_text path, const char *const *paths) {
   return *paths != NULL;
 }
 
-static struct route route_grpc(const struct shard_otlp_listener *listener, const struct http_request *request) {
+static struct route route_grpc(const struct shard_span_listener *listener, const struct http_request *request) {
   static const char export_path[] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
   static const char *const other_signals[] = {"/opentelemetry.proto.collector.logs.v1.LogsService/Export",
                                               "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", NULL};
@@ -95,7 +95,7 @@ static struct route route_grpc(const struct shard_otlp_listener *listener, const
 
 static struct route route_otlp(const struct shard *shard, const struct http_request *request) {
   static const char *const other_signals[] = {"/v1/logs", "/v1/metrics", NULL};
-  const struct shard_otlp_listener *listener = shard_otlp_listener(shard, request->local_port);
+  const struct shard_span_listener *listener = shard_otlp_listener(shard, request->local_port);
   if (request->grpc) return route_grpc(listener, request);
   if (listener == &shard->config.otlp_grpc)
     return (struct route){415, "media_type", "this port speaks gRPC; OTLP/HTTP has its own", 0};
@@ -109,6 +109,15 @@ static struct route route_otlp(const struct shard *shard, const struct http_requ
   return (struct route){.max_body_bytes = listener->max_body_bytes};
 }
 
+static struct route route_zipkin(const struct shard *shard, const struct http_request *request) {
+  if (!http_text_equals(request->path, "/api/v2/spans"))
+    return (struct route){404, "not_found", "no such path: POST /api/v2/spans", 0};
+  if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
+  if (!http_media_type_is(http_request_header(request, "content-type"), "application/json"))
+    return (struct route){415, "media_type", "content type must be application/json", 0};
+  return (struct route){.max_body_bytes = shard->config.zipkin.max_body_bytes};
+}
+
 static struct route route_webhook(const struct shard *shard, const struct http_request *request) {
   const struct webhook_source *source = shard_webhook_source(shard, request->path);
   if (!source) return (struct route){404, "unknown_source", "no such webhook source", 0};
@@ -118,18 +127,23 @@ static struct route route_webhook(const struct shard *shard, const struct http_r
   return (struct route){.max_body_bytes = source->max_body_bytes};
 }
 
+static struct route route(const struct shard *shard, const struct http_request *request) {
+  if (is_otlp(shard, request->local_port)) return route_otlp(shard, request);
+  return shard_is_zipkin(shard, request->local_port) ? route_zipkin(shard, request) : route_webhook(shard, request);
+}
+
 static void admit(void *context, const struct http_request *request, struct http_admission *admission, uint64_t now_ns) {
   static const char overload[] = "the journal is behind; try again";
   struct shard *shard = context;
   (void)now_ns;
-  struct route route = is_otlp(shard, request->local_port) ? route_otlp(shard, request) : route_webhook(shard, request);
-  if (!route.status && shard_overloaded(shard)) {
-    route = (struct route){503, "overloaded", overload, 0};
+  struct route taken = route(shard, request);
+  if (!taken.status && shard_overloaded(shard)) {
+    taken = (struct route){503, "overloaded", overload, 0};
     shard->counters.overload_answers++;
   }
-  *admission = (struct http_admission){.status = route.status, .max_body_bytes = route.max_body_bytes};
-  if (route.status)
-    build_refusal(shard, request, route.status, route.code, route.message, shard->admission_body, &admission->response);
+  *admission = (struct http_admission){.status = taken.status, .max_body_bytes = taken.max_body_bytes};
+  if (taken.status)
+    build_refusal(shard, request, taken.status, taken.code, taken.message, shard->admission_body, &admission->response);
 }
 
 static enum http_disposition handle(void *context, struct http_exchange *exchange, const struct http_request *request,
@@ -137,6 +151,7 @@ static enum http_disposition handle(void *context, struct http_exchange *exchang
   struct shard *shard = context;
   (void)now_ns;
   if (is_otlp(shard, request->local_port)) return shard_handle_otlp(shard, exchange, request);
+  if (shard_is_zipkin(shard, request->local_port)) return shard_handle_zipkin(shard, exchange, request);
   return shard_handle_webhook(shard, exchange, request);
 }
 

@@ -25,13 +25,12 @@ static bool requests(const struct http_counters *http) {
 
 static bool spans(const struct shard_counters *shard) {
   return equal("spans decoded = evaluated + rejected", shard->spans_decoded,
-               shard->spans_evaluated + sum(shard->spans_rejected, OTLP_REJECTS) + shard->spans_rejected_overload +
+               shard->spans_evaluated + sum(shard->spans_rejected, SPAN_REJECTS) + shard->spans_rejected_overload +
                    shard->spans_rejected_malformed);
 }
 
-static bool datagrams(const struct shard_counters *shard) {
-  return equal("OTLP datagrams = accepted + malformed + dropped", shard->otlp_datagrams,
-               shard->otlp_datagrams_accepted + shard->otlp_datagrams_malformed + shard->otlp_datagrams_dropped);
+static bool datagrams(const char *law, const struct datagram_counters *counters) {
+  return equal(law, counters->received, sum(counters->outcomes, DATAGRAM_OUTCOMES));
 }
 
 static bool webhooks(const struct shard_counters *shard) {
@@ -56,7 +55,8 @@ static bool of_each_shard(const struct simulated_appliance *appliance) {
     holds &= frames_of_network(&snapshot->network);
     holds &= requests(&snapshot->http);
     holds &= spans(&snapshot->shard);
-    holds &= datagrams(&snapshot->shard);
+    holds &= datagrams("OTLP datagrams = accepted + dropped", &snapshot->shard.otlp_datagrams);
+    holds &= datagrams("Jaeger datagrams = accepted + dropped", &snapshot->shard.jaeger_datagrams);
     holds &= webhooks(&snapshot->shard);
     holds &= traces(&snapshot->engine);
     holds &= records(snapshot);

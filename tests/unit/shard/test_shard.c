@@ -69,34 +69,6 @@ static void other_signals_are_told_that_only_traces_are_taken(void **state) {
   }
 }
 
-static void send_datagram(uint16_t port, const void *payload, uint32_t bytes) {
-  uint8_t frame[SEGMENT_FRAME_BYTES_MAX];
-  struct segment_ends ends = rig.clients[0].ends;
-  ends.client_port = 40000;
-  ends.server_port = port;
-  sim_wire_peer_send(rig.appliance.wires[0], 0, frame, segment_write_datagram(&ends, payload, bytes, frame));
-  rig_pass(&rig, RIG_MS);
-}
-
-static void each_datagram_is_accounted_once(void **state) {
-  (void)state;
-  static uint8_t request[64] = {0x0a, 34, 0x12, 32, 0x12, 30, 0x0a, 16}; /* one span: two ids and nothing else */
-  memset(request + 8, 1, 16);
-  memcpy(request + 24, "\x12\x08zzzzzzzz\x1a\x00", 12);
-  start(1);
-  send_datagram(APPLIANCE_OTLP_PORT, request, 36);
-  send_datagram(APPLIANCE_OTLP_PORT, request, 35);
-  send_datagram(APPLIANCE_OTLP_PORT, "", 0);
-  shard_set_journal_failed(rig.appliance.shards[0], true);
-  rig_pass(&rig, RIG_MS);
-  send_datagram(APPLIANCE_OTLP_PORT, request, 36);
-  assert_int_equal(RIG_SUM(&rig, shard.otlp_datagrams), 4);
-  assert_int_equal(RIG_SUM(&rig, shard.otlp_datagrams_accepted), 2);
-  assert_int_equal(RIG_SUM(&rig, shard.otlp_datagrams_malformed), 1);
-  assert_int_equal(RIG_SUM(&rig, shard.otlp_datagrams_dropped), 1);
-  assert_int_equal(RIG_SUM(&rig, shard.spans_evaluated), 1);
-}
-
 static void a_durable_answer_waits_for_the_disk(void **state) {
   (void)state;
   start(2);
@@ -295,7 +267,6 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(each_refusal_has_its_status, tear_down),
       cmocka_unit_test_teardown(other_signals_are_told_that_only_traces_are_taken, tear_down),
-      cmocka_unit_test_teardown(each_datagram_is_accounted_once, tear_down),
       cmocka_unit_test_teardown(a_durable_answer_waits_for_the_disk, tear_down),
       cmocka_unit_test_teardown(another_shards_frames_are_handed_over, tear_down),
       cmocka_unit_test_teardown(an_id_takes_effect_once_on_all_shards, tear_down),
