@@ -57,7 +57,7 @@ def opentelemetry(exporter):
     from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
     provider = TracerProvider(resource=Resource({"service.name": "checkout", "deployment.environment": "interop"}))
-    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=100 * TRACES, max_export_batch_size=100))
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=100 * TRACES, max_export_batch_size=15))
     tracer = provider.get_tracer("interop")
     for trace in range(TRACES):
         start = time.time_ns() - 10_000_000_000
