@@ -20,8 +20,17 @@ static void put32(uint8_t *at, uint32_t value) {
 static uint32_t get16(const uint8_t *at) { return (uint32_t)at[0] << 8 | at[1]; }
 static uint32_t get32(const uint8_t *at) { return get16(at) << 16 | get16(at + 2); }
 
+/* Words as they lie in memory, turned once at the end (RFC 1071 section 2 (B)): a loop that the compiler can do in vectors. */
 static uint16_t checksum(const uint8_t *bytes, uint32_t length, uint32_t sum) {
-  for (uint32_t i = 0; i < length; i++) sum += i & 1 ? bytes[i] : (uint32_t)bytes[i] << 8;
+  uint64_t native = 0;
+  for (uint32_t i = 0; i < length / 2; i++) {
+    uint16_t word;
+    memcpy(&word, bytes + (size_t)i * 2, sizeof word);
+    native += word;
+  }
+  while (native >> 16) native = (native & 0xffff) + (native >> 16);
+  const uint16_t folded = (uint16_t)native;
+  sum += get16((const uint8_t *)&folded) + (length & 1 ? (uint32_t)bytes[length - 1] << 8 : 0);
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   return (uint16_t)~sum;
 }
@@ -57,7 +66,7 @@ static uint32_t write_ipv4(const struct segment_ends *ends, uint32_t protocol, u
 
 uint32_t segment_write(const struct segment_ends *ends, const struct segment *segment, uint8_t *frame) {
   uint8_t *tcp = frame + ETHERNET_BYTES + IPV4_BYTES;
-  const uint32_t header_bytes = segment->maximum_segment ? 24 : 20;
+  const uint32_t header_bytes = 20u + (segment->maximum_segment ? 4u : 0u) + (segment->window_scale ? 4u : 0u);
   memset(tcp, 0, header_bytes);
   put16(tcp, ends->client_port);
   put16(tcp + 2, ends->server_port);
@@ -71,6 +80,7 @@ uint32_t segment_write(const struct segment_ends *ends, const struct segment *se
     tcp[21] = 4;
     put16(tcp + 22, segment->maximum_segment);
   }
+  if (segment->window_scale) put32(tcp + header_bytes - 4, 0x01030300u | (segment->window_scale - 1u));
   if (segment->payload_bytes) memcpy(tcp + header_bytes, segment->payload, segment->payload_bytes);
   return write_ipv4(ends, PROTOCOL_TCP, header_bytes + segment->payload_bytes, 16, frame);
 }
@@ -80,6 +90,17 @@ static bool ipv4_for_client(const struct segment_ends *ends, const uint8_t *fram
   if (length < SEGMENT_HEADERS_BYTES || memcmp(frame, ends->client_mac, 6) != 0 || get16(frame + 12) != 0x0800) return false;
   if (ip[0] != 0x45 || get16(ip + 2) != length - ETHERNET_BYTES || checksum(ip, IPV4_BYTES, 0) != 0) return false;
   return get32(ip + 12) == ends->server_ipv4 && get32(ip + 16) == ends->client_ipv4;
+}
+
+/* Those of a SYN that a client asks for. */
+static void read_options(const uint8_t *options, uint32_t length, struct segment *segment) {
+  for (uint32_t at = 0; at + 1 < length && options[at];) {
+    const uint32_t bytes = options[at] == 1 ? 1 : options[at + 1];
+    if (bytes == 0 || bytes > length - at) return;
+    if (options[at] == 2 && bytes == 4) segment->maximum_segment = (uint16_t)get16(options + at + 2);
+    if (options[at] == 3 && bytes == 3) segment->window_scale = (uint8_t)(options[at + 2] + 1);
+    at += bytes;
+  }
 }
 
 bool segment_read(const struct segment_ends *ends, const uint8_t *frame, uint32_t length, struct segment *segment) {
@@ -96,6 +117,7 @@ bool segment_read(const struct segment_ends *ends, const uint8_t *frame, uint32_
       .payload = tcp + header_bytes,
       .payload_bytes = bytes - header_bytes,
   };
+  if (segment->flags & SEGMENT_SYN) read_options(tcp + 20, header_bytes - 20, segment);
   return true;
 }
 

@@ -20,7 +20,8 @@ struct segment {
   uint32_t sequence, acknowledgement;
   uint16_t window;
   uint8_t flags;
-  uint16_t maximum_segment; /* 0: no option */
+  uint16_t maximum_segment; /* of a SYN; 0: no option */
+  uint8_t window_scale;     /* of a SYN: RFC 7323's shift and 1 more; 0: no option */
   const uint8_t *payload;
   uint32_t payload_bytes;
 };

@@ -1,0 +1,51 @@
+#pragma once
+/* The load generator's side of a connection: a client's TCP that is fast where requests are small and many, go-back-N where
+ * something is lost. One request at a time; its bytes and its answer lie in a slot, which the connection holds meanwhile.
+ * Threads: one. */
+#include "driver.h"
+#include "segment.h"
+
+#define LOAD_ANSWER_BYTES 1024u
+
+enum load_tcp_state { LOAD_TCP_CLOSED, LOAD_TCP_OPENING, LOAD_TCP_OPEN, LOAD_TCP_CLOSING };
+
+/* A request in progress: `bytes` go out again and again until acknowledged. */
+struct load_slot {
+  uint8_t *bytes;
+  uint32_t length;
+  uint32_t answer_bytes, answer_wanted; /* wanted: 0 until its head is there */
+  uint16_t answer_status;
+  uint64_t started_ns;
+  struct load_tcp *tcp; /* NULL: free */
+  char answer[LOAD_ANSWER_BYTES];
+};
+
+struct load_tcp {
+  struct segment_ends ends;
+  uint8_t state;
+  uint8_t window_shift;
+  bool acknowledge_due;
+  uint32_t begin; /* sequence number of the request's first byte */
+  uint32_t unacknowledged, next, furthest;
+  uint32_t expected, window;
+  uint16_t duplicates;
+  struct load_slot *slot;
+  uint64_t timer_ns; /* when something that waits for an answer is sent again */
+};
+
+/* What all connections share. */
+struct load_wire {
+  struct driver_queue *queue;
+  uint16_t mtu;
+  uint64_t now_ns;
+  uint64_t segments_sent, retransmits, resets, no_frame;
+};
+
+void load_tcp_open(struct load_wire *wire, struct load_tcp *tcp, uint32_t initial);
+/* Posts the slot's request; the connection is open and has none. */
+void load_tcp_post(struct load_wire *wire, struct load_tcp *tcp, struct load_slot *slot);
+void load_tcp_close(struct load_wire *wire, struct load_tcp *tcp);
+/* A frame for the connection. True: its slot holds the whole answer now, or more than fits. */
+bool load_tcp_receive(struct load_wire *wire, struct load_tcp *tcp, const struct driver_frame *frame);
+/* Sends what the window lets out, a due ACK, and what was lost. */
+void load_tcp_step(struct load_wire *wire, struct load_tcp *tcp);
