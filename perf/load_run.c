@@ -50,26 +50,24 @@ static void receive(struct run *run, struct driver_frame *frames, uint32_t count
     const uint32_t index = frames[i].length >= SEGMENT_HEADERS_BYTES ? index_of(run, frames[i].bytes) : UINT32_MAX;
     if (index >= run->plan->connections) continue;
     struct load_tcp *tcp = &run->tcps[index];
-    if (!load_tcp_receive(wire, tcp, &frames[i])) continue;
-    struct load_slot *slot = tcp->slot;
-    check_answer(run, slot);
-    run->answered++;
-    if (run->measuring) histogram_record(&run->result->latency_ns, wire->now_ns - slot->started_ns);
-    tcp->slot = NULL;
-    slot->tcp = NULL;
-    run->free_slots[run->free_count++] = (uint32_t)(slot - run->slots);
+    for (struct load_slot *slot = load_tcp_receive(wire, tcp, &frames[i]), *next; slot; slot = next) {
+      next = slot->next;
+      check_answer(run, slot);
+      run->answered++;
+      if (run->measuring) histogram_record(&run->result->latency_ns, wire->now_ns - slot->started_ns);
+      run->free_slots[run->free_count++] = (uint32_t)(slot - run->slots);
+    }
   }
   if (count) wire->queue->operations->release(wire->queue, frames, count);
 }
 
-/* The next connection in turn that has no request: the one whose memory is coldest. */
+/* The connections take turns: the next is always the one whose memory is coldest. */
 static void post(struct run *run) {
   const struct load_request *request = run->plan->request;
   while (run->posting && run->free_count > 0) {
     struct load_tcp *tcp = &run->tcps[run->turn];
     run->turn = run->turn + 1 < run->plan->connections ? run->turn + 1 : 0;
     __builtin_prefetch(&run->tcps[run->turn]);
-    if (tcp->slot) continue;
     struct load_slot *slot = &run->slots[run->free_slots[--run->free_count]];
     load_request_number(request, run->load->numbers[request->kind]++, slot->bytes);
     load_tcp_post(&run->load->wire, tcp, slot);
@@ -171,7 +169,7 @@ static void measure(struct run *run) {
 
 void load_run(struct load *load, const struct load_plan *plan, struct load_result *result) {
   bench_check(plan->connections > 0 && plan->connections <= LOAD_CONNECTIONS_MAX && plan->window <= LOAD_WINDOW_MAX &&
-                  plan->window <= plan->connections,
+                  plan->window > 0,
               "a plan beyond the generator");
   *result = (struct load_result){0};
   struct run run = {.load = load, .plan = plan, .result = result};

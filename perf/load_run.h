@@ -19,7 +19,7 @@ struct load {
 struct load_plan {
   const struct load_request *request;
   uint32_t connections;
-  uint32_t window; /* requests outstanding, at most one a connection */
+  uint32_t window; /* requests outstanding, the same number on each connection or one on some */
   double seconds;  /* measured, after a tenth of it to warm up */
   int appliance;   /* process id; 0: not known */
 };

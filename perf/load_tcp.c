@@ -38,18 +38,28 @@ void load_tcp_open(struct load_wire *wire, struct load_tcp *tcp, uint32_t initia
   tcp->timer_ns = wire->now_ns + RETRANSMIT_NS;
 }
 
-static void send_request(struct load_wire *wire, struct load_tcp *tcp) {
-  const uint32_t end = tcp->begin + tcp->slot->length, mss = wire->mtu - HEADERS_BYTES;
-  const uint32_t edge = tcp->unacknowledged + tcp->window;
-  while (tcp->next != end) {
-    uint32_t bytes = end - tcp->next < mss ? end - tcp->next : mss;
+/* The request that `next` lies in. */
+static const struct load_slot *slot_of_next(const struct load_tcp *tcp) {
+  const struct load_slot *slot = tcp->first;
+  while (slot && tcp->next - slot->begin >= slot->length) slot = slot->next;
+  bench_check(slot != NULL, "bytes to send of no request");
+  return slot;
+}
+
+static void send_requests(struct load_wire *wire, struct load_tcp *tcp) {
+  const uint32_t mss = wire->mtu - HEADERS_BYTES, edge = tcp->unacknowledged + tcp->window;
+  if (tcp->next == tcp->posted) return;
+  for (const struct load_slot *slot = slot_of_next(tcp); tcp->next != tcp->posted;) {
+    const uint32_t at = tcp->next - slot->begin;
+    if (at == slot->length) {
+      slot = slot->next;
+      continue;
+    }
     const int32_t room = (int32_t)(edge - tcp->next);
     if (room <= 0) return;
+    uint32_t bytes = slot->length - at < mss ? slot->length - at : mss;
     if (bytes > (uint32_t)room) bytes = (uint32_t)room;
-    struct segment segment = {.sequence = tcp->next,
-                              .flags = SEGMENT_ACK,
-                              .payload = tcp->slot->bytes + (tcp->next - tcp->begin),
-                              .payload_bytes = bytes};
+    struct segment segment = {.sequence = tcp->next, .flags = SEGMENT_ACK, .payload = slot->bytes + at, .payload_bytes = bytes};
     if (!send_segment(wire, tcp, &segment)) return;
     if (tcp->next != tcp->furthest) wire->retransmits++;
     tcp->next += bytes;
@@ -58,15 +68,22 @@ static void send_request(struct load_wire *wire, struct load_tcp *tcp) {
 }
 
 void load_tcp_post(struct load_wire *wire, struct load_tcp *tcp, struct load_slot *slot) {
-  bench_check(tcp->state == LOAD_TCP_OPEN && !tcp->slot && tcp->unacknowledged == tcp->furthest, "one request at a time");
-  tcp->slot = slot;
+  bench_check(tcp->state == LOAD_TCP_OPEN, "the connection is open");
   slot->tcp = tcp;
+  slot->next = NULL;
+  slot->begin = tcp->posted;
   slot->answer_bytes = slot->answer_wanted = 0;
   slot->answer_status = 0;
   slot->started_ns = wire->now_ns;
-  tcp->begin = tcp->next;
-  tcp->timer_ns = wire->now_ns + RETRANSMIT_NS;
-  send_request(wire, tcp);
+  if (tcp->first) {
+    tcp->last->next = slot;
+  } else {
+    tcp->first = slot;
+    tcp->timer_ns = wire->now_ns + RETRANSMIT_NS;
+  }
+  tcp->last = slot;
+  tcp->posted += slot->length;
+  send_requests(wire, tcp);
 }
 
 void load_tcp_close(struct load_wire *wire, struct load_tcp *tcp) {
@@ -87,18 +104,41 @@ static void read_head(struct load_slot *slot) {
   slot->answer_wanted = (uint32_t)(end + 4 - slot->answer) + (uint32_t)strtoul(number + sizeof length - 1, NULL, 10);
 }
 
-static bool take_answer(struct load_tcp *tcp, const struct segment *segment) {
-  struct load_slot *slot = tcp->slot;
+/* As much of `bytes` as belongs to the slot's answer. */
+static uint32_t take_part(struct load_slot *slot, const uint8_t *bytes, uint32_t length) {
+  const uint32_t room = (slot->answer_wanted ? slot->answer_wanted : LOAD_ANSWER_BYTES) - slot->answer_bytes;
+  uint32_t part = length < room ? length : room;
+  memcpy(slot->answer + slot->answer_bytes, bytes, part);
+  slot->answer_bytes += part;
+  if (slot->answer_wanted) return part;
+  read_head(slot);
+  bench_check(slot->answer_wanted ? slot->answer_wanted <= LOAD_ANSWER_BYTES : slot->answer_bytes < LOAD_ANSWER_BYTES,
+              "an answer is too long");
+  if (slot->answer_wanted && slot->answer_bytes > slot->answer_wanted) {
+    part -= slot->answer_bytes - slot->answer_wanted;
+    slot->answer_bytes = slot->answer_wanted;
+  }
+  return part;
+}
+
+static struct load_slot *take_answers(struct load_tcp *tcp, const struct segment *segment) {
+  struct load_slot *done = NULL, **end = &done;
   const uint32_t skip = tcp->expected - segment->sequence;
   tcp->acknowledge_due = true;
-  if (skip >= segment->payload_bytes) return false; /* old, or behind a hole */
-  const uint32_t bytes = segment->payload_bytes - skip;
-  bench_check(slot && bytes <= LOAD_ANSWER_BYTES - slot->answer_bytes, "an answer that nobody asked for, or too long");
-  memcpy(slot->answer + slot->answer_bytes, segment->payload + skip, bytes);
-  slot->answer_bytes += bytes;
-  tcp->expected += bytes;
-  if (!slot->answer_wanted) read_head(slot);
-  return slot->answer_wanted && slot->answer_bytes >= slot->answer_wanted;
+  if (skip >= segment->payload_bytes) return NULL; /* old, or behind a hole */
+  for (uint32_t at = skip; at < segment->payload_bytes;) {
+    struct load_slot *slot = tcp->first;
+    bench_check(slot != NULL, "an answer that nobody asked for");
+    at += take_part(slot, segment->payload + at, segment->payload_bytes - at);
+    if (!slot->answer_wanted || slot->answer_bytes < slot->answer_wanted) continue;
+    tcp->first = slot->next;
+    slot->next = NULL;
+    slot->tcp = NULL;
+    *end = slot;
+    end = &slot->next;
+  }
+  tcp->expected += segment->payload_bytes - skip;
+  return done;
 }
 
 static void take_acknowledgement(struct load_wire *wire, struct load_tcp *tcp, const struct segment *segment) {
@@ -114,40 +154,40 @@ static void take_acknowledgement(struct load_wire *wire, struct load_tcp *tcp, c
     tcp->next = tcp->unacknowledged;
   }
   tcp->window = window;
-  if (tcp->slot && tcp->state == LOAD_TCP_OPEN) send_request(wire, tcp);
+  if (tcp->state == LOAD_TCP_OPEN) send_requests(wire, tcp);
 }
 
-bool load_tcp_receive(struct load_wire *wire, struct load_tcp *tcp, const struct driver_frame *frame) {
+struct load_slot *load_tcp_receive(struct load_wire *wire, struct load_tcp *tcp, const struct driver_frame *frame) {
   struct segment segment;
-  if (!segment_read(&tcp->ends, frame->bytes, frame->length, &segment) || tcp->state == LOAD_TCP_CLOSED) return false;
+  if (!segment_read(&tcp->ends, frame->bytes, frame->length, &segment) || tcp->state == LOAD_TCP_CLOSED) return NULL;
   if (segment.flags & SEGMENT_RST) {
     wire->resets++;
     tcp->state = LOAD_TCP_CLOSED;
-    return false;
+    return NULL;
   }
   if (tcp->state == LOAD_TCP_OPENING) {
-    if (!(segment.flags & SEGMENT_SYN) || segment.acknowledgement != tcp->next) return false;
+    if (!(segment.flags & SEGMENT_SYN) || segment.acknowledgement != tcp->next) return NULL;
     tcp->state = LOAD_TCP_OPEN;
-    tcp->unacknowledged = tcp->next;
+    tcp->unacknowledged = tcp->posted = tcp->next;
     tcp->expected = segment.sequence + 1;
     tcp->window = segment.window;
     tcp->window_shift = segment.window_scale ? (uint8_t)(segment.window_scale - 1) : 0;
     send_control(wire, tcp, SEGMENT_ACK);
-    return false;
+    return NULL;
   }
   take_acknowledgement(wire, tcp, &segment);
-  const bool whole = segment.payload_bytes > 0 && take_answer(tcp, &segment);
+  struct load_slot *done = segment.payload_bytes ? take_answers(tcp, &segment) : NULL;
   if (segment.flags & SEGMENT_FIN) {
     bench_check(tcp->state == LOAD_TCP_CLOSING, "the appliance closed a connection");
     tcp->expected++;
     send_control(wire, tcp, SEGMENT_ACK);
     tcp->state = LOAD_TCP_CLOSED;
   }
-  return whole;
+  return done;
 }
 
 void load_tcp_step(struct load_wire *wire, struct load_tcp *tcp) {
-  const bool waits = tcp->state == LOAD_TCP_OPENING || tcp->state == LOAD_TCP_CLOSING || tcp->slot;
+  const bool waits = tcp->state == LOAD_TCP_OPENING || tcp->state == LOAD_TCP_CLOSING || tcp->first;
   if (waits && wire->now_ns >= tcp->timer_ns) {
     tcp->timer_ns = wire->now_ns + RETRANSMIT_NS;
     if (tcp->state == LOAD_TCP_OPENING || tcp->state == LOAD_TCP_CLOSING) {
@@ -160,6 +200,6 @@ void load_tcp_step(struct load_wire *wire, struct load_tcp *tcp) {
       tcp->next = tcp->unacknowledged;
     }
   }
-  if (tcp->slot && tcp->state == LOAD_TCP_OPEN) send_request(wire, tcp);
+  if (tcp->state == LOAD_TCP_OPEN) send_requests(wire, tcp);
   if (tcp->acknowledge_due) send_control(wire, tcp, SEGMENT_ACK);
 }

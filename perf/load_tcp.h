@@ -1,6 +1,6 @@
 #pragma once
 /* The load generator's side of a connection: a client's TCP that is fast where requests are small and many, go-back-N where
- * something is lost. One request at a time; its bytes and its answer lie in a slot, which the connection holds meanwhile.
+ * something is lost. Requests are pipelined: each lies with its answer in a slot, which the connection holds meanwhile.
  * Threads: one. */
 #include "driver.h"
 #include "segment.h"
@@ -16,7 +16,9 @@ struct load_slot {
   uint32_t answer_bytes, answer_wanted; /* wanted: 0 until its head is there */
   uint16_t answer_status;
   uint64_t started_ns;
-  struct load_tcp *tcp; /* NULL: free */
+  struct load_tcp *tcp;   /* NULL: free */
+  struct load_slot *next; /* posted after it; of those that were answered together */
+  uint32_t begin;         /* sequence number of its first byte */
   char answer[LOAD_ANSWER_BYTES];
 };
 
@@ -25,12 +27,11 @@ struct load_tcp {
   uint8_t state;
   uint8_t window_shift;
   bool acknowledge_due;
-  uint32_t begin; /* sequence number of the request's first byte */
-  uint32_t unacknowledged, next, furthest;
-  uint32_t expected, window;
   uint16_t duplicates;
-  struct load_slot *slot;
-  uint64_t timer_ns; /* when something that waits for an answer is sent again */
+  uint32_t unacknowledged, next, furthest, posted; /* sequence numbers; posted: behind the last request */
+  uint32_t expected, window;
+  struct load_slot *first, *last; /* requests without their whole answer, in order */
+  uint64_t timer_ns;              /* when something that waits for an answer is sent again */
 };
 
 /* What all connections share. */
@@ -42,10 +43,10 @@ struct load_wire {
 };
 
 void load_tcp_open(struct load_wire *wire, struct load_tcp *tcp, uint32_t initial);
-/* Posts the slot's request; the connection is open and has none. */
+/* Posts the slot's request behind those in progress; the connection is open. */
 void load_tcp_post(struct load_wire *wire, struct load_tcp *tcp, struct load_slot *slot);
 void load_tcp_close(struct load_wire *wire, struct load_tcp *tcp);
-/* A frame for the connection. True: its slot holds the whole answer now, or more than fits. */
-bool load_tcp_receive(struct load_wire *wire, struct load_tcp *tcp, const struct driver_frame *frame);
+/* A frame for the connection. Returns the slots that it completed, which the connection has left. */
+struct load_slot *load_tcp_receive(struct load_wire *wire, struct load_tcp *tcp, const struct driver_frame *frame);
 /* Sends what the window lets out, a due ACK, and what was lost. */
 void load_tcp_step(struct load_wire *wire, struct load_tcp *tcp);

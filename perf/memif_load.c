@@ -52,7 +52,7 @@ static void parse(const char *text, uint32_t window, struct series *one) {
   for (int i = 0; got >= 2 && i < LOAD_KINDS; i++) {
     if (strcmp(kind, kind_names[i]) != 0) continue;
     load_request_make(&one->request, (enum load_kind)i, body_bytes);
-    one->window = window < one->connections ? window : one->connections;
+    one->window = window;
     const uint32_t fits = BYTES_OUTSTANDING_MAX / one->request.length;
     if (one->window > fits) one->window = fits;
     return;
