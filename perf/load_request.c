@@ -145,7 +145,7 @@ void load_request_number(const struct load_request *request, uint64_t number, ui
   memcpy(copy + request->ids[0], digits, sizeof digits);
 }
 
-uint64_t load_request_violations(const struct load_request *request, uint64_t count) {
+bool load_request_violates(const struct load_request *request, uint64_t number) {
   const uint64_t every = request->kind == LOAD_OTLP ? LOAD_SPAN_VIOLATION_EVERY : LOAD_ORDER_VIOLATION_EVERY;
-  return request->kind == LOAD_WEBHOOK_SIGNED ? 0 : (count + every - 1) / every;
+  return request->kind != LOAD_WEBHOOK_SIGNED && number % every == 0;
 }

@@ -1,6 +1,7 @@
 #pragma once
 /* Requests of the load generator: one template a kind, copied for each request and given ids and amounts of its own, so that no
  * two requests tell of the same traces or orders. Threads: one. */
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LOAD_SPANS 100u
@@ -26,5 +27,5 @@ void load_request_make(struct load_request *request, enum load_kind kind, uint32
 void load_request_free(struct load_request *request);
 /* Makes the ids in `copy`, which holds the template, those of request `number`. */
 void load_request_number(const struct load_request *request, uint64_t number, uint8_t *copy);
-/* How many of the requests 0..count-1 break a rule. */
-uint64_t load_request_violations(const struct load_request *request, uint64_t count);
+/* Whether request `number` breaks a rule. */
+bool load_request_violates(const struct load_request *request, uint64_t number);

@@ -26,6 +26,8 @@ struct load_plan {
 
 struct load_result {
   uint64_t requests;    /* answered in the measured time */
+  uint64_t refused;     /* 503, in all */
+  uint64_t violations;  /* among `all` */
   uint64_t all;         /* answered in all: what the appliance must have counted */
   double seconds;       /* measured */
   double shard_seconds; /* of them, on a core: the shard's thread; 0 when the process is not known */

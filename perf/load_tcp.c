@@ -18,7 +18,7 @@ static bool send_segment(struct load_wire *wire, struct load_tcp *tcp, struct se
   frame.length = segment_write(&tcp->ends, segment, frame.bytes);
   wire->queue->operations->send(wire->queue, &frame, 0);
   wire->segments_sent++;
-  tcp->acknowledge_due = false;
+  tcp->acknowledge_due = tcp->acknowledge_late = false;
   return true;
 }
 
@@ -201,5 +201,10 @@ void load_tcp_step(struct load_wire *wire, struct load_tcp *tcp) {
     }
   }
   if (tcp->state == LOAD_TCP_OPEN) send_requests(wire, tcp);
-  if (tcp->acknowledge_due) send_control(wire, tcp, SEGMENT_ACK);
+}
+
+void load_tcp_look(struct load_wire *wire, struct load_tcp *tcp) {
+  load_tcp_step(wire, tcp);
+  if (tcp->acknowledge_late) send_control(wire, tcp, SEGMENT_ACK);
+  tcp->acknowledge_late = tcp->acknowledge_due;
 }

@@ -15,7 +15,7 @@ struct load_slot {
   uint32_t length;
   uint32_t answer_bytes, answer_wanted; /* wanted: 0 until its head is there */
   uint16_t answer_status;
-  uint64_t started_ns;
+  uint64_t started_ns, number;
   struct load_tcp *tcp;   /* NULL: free */
   struct load_slot *next; /* posted after it; of those that were answered together */
   uint32_t begin;         /* sequence number of its first byte */
@@ -26,7 +26,7 @@ struct load_tcp {
   struct segment_ends ends;
   uint8_t state;
   uint8_t window_shift;
-  bool acknowledge_due;
+  bool acknowledge_due, acknowledge_late; /* late: it was due at the last look */
   uint16_t duplicates;
   uint32_t unacknowledged, next, furthest, posted; /* sequence numbers; posted: behind the last request */
   uint32_t expected, window;
@@ -48,5 +48,7 @@ void load_tcp_post(struct load_wire *wire, struct load_tcp *tcp, struct load_slo
 void load_tcp_close(struct load_wire *wire, struct load_tcp *tcp);
 /* A frame for the connection. Returns the slots that it completed, which the connection has left. */
 struct load_slot *load_tcp_receive(struct load_wire *wire, struct load_tcp *tcp, const struct driver_frame *frame);
-/* Sends what the window lets out, a due ACK, and what was lost. */
+/* Sends what the window lets out, and what was lost. */
 void load_tcp_step(struct load_wire *wire, struct load_tcp *tcp);
+/* A look at an idle connection, each time the delay of ACKs has passed: one that the next request has not carried goes alone. */
+void load_tcp_look(struct load_wire *wire, struct load_tcp *tcp);

@@ -23,12 +23,15 @@ renice -n -20 -p $$ >/dev/null
   signed:32:1024 durable:32:512
 shift 4
 work=$(mktemp -d)
+data=$(mktemp -d -p "${LOAD_DATA:-/tmp}") # where the journal lies
 source=$(realpath "$(dirname "$0")/..")
 cores=$(nproc)
 [ "$cores" -ge 3 ] || { echo "three cores are needed: shard, generator, journal" >&2; exit 1; }
 ip link set lo up
 cd "$work"
 cat >appliance.yaml <<Y
+data_dir: $data
+management: {socket: $work/control.sock}
 shards: {cores: [$((cores - 1))], control_core: 0, journal_core: 0}
 ports: [{name: load, kind: memif, role: server, path: $work/memif.sock, ipv4: 10.86.0.2/24, mtu: $mtu}]
 rules: {files: [$source/perf/ten_rules.yaml]}
@@ -42,7 +45,7 @@ webhooks:
 Y
 "$build/triplined" --config appliance.yaml 2>daemon.log &
 daemon=$!
-trap 'kill $daemon 2>/dev/null; wait 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $daemon 2>/dev/null; wait 2>/dev/null; rm -rf "$work" "$data"' EXIT
 tries=0
 # Not /readyz: a port without a link, as this one until the generator comes, is not ready.
 until [ -S memif.sock ] && curl -s -o /dev/null http://127.0.0.1:9464/healthz; do
