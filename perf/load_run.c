@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HEADERS_BYTES 54u /* Ethernet, IPv4, TCP */
 #define FIRST_PORT 10000u
 #define PORTS 50000u
 #define BURST 64u
@@ -57,7 +58,7 @@ static void check_answer(struct run *run, const struct load_slot *slot) {
 static void receive(struct run *run, struct driver_frame *frames, uint32_t count) {
   struct load_wire *wire = &run->load->wire;
   for (uint32_t i = 0; i < count; i++) {
-    const uint32_t index = frames[i].length >= SEGMENT_HEADERS_BYTES ? index_of(run, frames[i].bytes) : UINT32_MAX;
+    const uint32_t index = frames[i].length >= HEADERS_BYTES ? index_of(run, frames[i].bytes) : UINT32_MAX;
     if (index >= run->plan->connections) continue;
     struct load_tcp *tcp = &run->tcps[index];
     for (struct load_slot *slot = load_tcp_receive(wire, tcp, &frames[i]), *next; slot; slot = next) {

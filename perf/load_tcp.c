@@ -5,7 +5,8 @@
 
 #define RETRANSMIT_NS 200000000ull
 #define RECEIVE_WINDOW 65535u
-#define HEADERS_BYTES 40u
+#define HEADERS_BYTES 40u /* IPv4 and TCP */
+#define TIMESTAMP_BYTES 12u
 
 static bool send_segment(struct load_wire *wire, struct load_tcp *tcp, struct segment *segment) {
   struct driver_frame frame;
@@ -14,6 +15,9 @@ static bool send_segment(struct load_wire *wire, struct load_tcp *tcp, struct se
     return false;
   }
   segment->window = RECEIVE_WINDOW;
+  segment->options.timestamps = true; /* as Linux does */
+  segment->options.timestamp = (uint32_t)(wire->now_ns / 1000000);
+  segment->options.timestamp_echo = tcp->timestamp_recent;
   segment->acknowledgement = tcp->expected;
   frame.length = segment_write(&tcp->ends, segment, frame.bytes);
   wire->queue->operations->send(wire->queue, &frame, 0);
@@ -25,8 +29,8 @@ static bool send_segment(struct load_wire *wire, struct load_tcp *tcp, struct se
 static void send_control(struct load_wire *wire, struct load_tcp *tcp, uint8_t flags) {
   struct segment segment = {.sequence = tcp->next, .flags = flags};
   if (flags & SEGMENT_SYN) {
-    segment.maximum_segment = (uint16_t)(wire->mtu - HEADERS_BYTES);
-    segment.window_scale = 1;
+    segment.options.maximum_segment = (uint16_t)(wire->mtu - HEADERS_BYTES);
+    segment.options.scales = true;
   }
   send_segment(wire, tcp, &segment);
 }
@@ -47,7 +51,7 @@ static const struct load_slot *slot_of_next(const struct load_tcp *tcp) {
 }
 
 static void send_requests(struct load_wire *wire, struct load_tcp *tcp) {
-  const uint32_t mss = wire->mtu - HEADERS_BYTES, edge = tcp->unacknowledged + tcp->window;
+  const uint32_t mss = wire->mtu - HEADERS_BYTES - TIMESTAMP_BYTES, edge = tcp->unacknowledged + tcp->window;
   if (tcp->next == tcp->posted) return;
   for (const struct load_slot *slot = slot_of_next(tcp); tcp->next != tcp->posted;) {
     const uint32_t at = tcp->next - slot->begin;
@@ -171,10 +175,13 @@ struct load_slot *load_tcp_receive(struct load_wire *wire, struct load_tcp *tcp,
     tcp->unacknowledged = tcp->posted = tcp->next;
     tcp->expected = segment.sequence + 1;
     tcp->window = segment.window;
-    tcp->window_shift = segment.window_scale ? (uint8_t)(segment.window_scale - 1) : 0;
+    tcp->window_shift = segment.options.scales ? segment.options.window_shift : 0;
+    tcp->timestamp_recent = segment.options.timestamp;
     send_control(wire, tcp, SEGMENT_ACK);
     return NULL;
   }
+  bench_check(segment.options.timestamps, "the appliance does not keep to the timestamps it agreed to");
+  tcp->timestamp_recent = segment.options.timestamp;
   take_acknowledgement(wire, tcp, &segment);
   struct load_slot *done = segment.payload_bytes ? take_answers(tcp, &segment) : NULL;
   if (segment.flags & SEGMENT_FIN) {

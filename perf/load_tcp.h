@@ -29,7 +29,7 @@ struct load_tcp {
   bool acknowledge_due, acknowledge_late; /* late: it was due at the last look */
   uint16_t duplicates;
   uint32_t unacknowledged, next, furthest, posted; /* sequence numbers; posted: behind the last request */
-  uint32_t expected, window;
+  uint32_t expected, window, timestamp_recent;
   struct load_slot *first, *last; /* requests without their whole answer, in order */
   uint64_t timer_ns;              /* when something that waits for an answer is sent again */
 };
