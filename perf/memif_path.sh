@@ -32,7 +32,7 @@ cd "$work"
 cat >appliance.yaml <<Y
 data_dir: $data
 management: {socket: $work/control.sock}
-shards: {cores: [$((cores - 1))], control_core: 0, journal_core: 0}
+shards: {cores: [$((cores - 1))], control_core: 0, journal_core: 0, prefault: true}
 ports: [{name: load, kind: memif, role: server, path: $work/memif.sock, ipv4: 10.86.0.2/24, mtu: $mtu}]
 rules: {files: [$source/perf/ten_rules.yaml]}
 traces: {live_max: 1048576}
