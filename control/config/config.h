@@ -48,6 +48,7 @@ struct config {
     uint32_t core_count;
     int control_core, journal_core; /* -1: chosen */
     uint64_t idle_sleep_ns;         /* 0: always poll */
+    bool prefault;                  /* all memory at start; else when first used */
   } shards;
   uint32_t port_count;
   struct config_port ports[CONFIG_PORTS_MAX];

@@ -41,6 +41,7 @@ READER(read_shard_count) { CONFIG->shards.count = (uint32_t)config_read_number(r
 READER(read_control_core) { CONFIG->shards.control_core = (int)config_read_number(reader, node, 0, 1023); }
 READER(read_journal_core) { CONFIG->shards.journal_core = (int)config_read_number(reader, node, 0, 1023); }
 READER(read_idle_sleep) { CONFIG->shards.idle_sleep_ns = config_read_duration(reader, node, 10000000); }
+READER(read_prefault) { CONFIG->shards.prefault = config_read_bool(reader, node); }
 READER(read_cores) {
   if (node->type != YAML_SEQUENCE_NODE) {
     config_complain(reader, node, "a list of core numbers is expected here");
@@ -55,9 +56,13 @@ READER(read_cores) {
     if (CONFIG->shards.core_count < 32) CONFIG->shards.cores[CONFIG->shards.core_count++] = number;
   }
 }
-static const struct config_key shard_keys[] = {{"count", read_shard_count},         {"cores", read_cores},
-                                               {"control_core", read_control_core}, {"journal_core", read_journal_core},
-                                               {"idle_sleep", read_idle_sleep},     {NULL, NULL}};
+static const struct config_key shard_keys[] = {{"count", read_shard_count},
+                                               {"cores", read_cores},
+                                               {"control_core", read_control_core},
+                                               {"journal_core", read_journal_core},
+                                               {"idle_sleep", read_idle_sleep},
+                                               {"prefault", read_prefault},
+                                               {NULL, NULL}};
 READER(read_shards) { config_read_mapping(reader, node, shard_keys, target); }
 
 READER(read_ports) {

@@ -48,7 +48,7 @@ static void a_file_overrides_key_by_key(void **state) {
   (void)state;
   assert_int_equal(parse("data_dir: /srv/trip\n"
                          "management: {socket: /run/c.sock, socket_group: ops, listen: '[::1]:9000'}\n"
-                         "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us}\n"
+                         "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us, prefault: true}\n"
                          "ports:\n"
                          "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
                          " verify_checksums: yes}\n"
@@ -71,6 +71,7 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.shards.cores[1], 3);
   assert_int_equal(config.shards.journal_core, 5);
   assert_int_equal(config.shards.idle_sleep_ns, 250000);
+  assert_true(config.shards.prefault);
   assert_int_equal(config.port_count, 1);
   assert_int_equal(config.ports[0].kind, PORT_AF_PACKET);
   assert_int_equal(config.ports[0].queues, 2);
