@@ -70,6 +70,7 @@ void tcp_listen(struct network *network, const struct segment *segment, uint32_t
     tcp_refuse(network, segment);
     return;
   }
+  if (!tcp_admits(network, segment, listener)) return;
   tcp_reap(network);
   struct stream *stream = make_room(network) ? tcp_open(network, &segment->key) : NULL;
   if (!stream) {
@@ -106,6 +107,7 @@ void tcp_handshake_timeout(struct stream *stream) {
 static void establish(struct stream *stream, const struct segment *segment) {
   struct network *network = stream->network;
   stream->state = TCP_ESTABLISHED;
+  tcp_admission_established(stream);
   network->counters.tcp_half_open--;
   network->counters.tcp_established++;
   link_remove(&stream->age);

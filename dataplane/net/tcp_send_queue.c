@@ -8,11 +8,21 @@ struct send_block {
 
 #define SEND_BLOCK_CAPACITY ((uint32_t)sizeof(((struct send_block *)0)->bytes))
 
+/* A peer that does not read keeps one block; more only while others would not miss it. */
+#define POOL_RESERVE_DIVISOR 8
+
+static uint32_t blocks_for(const struct stream *stream) {
+  const struct pool *blocks = &stream->network->send_blocks;
+  const uint32_t free = pool_free_count(blocks), reserve = blocks->capacity / POOL_RESERVE_DIVISOR;
+  const uint32_t shared = free > reserve ? free - reserve : 0;
+  return shared == 0 && free > 0 && !stream->send_tail ? 1 : shared;
+}
+
 uint32_t send_queue_room(const struct stream *stream) {
   const uint32_t limit = stream->network->config.send_buffer_bytes;
   const uint32_t own = limit > stream->send_queued ? limit - stream->send_queued : 0;
-  const uint64_t pool = (uint64_t)pool_free_count(&stream->network->send_blocks) * SEND_BLOCK_CAPACITY +
-                        (stream->send_tail ? SEND_BLOCK_CAPACITY - stream->send_tail_used : 0);
+  const uint64_t pool =
+      (uint64_t)blocks_for(stream) * SEND_BLOCK_CAPACITY + (stream->send_tail ? SEND_BLOCK_CAPACITY - stream->send_tail_used : 0);
   return own < pool ? own : (uint32_t)pool;
 }
 

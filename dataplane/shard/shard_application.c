@@ -64,8 +64,6 @@ void shard_refuse(struct shard *shard, struct http_exchange *exchange, uint16_t 
   http_respond(exchange, &response, shard->now_ns);
 }
 
-bool shard_overloaded(const struct shard *shard) { return shard->receiving == RECEIVING_REFUSING || shard->journal_failed_seen; }
-
 struct route {
   uint16_t status; /* 0: go on */
   const char *code, *message;
@@ -105,16 +103,25 @@ static struct route route_webhook(const struct shard *shard, const struct http_r
   return (struct route){.max_body_bytes = source->max_body_bytes};
 }
 
+/* Under which name an admitted request is shed. */
+static enum shed kind_of(const struct shard *shard, const struct http_request *request) {
+  const struct shard_otlp_listener *listener = shard_otlp_listener(shard, request->local_port);
+  if (listener) return listener->acknowledge_durable ? SHED_DURABLE_SPANS : SHED_SPANS;
+  const struct webhook_source *source = shard_webhook_source(shard, request->path);
+  return source && source->acknowledge_durable ? SHED_DURABLE_WEBHOOKS : SHED_WEBHOOKS;
+}
+
 static void admit(void *context, const struct http_request *request, struct http_admission *admission, uint64_t now_ns) {
-  static const char overload[] = "the journal is behind; try again";
   struct shard *shard = context;
   (void)now_ns;
   struct route route = is_otlp(shard, request->local_port) ? route_otlp(shard, request) : route_webhook(shard, request);
-  if (!route.status && shard_overloaded(shard)) {
-    route = (struct route){503, "overloaded", overload, 0};
+  const enum shed kind = kind_of(shard, request);
+  if (!route.status && shard_sheds(shard, kind)) {
+    route = (struct route){503, "overloaded", shard->shed_message, 0};
     shard->counters.overload_answers++;
   }
-  *admission = (struct http_admission){.status = route.status, .max_body_bytes = route.max_body_bytes};
+  *admission = (struct http_admission){
+      .status = route.status, .max_body_bytes = route.max_body_bytes, .body_pools_closed = shard_withheld_bodies(shard, kind)};
   if (route.status)
     build_refusal(shard, request, route.status, route.code, route.message, shard->admission_body, &admission->response);
 }

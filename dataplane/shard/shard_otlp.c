@@ -108,7 +108,7 @@ void shard_receive_otlp_datagram(void *context, const struct ip_address *source,
   struct shard *shard = context;
   (void)source, (void)source_port, (void)now_ns;
   shard->counters.otlp_datagrams++;
-  if (length > SHARD_DATAGRAM_BYTES_MAX || shard_overloaded(shard)) {
+  if (length > SHARD_DATAGRAM_BYTES_MAX || shard_sheds(shard, SHED_SPANS)) {
     shard->counters.otlp_datagrams_dropped++;
     return;
   }

@@ -81,6 +81,16 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.traces.idle_ns, 750000000);
   assert_int_equal(config.journal.segment_bytes, 16777216);
   assert_int_equal(config.tcp.idle_timeout_ns, 3600000000000);
+  assert_int_equal(config.tcp.connections_per_address, 0);
+  assert_int_equal(parse("tcp: {connections_per_address: 64, half_open_per_address: 8, half_open_max: 512}\n"
+                         "http: {requests_max: 900, requests_per_address: 32, body_bytes_per_address: 8MiB}\n"),
+                   0);
+  assert_int_equal(config.tcp.connections_per_address, 64);
+  assert_int_equal(config.tcp.half_open_per_address, 8);
+  assert_int_equal(config.tcp.half_open_max, 512);
+  assert_int_equal(config.http.requests_max, 900);
+  assert_int_equal(config.http.requests_per_address, 32);
+  assert_int_equal(config.http.body_bytes_per_address, 8388608);
   assert_int_equal(parse("management: {listen: off}"), 0);
   assert_int_equal(config.management.listen_port, 0);
 }
@@ -162,6 +172,14 @@ static const struct {
     {"listeners: {otlp_http: {listen: 0}}", "t.yaml:1:33: a whole number from 1 to 65535 is expected here\n"},
     {"listeners: {otlp_http: {listen: 4317}}",
      "t.yaml:1:1: otlp_http, otlp_grpc and webhooks listen on different ports: 4317, 4317 and 8080 are not\n"},
+    {"tcp: {connections_per_address: -1}", "t.yaml:1:32: a whole number from 0 to 1048576 is expected here\n"},
+    {"tcp:\n  half_open_per_address: many\n", "t.yaml:2:26: a whole number from 0 to 1048576 is expected here\n"},
+    {"tcp:\n  half_open_max: 1048577\n", "t.yaml:2:18: a whole number from 0 to 1048576 is expected here\n"},
+    {"tcp:\n  connections_per_adress: 1\n",
+     "t.yaml:2:3: unknown key 'connections_per_adress'; did you mean 'connections_per_address'?\n"},
+    {"http: {requests_max: 2000000}", "t.yaml:1:22: a whole number from 0 to 1048576 is expected here\n"},
+    {"http: {requests_per_address: x}", "t.yaml:1:30: a whole number from 0 to 1048576 is expected here\n"},
+    {"http: {body_bytes_per_address: 2GiB}", "t.yaml:1:32: a whole number from 0 to 1073741824 is expected here\n"},
     {"journal: {segment_bytes: 1MiB}", "t.yaml:1:26: a whole number from 2097152 to 4294967296 is expected here\n"},
     {"listeners: {otlp_http: {acknowledge: maybe}}", "t.yaml:1:38: 'maybe' is not one of: received, durable\n"},
     {"webhooks: {sources: x}", "t.yaml:1:21: a list of sources is expected here\n"},
