@@ -22,6 +22,8 @@ void http_connection_leave(struct http_connection *connection) {
 }
 
 void http_connection_close(struct http_connection *connection, uint64_t now_ns) {
+  if (connection->phase == HTTP_PHASE_CLOSING) return;
+  connection->server->closing++;
   connection->phase = HTTP_PHASE_CLOSING;
   connection->deadline_ns = now_ns + connection->server->config.body_timeout_ns;
   stream_close(connection->stream);
@@ -325,6 +327,7 @@ static void closed(void *state, enum stream_end end, uint64_t now_ns) {
   if (in_progress(connection)) count_aborted(connection, abort_reason_of(connection, end));
   if (connection->http2) http2_connection_end(connection->http2, abort_reason_of(connection, end));
   if (connection->account) address_account_release(server->config.address_limits, connection->account);
+  if (connection->phase == HTTP_PHASE_CLOSING) server->closing--;
   timer_cancel(&connection->timer);
   connection->phase = HTTP_PHASE_GONE;
   connection->stream = NULL;

@@ -85,6 +85,8 @@ struct http_server {
   struct http_connection *open;
   struct http_connection *shed_at;  /* where shedding looks next; NULL: at the start */
   uint64_t shed_ns, shed_idle_ns;   /* when it last looked, and how long idle is too long then */
+  uint32_t shed_idle_left;          /* how many idle ones it may still end */
+  uint32_t closing;                 /* connections in that phase */
   struct http_connection *handling; /* whose `handle` is on the stack */
   bool draining;
   struct http_counters counters;

@@ -138,12 +138,13 @@ enum http_shed {
 
 /* What is short, and so who has to go. */
 enum http_shortage {
-  HTTP_SHORT_CONNECTIONS = 1 << 0,      /* idle ones, for good, so that their peers know */
+  HTTP_SHORT_CONNECTIONS = 1 << 0,      /* idle ones are closed; closing ones that are not let go are reset */
   HTTP_SHORT_CONNECTIONS_HARD = 1 << 1, /* idle and closing ones are reset; slow headers end */
   HTTP_SHORT_HTTP2_CONNECTIONS = 1 << 2,
   HTTP_SHORT_HTTP2_CONNECTIONS_HARD = 1 << 3,
   HTTP_SHORT_HTTP2_STREAMS = 1 << 4,
   HTTP_SHORT_SEND_BLOCKS = 1 << 5,
+  HTTP_SHORT_RECEIVE_BLOCKS = 1 << 6,
   HTTP_SHORT_BODIES_SHIFT = 8, /* and the body pool's number, smallest first */
 };
 
@@ -197,6 +198,7 @@ struct http_use {
   struct {
     uint64_t used, capacity;
   } bodies[HTTP_BODY_POOLS], http2_connections, http2_streams, http2_memory;
+  uint32_t closing; /* connections that are closed and wait for their peers */
 };
 
 struct http_server;
@@ -213,9 +215,10 @@ uint32_t http_server_tick(struct http_server *server, uint64_t now_ns, uint32_t 
 void http_server_drain(struct http_server *server, uint64_t now_ns);
 const struct http_counters *http_server_counters(const struct http_server *server);
 void http_server_use(const struct http_server *server, struct http_use *use);
-/* Looks at up to `most` connections, from where the last call ended, and ends those that hold what is short (HTTP_SHORT_*). The
- * longest idle go first: how long is too long falls with each round. Returns how many were ended. */
-uint32_t http_server_shed(struct http_server *server, uint32_t shortages, uint32_t most, uint64_t now_ns);
+/* Looks at up to `most` connections, from where the last call ended, and ends those that hold what is short (HTTP_SHORT_*), of
+ * the idle ones at most `idle_most`. The longest idle go first: how long is too long falls with each round. Returns how many were
+ * ended. */
+uint32_t http_server_shed(struct http_server *server, uint32_t shortages, uint32_t most, uint32_t idle_most, uint64_t now_ns);
 const char *http_shed_name(enum http_shed what);
 const char *http_abort_name(enum http_abort reason);
 const char *http2_end_name(enum http2_end reason);

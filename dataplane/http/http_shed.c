@@ -33,44 +33,61 @@ static void reset(struct http_connection *connection, uint64_t now_ns) {
   stream_abort(connection->stream, now_ns);
 }
 
+/* Nothing is owed to its peer any more. */
+static enum http_shed shed_idle(struct http_connection *connection, uint32_t shortages, uint64_t now_ns) {
+  struct http_server *server = connection->server;
+  const uint64_t since_ns = since_deadline(connection->deadline_ns, server->config.keep_alive_timeout_ns);
+  const bool unread = (shortages & HTTP_SHORT_SEND_BLOCKS) && stream_unacknowledged(connection->stream);
+  const bool holds = (shortages & HTTP_SHORT_RECEIVE_BLOCKS) && stream_holds_received(connection->stream);
+  if ((unread || holds) && older(since_ns, SLOW_NS, now_ns)) {
+    reset(connection, now_ns);
+    return unread ? HTTP_SHED_UNREAD : HTTP_SHED_IDLE;
+  }
+  if (!(shortages & (HTTP_SHORT_CONNECTIONS | HTTP_SHORT_CONNECTIONS_HARD)) || server->shed_idle_left == 0 ||
+      !older(since_ns, server->shed_idle_ns, now_ns))
+    return HTTP_SHEDS;
+  server->shed_idle_left--;
+  if (shortages & HTTP_SHORT_CONNECTIONS_HARD) {
+    reset(connection, now_ns);
+  } else {
+    http_connection_close(connection, now_ns);
+  }
+  return HTTP_SHED_IDLE;
+}
+
+static enum http_shed shed_closing(struct http_connection *connection, uint32_t shortages, uint64_t now_ns) {
+  const uint64_t since_ns = since_deadline(connection->deadline_ns, connection->server->config.body_timeout_ns);
+  const uint32_t soon = HTTP_SHORT_CONNECTIONS_HARD | HTTP_SHORT_SEND_BLOCKS | HTTP_SHORT_RECEIVE_BLOCKS;
+  const uint32_t any = soon | HTTP_SHORT_CONNECTIONS | HTTP_SHORT_HTTP2_CONNECTIONS | HTTP_SHORT_HTTP2_CONNECTIONS_HARD;
+  if (!(shortages & any) || !older(since_ns, shortages & soon ? SLOW_NS : IDLE_FLOOR_NS, now_ns)) return HTTP_SHEDS;
+  reset(connection, now_ns);
+  return HTTP_SHED_CLOSING;
+}
+
 /* One of HTTP/1.1. Returns what was wrong with it, or HTTP_SHEDS. */
 static enum http_shed shed_one(struct http_connection *connection, uint32_t shortages, uint64_t now_ns) {
-  struct http_server *server = connection->server;
-  const struct http_config *config = &server->config;
+  const struct http_config *config = &connection->server->config;
   const bool hard = shortages & HTTP_SHORT_CONNECTIONS_HARD;
+  const bool holds = (shortages & HTTP_SHORT_RECEIVE_BLOCKS) && stream_holds_received(connection->stream);
   switch (connection->phase) {
-  case HTTP_PHASE_IDLE: {
-    const uint64_t since_ns = since_deadline(connection->deadline_ns, config->keep_alive_timeout_ns);
-    if ((shortages & HTTP_SHORT_SEND_BLOCKS) && older(since_ns, SLOW_NS, now_ns) && stream_unacknowledged(connection->stream)) {
-      reset(connection, now_ns);
-      return HTTP_SHED_UNREAD;
-    }
-    if (!(shortages & (HTTP_SHORT_CONNECTIONS | HTTP_SHORT_CONNECTIONS_HARD)) || !older(since_ns, server->shed_idle_ns, now_ns))
-      return HTTP_SHEDS;
-    if (hard) {
-      reset(connection, now_ns);
-    } else {
-      http_connection_close(connection, now_ns);
-    }
-    return HTTP_SHED_IDLE;
-  }
+  case HTTP_PHASE_IDLE:
+    return shed_idle(connection, shortages, now_ns);
   case HTTP_PHASE_CLOSING:
   case HTTP_PHASE_DISCARDING:
-    if (!hard || !older(since_deadline(connection->deadline_ns, config->body_timeout_ns), SLOW_NS, now_ns)) return HTTP_SHEDS;
-    reset(connection, now_ns);
-    return HTTP_SHED_CLOSING;
+    return shed_closing(connection, shortages, now_ns);
   case HTTP_PHASE_HEADERS:
-    if (!hard || !older(since_deadline(connection->deadline_ns, config->header_timeout_ns), SLOW_NS, now_ns)) return HTTP_SHEDS;
+    if (!(hard || holds) || !older(since_deadline(connection->deadline_ns, config->header_timeout_ns), SLOW_NS, now_ns))
+      return HTTP_SHEDS;
     http_answer_error(connection, 503, "overloaded: the request header comes too slowly", true, now_ns);
     return HTTP_SHED_HEADERS;
   case HTTP_PHASE_BODY:
-    if (!body_is_short(&connection->body, shortages) ||
+    if (!(holds || body_is_short(&connection->body, shortages)) ||
         !body_is_slow(&connection->body, since_deadline(connection->body_end_ns, config->body_timeout_ns), now_ns))
       return HTTP_SHEDS;
     http_answer_error(connection, 503, "overloaded: the request body comes too slowly", true, now_ns);
     return HTTP_SHED_BODY;
   case HTTP_PHASE_FLUSHING:
-    if (!(hard || shortages & HTTP_SHORT_SEND_BLOCKS) ||
+    if (!(hard || holds || shortages & HTTP_SHORT_SEND_BLOCKS) ||
         !older(since_deadline(connection->deadline_ns, config->body_timeout_ns), SLOW_NS, now_ns))
       return HTTP_SHEDS;
     reset(connection, now_ns);
@@ -114,7 +131,7 @@ static enum http_shed shed_stream(struct http2_stream *stream, uint32_t shortage
 
 /* A whole connection of HTTP/2, for what it is itself. */
 static enum http_shed shed_http2(struct http2_connection *connection, uint32_t shortages, uint64_t now_ns) {
-  const struct http_server *server = connection->front->server;
+  struct http_server *server = connection->front->server;
   const uint32_t hard = HTTP_SHORT_CONNECTIONS_HARD | HTTP_SHORT_HTTP2_CONNECTIONS_HARD;
   const uint32_t idle = HTTP_SHORT_CONNECTIONS | HTTP_SHORT_HTTP2_CONNECTIONS | hard;
   const uint32_t unread = HTTP_SHORT_SEND_BLOCKS | hard;
@@ -122,9 +139,10 @@ static enum http_shed shed_http2(struct http2_connection *connection, uint32_t s
     http2_connection_abort_for(connection, HTTP2_END_OVERLOAD);
     return HTTP_SHED_UNREAD;
   }
-  if (connection->streams || connection->draining || !(shortages & idle) ||
+  if (connection->streams || connection->draining || !(shortages & idle) || server->shed_idle_left == 0 ||
       !older(connection->idle_since_ns, server->shed_idle_ns, now_ns))
     return HTTP_SHEDS;
+  server->shed_idle_left--;
   if (shortages & hard) {
     http2_connection_abort_for(connection, HTTP2_END_OVERLOAD);
   } else {
@@ -179,8 +197,9 @@ static void begin_round(struct http_server *server, uint32_t shortages) {
   server->shed_idle_ns = server->shed_idle_ns / 2 > floor_ns ? server->shed_idle_ns / 2 : floor_ns;
 }
 
-uint32_t http_server_shed(struct http_server *server, uint32_t shortages, uint32_t most, uint64_t now_ns) {
+uint32_t http_server_shed(struct http_server *server, uint32_t shortages, uint32_t most, uint32_t idle_most, uint64_t now_ns) {
   uint32_t ended = 0;
+  server->shed_idle_left = idle_most;
   if (now_ns - server->shed_ns > FORGET_NS) server->shed_idle_ns = server->config.keep_alive_timeout_ns;
   server->shed_ns = now_ns;
   for (uint32_t effort = 0; effort < most && server->open;) {
@@ -194,7 +213,7 @@ uint32_t http_server_shed(struct http_server *server, uint32_t shortages, uint32
 }
 
 void http_server_use(const struct http_server *server, struct http_use *use) {
-  *use = (struct http_use){0};
+  *use = (struct http_use){.closing = server->closing};
   for (uint32_t i = 0; i < server->bodies.count; i++) {
     for (uint32_t above = i; above < server->bodies.count; above++) {
       use->bodies[i].used += server->bodies.pools[above].in_use;

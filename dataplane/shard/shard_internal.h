@@ -99,6 +99,7 @@ struct shard {
   uint32_t shortages;                                 /* HTTP_SHORT_* */
   uint32_t withheld_received, withheld_durable_spans; /* body pools, by bit */
   const char *shed_message;
+  uint32_t closing;                      /* connections that are closed and wait for their peers */
   struct address_limits *address_limits; /* NULL: none are set */
   uint32_t listener_count;
   uint16_t listener_ports[NETWORK_LISTENERS_MAX];

@@ -2,6 +2,7 @@
 
 #define LOOK_EVERY_NS 100000ull
 #define SHED_CONNECTIONS_A_LOOK 64u
+#define HTTP2_MEMORY_UNIT 16384u      /* about an idle connection's */
 #define PAUSE_AT_MOST_NS 500000000ull /* then requests are answered 503 rather than left waiting */
 
 #define BIT(what) (1u << (what))
@@ -45,11 +46,10 @@ static const struct policy policies[RESOURCES] = {
                                  .message = "overloaded: receive buffers are short; try again",
                                  .marks = USUAL,
                                  .hard = {.shed = BIT(SHED_IDLE_CONNECTIONS) | BIT(SHED_SPANS),
-                                          .shortages = HTTP_SHORT_CONNECTIONS_HARD}},
+                                          .shortages = HTTP_SHORT_RECEIVE_BLOCKS}},
     [RESOURCE_SEND_BLOCKS] = {.name = "send_blocks",
                               .marks = USUAL,
-                              .soft = {.shed = BIT(SHED_IDLE_CONNECTIONS), .shortages = HTTP_SHORT_SEND_BLOCKS},
-                              .hard = {.shortages = HTTP_SHORT_CONNECTIONS_HARD}},
+                              .soft = {.shed = BIT(SHED_IDLE_CONNECTIONS), .shortages = HTTP_SHORT_SEND_BLOCKS}},
     [RESOURCE_BODIES_1] = BODIES(1),
     [RESOURCE_BODIES_2] = BODIES(2),
     [RESOURCE_BODIES_3] = BODIES(3),
@@ -170,6 +170,7 @@ static bool look_at_http(struct shard *shard) {
   struct http_use use;
   bool changed = false;
   http_server_use(shard->http, &use);
+  shard->closing = use.closing;
   for (unsigned i = 0; i < HTTP_BODY_POOLS; i++)
     changed |= look(shard, (enum pressure_resource)(RESOURCE_BODIES_1 + i), use.bodies[i].used, use.bodies[i].capacity);
   changed |= look(shard, RESOURCE_HTTP2_CONNECTIONS, use.http2_connections.used, use.http2_connections.capacity);
@@ -195,6 +196,27 @@ static bool look_at_rest(struct shard *shard) {
   return changed;
 }
 
+/* What is above where the state ends, in pieces of `unit`. */
+static uint64_t excess(const struct shard *shard, enum pressure_resource resource, uint32_t unit) {
+  const struct watermark *watermark = &shard->pressure[resource];
+  const struct watermark_marks *marks = &policies[resource].marks;
+  const uint8_t mark = watermark->state == PRESSURE_HARD ? marks->hard_release : marks->soft_release;
+  const uint64_t release = watermark->capacity * mark / WATERMARK_PARTS;
+  if (watermark->state == PRESSURE_NORMAL || watermark->used <= release) return 0;
+  return (watermark->used - release + unit - 1) / unit;
+}
+
+/* No more idle connections are ended than the release asks for; those whose peers have yet to answer our FIN count as gone. */
+static uint32_t idle_most(const struct shard *shard) {
+  uint64_t most = excess(shard, RESOURCE_CONNECTIONS, 1);
+  const uint64_t http2 = excess(shard, RESOURCE_HTTP2_CONNECTIONS, 1);
+  const uint64_t memory = excess(shard, RESOURCE_HTTP2_MEMORY, HTTP2_MEMORY_UNIT);
+  if (http2 > most) most = http2;
+  if (memory > most) most = memory;
+  if (shard->shortages & (HTTP_SHORT_CONNECTIONS_HARD | HTTP_SHORT_HTTP2_CONNECTIONS_HARD)) return (uint32_t)most;
+  return most > shard->closing ? (uint32_t)(most - shard->closing) : 0;
+}
+
 void shard_look_at_pressure(struct shard *shard) {
   bool changed = govern_receiving(shard);
   changed |= shard->journal_failed_seen && !(shard->shed & BIT(SHED_DURABLE_WEBHOOKS));
@@ -203,9 +225,12 @@ void shard_look_at_pressure(struct shard *shard) {
     changed |= look_at_network(shard);
     changed |= look_at_http(shard);
     changed |= look_at_rest(shard);
-    if (shard->shortages) http_server_shed(shard->http, shard->shortages, SHED_CONNECTIONS_A_LOOK, shard->now_ns);
+    if (changed) decide(shard);
+    if (shard->shortages)
+      http_server_shed(shard->http, shard->shortages, SHED_CONNECTIONS_A_LOOK, idle_most(shard), shard->now_ns);
+  } else if (changed) {
+    decide(shard);
   }
-  if (changed) decide(shard);
 }
 
 bool shard_sheds(struct shard *shard, enum shed what) {

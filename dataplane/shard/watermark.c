@@ -1,10 +1,10 @@
 #include "watermark.h"
 #include "always_assert.h"
 
-#define MARKS 16u
-
-static bool at_or_above(uint64_t used, uint64_t capacity, uint8_t mark) { return used && used * MARKS >= capacity * mark; }
-static bool above(uint64_t used, uint64_t capacity, uint8_t mark) { return used * MARKS > capacity * mark; }
+static bool at_or_above(uint64_t used, uint64_t capacity, uint8_t mark) {
+  return used && used * WATERMARK_PARTS >= capacity * mark;
+}
+static bool above(uint64_t used, uint64_t capacity, uint8_t mark) { return used * WATERMARK_PARTS > capacity * mark; }
 
 static enum pressure state_of(const struct watermark *watermark, const struct watermark_marks *marks) {
   const uint64_t used = watermark->used, capacity = watermark->capacity;
@@ -17,7 +17,7 @@ static enum pressure state_of(const struct watermark *watermark, const struct wa
 }
 
 bool watermark_update(struct watermark *watermark, const struct watermark_marks *marks, uint64_t used, uint64_t capacity) {
-  ALWAYS_ASSERT(marks->soft_release < marks->soft && marks->soft <= marks->hard && marks->hard <= MARKS);
+  ALWAYS_ASSERT(marks->soft_release < marks->soft && marks->soft <= marks->hard && marks->hard <= WATERMARK_PARTS);
   ALWAYS_ASSERT(marks->hard_release < marks->hard && marks->soft_release <= marks->hard_release);
   watermark->used = used;
   watermark->capacity = capacity;

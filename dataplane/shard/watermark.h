@@ -6,6 +6,8 @@
 
 enum pressure { PRESSURE_NORMAL, PRESSURE_SOFT, PRESSURE_HARD, PRESSURES };
 
+#define WATERMARK_PARTS 16u
+
 /* In sixteenths of the capacity. A state is entered at its mark or above, and left at its release or below. */
 struct watermark_marks {
   uint8_t soft, soft_release, hard, hard_release;

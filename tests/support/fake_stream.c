@@ -111,6 +111,8 @@ uint32_t stream_unacknowledged(const struct stream *stream) {
   return 0;
 }
 
+bool stream_holds_received(const struct stream *stream) { return stream->held_bytes > 0; }
+
 void stream_resume(struct stream *stream) { stream->resume_due = true; }
 
 void stream_close(struct stream *stream) {

@@ -19,7 +19,7 @@ static const struct http_counters *counters(void) { return http_server_counters(
 
 /* Every connection is looked at once. */
 static uint32_t shed(uint32_t shortages) {
-  const uint32_t ended = http_server_shed(fixture.server, shortages, 1000, fixture.now_ns);
+  const uint32_t ended = http_server_shed(fixture.server, shortages, 1000, UINT32_MAX, fixture.now_ns);
   fixture_check(&fixture);
   return ended;
 }
@@ -240,21 +240,47 @@ static void a_look_is_bounded_and_goes_on_where_it_ended(void **state) {
   start();
   for (unsigned i = 0; i < 20; i++) streams[i] = served();
   fixture_wait(&fixture, 20 * SECOND);
-  uint32_t ended = http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, fixture.now_ns); /* of the round for 30 s */
-  for (int i = 0; i < 2; i++) ended += http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, fixture.now_ns);
+  uint32_t ended =
+      http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, UINT32_MAX, fixture.now_ns); /* of the round for 30 s */
+  for (int i = 0; i < 2; i++) ended += http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, UINT32_MAX, fixture.now_ns);
   assert_int_equal(ended, 0);
   for (int i = 0; i < 2; i++) {
-    assert_int_equal(http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, fixture.now_ns), 7);
+    assert_int_equal(http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, UINT32_MAX, fixture.now_ns), 7);
     fake_stream_free(streams[3 + i], fixture.now_ns);
     streams[3 + i] = NULL;
   }
-  while (http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, fixture.now_ns)) continue;
+  while (http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, UINT32_MAX, fixture.now_ns)) continue;
   for (unsigned i = 0; i < 20; i++) {
     if (!streams[i]) continue;
     assert_true(streams[i]->close_called);
     fake_stream_free(streams[i], fixture.now_ns);
   }
-  assert_int_equal(http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, fixture.now_ns), 0);
+  assert_int_equal(http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 7, UINT32_MAX, fixture.now_ns), 0);
+  fixture_end(&fixture);
+}
+
+/* No more than asked for: those that were closed are on their way. */
+static void so_many_idle_ones_and_no_more(void **state) {
+  (void)state;
+  struct stream *streams[6];
+  unsigned closed = 0;
+  start();
+  for (unsigned i = 0; i < 6; i++) streams[i] = served();
+  fixture_wait(&fixture, 40 * SECOND);
+  assert_int_equal(http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 100, 2, fixture.now_ns), 2);
+  assert_int_equal(http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 100, 0, fixture.now_ns), 0);
+  struct http_use use;
+  http_server_use(fixture.server, &use);
+  assert_int_equal(use.closing, 2);
+  for (unsigned i = 0; i < 6; i++) closed += streams[i]->close_called;
+  assert_int_equal(closed, 2);
+  /* Five seconds later they are reset. */
+  fixture_wait(&fixture, 5 * SECOND);
+  assert_int_equal(http_server_shed(fixture.server, HTTP_SHORT_CONNECTIONS, 100, 0, fixture.now_ns), 2);
+  assert_int_equal(counters()->shed[HTTP_SHED_CLOSING], 2);
+  http_server_use(fixture.server, &use);
+  assert_int_equal(use.closing, 0);
+  for (unsigned i = 0; i < 6; i++) fake_stream_free(streams[i], fixture.now_ns);
   fixture_end(&fixture);
 }
 
@@ -328,6 +354,7 @@ int main(void) {
       cmocka_unit_test(http2_connections_and_streams_make_room),
       cmocka_unit_test(an_http2_header_that_does_not_end_ends_its_connection),
       cmocka_unit_test(a_look_is_bounded_and_goes_on_where_it_ended),
+      cmocka_unit_test(so_many_idle_ones_and_no_more),
       cmocka_unit_test(one_address_has_so_many_requests_and_bytes),
       cmocka_unit_test(a_shard_has_so_many_requests),
   };

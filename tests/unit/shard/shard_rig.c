@@ -55,9 +55,9 @@ void rig_stop(struct shard_rig *rig) {
   for (uint32_t i = 0; i < RIG_CLIENTS; i++) client_tcp_free(&rig->clients[i]);
 }
 
-static void step(struct shard_rig *rig) {
+static void step_by(struct shard_rig *rig, uint64_t ns) {
   uint8_t frame[SEGMENT_FRAME_BYTES_MAX];
-  rig->now_ns += 10000;
+  rig->now_ns += ns;
   if (rig->journal_held_up) {
     appliance_step_shards(&rig->appliance, rig->now_ns);
   } else {
@@ -70,6 +70,12 @@ static void step(struct shard_rig *rig) {
       client_tcp_frame(tcp, frame, length, rig->now_ns);
     client_tcp_step(tcp, rig->now_ns);
   }
+}
+
+static void step(struct shard_rig *rig) { step_by(rig, 10000); }
+
+void rig_sleep(struct shard_rig *rig, uint64_t ns) {
+  for (const uint64_t until_ns = rig->now_ns + ns; rig->now_ns < until_ns;) step_by(rig, RIG_MS);
 }
 
 void rig_pass(struct shard_rig *rig, uint64_t ns) {

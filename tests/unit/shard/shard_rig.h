@@ -28,6 +28,8 @@ void rig_start(struct shard_rig *rig);
 void rig_stop(struct shard_rig *rig);
 /* Steps of 10 us. */
 void rig_pass(struct shard_rig *rig, uint64_t ns);
+/* Steps of 1 ms: for long times in which little happens. */
+void rig_sleep(struct shard_rig *rig, uint64_t ns);
 /* Opens a connection when there is none to this port, and writes the request. */
 void rig_post(struct shard_rig *rig, uint32_t client, uint16_t port, const char *head, const void *body, size_t body_bytes);
 void rig_post_order(struct shard_rig *rig, uint32_t client, const char *source, const char *order, unsigned amount);
