@@ -6,6 +6,7 @@
 #define SLOW_NS UINT64_C(1000000000)
 #define IDLE_FLOOR_NS UINT64_C(5000000000)
 #define IDLE_FLOOR_HARD_NS SLOW_NS
+#define LET_GO_HARD_NS UINT64_C(250000000)     /* a round trip, for the answer and our FIN */
 #define BODY_LEAST_BYTES_PER_S UINT64_C(65536) /* while bodies are short */
 /* A shortage that was over for so long begins again with the longest idle. */
 #define FORGET_NS UINT64_C(1000000000)
@@ -59,7 +60,7 @@ static enum http_shed shed_closing(struct http_connection *connection, uint32_t 
   const uint64_t since_ns = since_deadline(connection->deadline_ns, connection->server->config.body_timeout_ns);
   const uint32_t soon = HTTP_SHORT_CONNECTIONS_HARD | HTTP_SHORT_SEND_BLOCKS | HTTP_SHORT_RECEIVE_BLOCKS;
   const uint32_t any = soon | HTTP_SHORT_CONNECTIONS | HTTP_SHORT_HTTP2_CONNECTIONS | HTTP_SHORT_HTTP2_CONNECTIONS_HARD;
-  if (!(shortages & any) || !older(since_ns, shortages & soon ? SLOW_NS : IDLE_FLOOR_NS, now_ns)) return HTTP_SHEDS;
+  if (!(shortages & any) || !older(since_ns, shortages & soon ? LET_GO_HARD_NS : IDLE_FLOOR_NS, now_ns)) return HTTP_SHEDS;
   reset(connection, now_ns);
   return HTTP_SHED_CLOSING;
 }
