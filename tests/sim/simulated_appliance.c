@@ -30,6 +30,8 @@ void appliance_init(struct simulated_appliance *appliance, const struct applianc
   ALWAYS_ASSERT(appliance->disk && appliance->set);
 }
 
+const uint8_t appliance_ipv6[16] = {0xfd, 0x86, [15] = 2};
+
 static struct rule_image *compile(struct simulated_appliance *appliance, const struct rule_image *previous) {
   struct rule_errors errors = {0};
   struct rule_image *image =
@@ -97,7 +99,8 @@ static struct siphash_key key(struct simulated_appliance *appliance) {
 
 static void fill_limits(const struct appliance_options *options, struct shard_config *config) {
   config->addresses[0] = ip_address_of_ipv4(APPLIANCE_IPV4);
-  config->address_count = 1;
+  config->addresses[1] = ip_address_of_bytes(appliance_ipv6);
+  config->address_count = 2;
   config->node = 7;
   config->network = (struct network_config){.connections_max = options->connections_max,
                                             .half_open_max = options->connections_max / 2,
@@ -105,6 +108,7 @@ static void fill_limits(const struct appliance_options *options, struct shard_co
                                             .receive_pool_bytes = options->receive_pool_bytes,
                                             .send_buffer_bytes = 65536,
                                             .send_pool_bytes = options->send_pool_bytes,
+                                            .reassembly_max = 4,
                                             .idle_timeout_ns = 120000000000,
                                             .time_wait_ns = 1000000000};
   config->http = (struct http_config){.connections_max = options->connections_max,
@@ -116,6 +120,9 @@ static void fill_limits(const struct appliance_options *options, struct shard_co
   config->otlp.port = APPLIANCE_OTLP_PORT;
   config->otlp.acknowledge_durable = options->spans_durable;
   config->otlp.max_body_bytes = 262144;
+  config->zipkin = config->otlp;
+  config->zipkin.port = APPLIANCE_ZIPKIN_PORT;
+  config->jaeger_port = APPLIANCE_JAEGER_PORT;
   config->webhooks.port = APPLIANCE_WEBHOOK_PORT;
   config->webhooks.sources = options->sources;
   config->webhooks.source_count = options->source_count;

@@ -38,7 +38,7 @@ static void send_one(struct client_crowd *crowd, uint32_t index, uint8_t flags, 
                                   .acknowledgement = member->server_next,
                                   .flags = flags,
                                   .window = window_of(crowd, member),
-                                  .maximum_segment = flags & SEGMENT_SYN ? SEGMENT_BYTES : 0,
+                                  .options = {.maximum_segment = (uint16_t)(flags & SEGMENT_SYN ? SEGMENT_BYTES : 0)},
                                   .payload = bytes,
                                   .payload_bytes = length};
   if (!sim_wire_peer_send(crowd->wire, crowd->peer, frame, segment_write(&ends, &segment, frame))) abort();
