@@ -160,7 +160,7 @@ int main(int count, char **arguments) {
   if (check || configured != 0) return configured;
   pthread_mutex_init(&daemon->rules.lock, NULL);
   pthread_mutex_init(&daemon->snapshot_lock, NULL);
-  daemon->arena = arena_mapped();
+  daemon->arena = arena_mapped(&daemon->config.shards.prefault);
   daemon->started_wall_ns = wall_ns();
   sigset_t signals;
   sigemptyset(&signals);

@@ -85,6 +85,24 @@ static void a_write_without_pool_is_told_when_another_gives_back(void **state) {
   stop();
 }
 
+static void small_send_pool(struct network_config *config) { config->send_pool_bytes = 32 * 2048; }
+
+static void slow_readers_leave_the_pool_to_others(void **state) {
+  (void)state;
+  start(small_send_pool);
+  uint32_t written[4], left = 32 * 2040;
+  for (uint16_t i = 0; i < 4; i++) {
+    (void)bench_connect(&bench, (uint16_t)(40000 + i), 77);
+    written[i] = bench_write(&bench.streams[i], UINT32_MAX);
+    left -= written[i];
+    /* Nobody acknowledges anything; still each gets as much as is left behind it, and asking again gives no more. */
+    assert_true(written[i] + (3u + i) * 2040 >= left); /* but for blocks in part used */
+    assert_int_equal(bench_write(&bench.streams[i], 100000), 0);
+  }
+  assert_true(left >= 2040);
+  stop();
+}
+
 static void nothing_is_written_after_close(void **state) {
   (void)state;
   start(NULL);
@@ -397,6 +415,7 @@ int main(void) {
       cmocka_unit_test(streams_know_their_peer),
       cmocka_unit_test(a_cut_write_is_told_when_room_is_back),
       cmocka_unit_test(a_write_without_pool_is_told_when_another_gives_back),
+      cmocka_unit_test(slow_readers_leave_the_pool_to_others),
       cmocka_unit_test(nothing_is_written_after_close),
       cmocka_unit_test(bytes_in_order_push_out_early_ones),
       cmocka_unit_test(positions_move_on_while_bytes_are_always_held),
