@@ -25,7 +25,7 @@ enum { FIN = 0x01, SYN = 0x02, RST = 0x04, PSH = 0x08, ACK = 0x10, URG = 0x20 };
 enum record { CONNECT, BYTES, ACKNOWLEDGE, TIME, FLUSH, APPLICATION, PORT_STATE, FORGED };
 
 struct peer {
-  bool known;                      /* a SYN-ACK came for `isn` */
+  bool known, open;                /* a SYN-ACK came for `isn`; the server's application has it */
   uint32_t isn, server_iss, tries; /* isn: of the last SYN */
   bool scales, timestamps, sack;   /* what that SYN offered; then what was agreed on */
   uint8_t shift, own_shift;        /* ours; the server's */
@@ -141,7 +141,10 @@ static void frame_out(struct bench *bench, const uint8_t *bytes, uint32_t length
   const uint32_t port = segment.peer_port - FIRST_PORT;
   REQUIRE(port < PEERS);
   struct peer *peer = &fuzz->peers[port];
-  if (segment.flags & RST) return;
+  if (segment.flags & RST) {
+    peer->known = false;
+    return;
+  }
   if (segment.flags & SYN) {
     /* A lost SYN-ACK changes nothing for the peer, but the server counts on it. */
     if (!peer->known || segment.seq != peer->server_iss) syn_ack_in(peer, &segment);
@@ -314,16 +317,28 @@ static void forged(struct fuzz *fuzz, struct cursor *cursor, uint32_t port) {
   }
   static const uint8_t flags[8] = {RST, RST | ACK, SYN, SYN | ACK, ACK, FIN | RST, 0, PSH};
   segment.flags = flags[kind & 7];
-  if (kind & 8) options_add(peer, &segment, -1);
+  /* On the ACK of a cookie they are what was agreed on. */
+  const bool established = application_of(fuzz, FIRST_PORT + port) != NULL;
+  if ((kind & 8) || !established) options_add(peer, &segment, -1);
   segment.peer_port = (uint16_t)(FIRST_PORT + port);
   segment.seq = peer->isn + 1 + peer->acknowledged + distance;
   segment.ack = peer->server_iss + 1 + peer->got + (kind >> 4 & 3u) * 500u;
   /* A SYN may open anew: then the old one's numbers are not the peer's any more. */
-  if ((segment.flags & (SYN | RST)) == SYN && !application_of(fuzz, FIRST_PORT + port)) return;
+  if ((segment.flags & (SYN | RST)) == SYN && !established) return;
   const uint32_t ack = segment.ack - peer->server_iss - 1;
   if (ack <= peer->seen_most && ack > peer->got) peer->got = ack;
   if (ack > peer->edge_most) peer->edge_most = ack;
   bench_segment_in(&fuzz->bench, &segment);
+}
+
+/* A connection that has ended is over for its peer too: else a cookie of its could open it again. */
+static void forget_ended(struct fuzz *fuzz) {
+  for (uint32_t port = 0; port < PEERS; port++) {
+    struct peer *peer = &fuzz->peers[port];
+    const bool open = application_of(fuzz, FIRST_PORT + port) != NULL;
+    if (peer->open && !open) peer->known = false;
+    peer->open = open;
+  }
 }
 
 static void check(struct fuzz *fuzz) {
@@ -340,6 +355,7 @@ static void check(struct fuzz *fuzz) {
     REQUIRE(!app->corrupt && app->received <= contiguous(peer));
     REQUIRE(!app->peer_finished || peer->fin);
   }
+  forget_ended(fuzz);
 }
 
 static void step(struct fuzz *fuzz, struct cursor *cursor) {
