@@ -56,11 +56,12 @@ struct config {
   uint32_t hugepage_memory_mib;
   uint32_t rule_path_count;
   char rule_paths[CONFIG_RULE_PATHS_MAX][CONFIG_PATH_BYTES];
-  struct config_otlp_listener {
-    uint16_t port; /* 4318, 4317 */
+  struct config_span_listener {
+    uint16_t port; /* 4318, 4317, 9411; 0: off, Zipkin only */
     bool acknowledge_durable;
     uint32_t max_body_bytes;
-  } otlp_http, otlp_grpc;
+  } otlp_http, otlp_grpc, zipkin;
+  uint16_t jaeger_port; /* 6831, UDP; 0: off */
   struct {
     uint16_t port;            /* 8080 */
     uint32_t replay_capacity; /* ids remembered a shard */
@@ -82,6 +83,8 @@ struct config {
   struct {
     uint32_t connections_max; /* a shard */
     uint32_t half_open_max;
+    uint64_t keep_alive_idle_ns, keep_alive_interval_ns; /* RFC 9293 section 3.8.4; idle 0: never asked */
+    uint32_t keep_alive_count;
     uint64_t idle_timeout_ns, header_timeout_ns, body_timeout_ns, keep_alive_timeout_ns, time_wait_ns;
     uint32_t receive_buffer_bytes, receive_pool_bytes, send_buffer_bytes, send_pool_bytes;
     struct {

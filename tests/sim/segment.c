@@ -216,6 +216,18 @@ uint32_t segment_write_datagram(const struct segment_ends *ends, const uint8_t *
   return write_ipv4(ends, PROTOCOL_UDP, 8 + payload_bytes, 6, frame);
 }
 
+uint32_t segment_write_fragment(const struct segment_ends *ends, uint32_t identification, uint32_t protocol, const uint8_t *bytes,
+                                uint32_t offset, uint32_t length, bool last, uint8_t *frame) {
+  uint8_t *ip = frame + ETHERNET_BYTES;
+  memcpy(ip + IPV4_BYTES, bytes + offset, length);
+  const uint32_t total = write_ipv4(ends, protocol, length, -1, frame);
+  put16(ip + 4, identification);
+  put16(ip + 6, (last ? 0 : 0x2000) | offset / 8);
+  put16(ip + 10, 0);
+  put16(ip + 10, checksum(ip, IPV4_BYTES, 0));
+  return total;
+}
+
 uint32_t segment_write_arp_request(const struct segment_ends *ends, uint8_t *frame) {
   static const uint8_t fixed[8] = {0, 1, 8, 0, 6, 4, 0, 1};
   uint8_t *arp = frame + ETHERNET_BYTES;
