@@ -7,18 +7,22 @@
 
 static const char *const kind_names[] = {"embedded", "af_packet", "af_xdp", "tap", "memif", "pcap", "ring", "pci"};
 
+static bool read_shard(struct daemon_shard *shard, uint64_t deadline_ns) {
+  while (!shard_snapshot_read(shard->shard, &shard->last)) {
+    if (monotonic_ns() > deadline_ns) return false;
+    usleep(50);
+  }
+  return true;
+}
+
+/* Of a shard that does not answer in time what it told last: a counter never falls. */
 static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapshot) {
   const uint64_t deadline_ns = monotonic_ns() + SNAPSHOT_WAIT_NS;
   int result = 0;
   for (uint32_t i = 0; i < daemon->shard_count; i++) shard_snapshot_request(daemon->shards[i].shard);
   for (uint32_t i = 0; i < daemon->shard_count; i++) {
-    while (!shard_snapshot_read(daemon->shards[i].shard, &snapshot->shards[i])) {
-      if (monotonic_ns() > deadline_ns) {
-        result = -ETIMEDOUT;
-        break;
-      }
-      usleep(50);
-    }
+    if (!read_shard(&daemon->shards[i], deadline_ns)) result = -ETIMEDOUT;
+    snapshot->shards[i] = daemon->shards[i].last;
     const uint64_t *allocated = atomic_load_explicit(&daemon->shards[i].allocated, memory_order_acquire);
     snapshot->shard_core[i] = daemon->shards[i].core;
     snapshot->shard_allocated_at_start_bytes[i] = daemon->shards[i].allocated_at_start;
