@@ -58,6 +58,7 @@ enum stream_flag {
   STREAM_SACK = 1 << 16,       /* RFC 2018: both SYNs permitted it */
   STREAM_EARLY = 1 << 17,      /* `early` holds something */
   STREAM_SACKED = 1 << 18,     /* `sacked` holds something */
+  STREAM_CHARGED = 1 << 30,    /* to its address */
 };
 
 struct send_block;
@@ -212,6 +213,15 @@ struct stream *tcp_open(struct network *network, const struct stream_key *key);
 /* Out of the table, its blocks given back, then `closed` if it is owed. The memory stays until tcp_reap. */
 void tcp_end(struct stream *stream, enum stream_end end);
 void tcp_reap(struct network *network);
+
+/* tcp_admission.c: who may have a connection, and whose it is. */
+/* Asked of a SYN before anything is kept of it; answered or counted when not. */
+bool tcp_admits(struct network *network, const struct segment *segment, uint32_t listener);
+/* A stream begins, half open. False: its address may have no more. */
+bool tcp_admission_begin(struct stream *stream);
+void tcp_admission_established(struct stream *stream);
+/* It ends, or only TIME-WAIT is left of it. */
+void tcp_admission_end(struct stream *stream);
 
 /* tcp_options.c: strict and bounded; false when any option is malformed. */
 bool tcp_options_parse(const uint8_t *bytes, uint32_t length, struct tcp_options *options);
