@@ -162,7 +162,6 @@ static void establish(struct stream *stream, const struct segment *segment) {
   network->counters.tcp_half_open--;
   network->counters.tcp_established++;
   link_remove(&stream->age);
-  scoreboard_forget(stream);
   stream->snd_una = segment->ack;
   stream->snd_wnd = (uint32_t)segment->window << stream->send_shift;
   stream->snd_wnd_max = stream->snd_wnd;
