@@ -1,4 +1,5 @@
 #include "daemon_internal.h"
+#include "impaired_queue.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,16 @@ static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapsho
   return result;
 }
 
+static void add_impairment(const struct driver_queue *queue, enum impaired_direction direction,
+                           struct appliance_impairment *sum) {
+  const struct impaired_counters counters = impaired_queue_read(queue, direction);
+  sum->lost += counters.lost;
+  sum->duplicated += counters.duplicated;
+  sum->reordered += counters.reordered;
+  sum->no_room += counters.no_room;
+  sum->passed_on += counters.passed_on;
+}
+
 static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapshot) {
   snapshot->port_count = daemon->port_count;
   for (uint32_t i = 0; i < daemon->port_count; i++) {
@@ -37,6 +48,12 @@ static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapsho
     port->kind = kind_names[daemon->ports[i].config->kind];
     port->link_up = dpdk_port_link_up(daemon->ports[i].port);
     port->first_shard = daemon->ports[i].first_shard;
+    port->impaired = daemon->ports[i].impaired[0] != NULL;
+    port->received = port->sent = (struct appliance_impairment){0};
+    for (uint16_t queue = 0; port->impaired && queue < daemon->ports[i].queues; queue++) {
+      add_impairment(daemon->ports[i].impaired[queue], IMPAIRED_RECEIVE, &port->received);
+      add_impairment(daemon->ports[i].impaired[queue], IMPAIRED_SEND, &port->sent);
+    }
   }
 }
 

@@ -6,12 +6,19 @@
 #include "shard.h"
 #include "violation_store.h"
 
+/* What a port that is impaired on purpose did to the frames of one direction. */
+struct appliance_impairment {
+  uint64_t lost, duplicated, reordered, no_room, passed_on;
+};
+
 struct appliance_port {
   struct driver_port_information information;
   struct driver_port_counters counters;
   const char *kind; /* embedded, af_packet, ... */
   bool link_up;
   uint16_t first_shard;
+  bool impaired;
+  struct appliance_impairment received, sent; /* when it is */
 };
 
 struct appliance_journal {

@@ -307,10 +307,39 @@ static void render_ports(struct text_buffer *out, const struct appliance_snapsho
   }
 }
 
+static void impairment_lines(struct text_buffer *out, const char *port, const char *direction,
+                             const struct appliance_impairment *from) {
+  const struct {
+    const char *fate;
+    uint64_t count;
+  } fates[] = {{"lost", from->lost},
+               {"duplicated", from->duplicated},
+               {"reordered", from->reordered},
+               {"no_room", from->no_room},
+               {"passed_on", from->passed_on}};
+  for (size_t i = 0; i < sizeof fates / sizeof *fates; i++)
+    text_append(out, "tripline_impaired_frames_total{port=\"%s\",direction=\"%s\",fate=\"%s\"} %llu\n", port, direction,
+                fates[i].fate, (unsigned long long)fates[i].count);
+}
+
+/* Only where the configuration asks for it. */
+static void render_impairment(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  bool headed = false;
+  for (uint32_t i = 0; i < snapshot->port_count; i++) {
+    const struct appliance_port *port = &snapshot->ports[i];
+    if (!port->impaired) continue;
+    if (!headed) head(out, "tripline_impaired_frames_total", "counter", "Frames of an impaired port, by what was done to them.");
+    headed = true;
+    impairment_lines(out, port->information.name, "received", &port->received);
+    impairment_lines(out, port->information.name, "sent", &port->sent);
+  }
+}
+
 char *metrics_render(const struct appliance_snapshot *snapshot, struct violation_store *violations, size_t *length) {
   struct text_buffer out = {0};
   render_process(&out, snapshot);
   render_ports(&out, snapshot);
+  render_impairment(&out, snapshot);
   render_families(&out, snapshot);
   render_gauges(&out, snapshot);
   render_labelled(&out, snapshot);

@@ -124,11 +124,32 @@ static void values_are_those_of_the_snapshot(void **state) {
   free(text);
 }
 
+static void an_impaired_port_says_what_was_done_to_its_frames(void **state) {
+  (void)state;
+  char *text = render();
+  assert_null(strstr(text, "tripline_impaired_"));
+  free(text);
+  struct appliance_port *ports = appliance.snapshot.ports;
+  appliance.snapshot.port_count = 2;
+  strcpy(ports[1].information.name, "worse");
+  ports[0].impaired = ports[1].impaired = true;
+  ports[0].received.lost = 1;
+  ports[1].received.no_room = 2;
+  ports[1].sent.reordered = 3;
+  every_family_is_described_once_before_its_samples(state);
+  text = render();
+  expect_line(text, "tripline_impaired_frames_total{port=\"trip\",direction=\"received\",fate=\"lost\"} 1");
+  expect_line(text, "tripline_impaired_frames_total{port=\"worse\",direction=\"received\",fate=\"no_room\"} 2");
+  expect_line(text, "tripline_impaired_frames_total{port=\"worse\",direction=\"sent\",fate=\"reordered\"} 3");
+  free(text);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(every_family_is_described_once_before_its_samples, set_up, tear_down),
       cmocka_unit_test_setup_teardown(no_series_comes_twice, set_up, tear_down),
       cmocka_unit_test_setup_teardown(values_are_those_of_the_snapshot, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(an_impaired_port_says_what_was_done_to_its_frames, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
