@@ -13,13 +13,11 @@ static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapsho
   int result = 0;
   for (uint32_t i = 0; i < daemon->shard_count; i++) shard_snapshot_request(daemon->shards[i].shard);
   for (uint32_t i = 0; i < daemon->shard_count; i++) {
-    while (!shard_snapshot_read(daemon->shards[i].shard, &snapshot->shards[i])) {
-      if (monotonic_ns() > deadline_ns) {
-        result = -ETIMEDOUT;
-        break;
-      }
+    struct shard_snapshot *last = &daemon->last_snapshots[i];
+    while (!(snapshot->shard_answered[i] = shard_snapshot_read(daemon->shards[i].shard, last)) && monotonic_ns() <= deadline_ns)
       usleep(50);
-    }
+    if (!snapshot->shard_answered[i]) result = -ETIMEDOUT;
+    snapshot->shards[i] = *last;
     const uint64_t *allocated = atomic_load_explicit(&daemon->shards[i].allocated, memory_order_acquire);
     snapshot->shard_core[i] = daemon->shards[i].core;
     snapshot->shard_allocated_at_start_bytes[i] = daemon->shards[i].allocated_at_start;

@@ -75,6 +75,7 @@ struct daemon {
 
   struct daemon_rules rules;
   pthread_mutex_t snapshot_lock;
+  struct shard_snapshot last_snapshots[SHARDS_MAX]; /* under snapshot_lock */
   struct appliance appliance;
   struct management_server *management;
   pthread_t journal_thread;

@@ -54,6 +54,7 @@ struct appliance_snapshot {
   uint16_t shard_core[SHARDS_MAX];
   uint64_t shard_allocated_bytes[SHARDS_MAX], shard_allocated_at_start_bytes[SHARDS_MAX]; /* heap, by the allocator's own count */
   struct shard_snapshot shards[SHARDS_MAX];
+  bool shard_answered[SHARDS_MAX]; /* false: not in time, and `shards` has what it said last */
   uint32_t port_count;
   struct appliance_port ports[8];
   struct appliance_journal journal;

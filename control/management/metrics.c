@@ -131,6 +131,8 @@ static void render_gauges(struct text_buffer *out, const struct appliance_snapsh
       gauge(out, gauges[g].name, i, *(const uint32_t *)(const void *)(fields + gauges[g].offset));
     }
   }
+  head(out, "tripline_shard_answers", "gauge", "0 when the shard did not answer in time: its counters are those it gave last.");
+  EACH_SHARD(i) gauge(out, "tripline_shard_answers", i, snapshot->shard_answered[i]);
   head(out, "tripline_shard_heap_allocated_bytes_total", "counter",
        "Heap bytes that the shard's thread allocated after it began to poll.");
   EACH_SHARD(i)

@@ -101,6 +101,7 @@ static void values_are_those_of_the_snapshot(void **state) {
   shard->shard.webhooks_refused[REFUSAL_CONFLICT] = 8;
   shard->engine.violations_emitted = 10;
   appliance.snapshot.violations_durable = 9;
+  appliance.snapshot.shard_answered[1] = true;
   appliance.snapshot.ports[0].counters.missed = 11;
   histogram_record(&shard->shard.park_ns, 150000);
   histogram_record(&shard->shard.park_ns, 3000000000);
@@ -112,6 +113,8 @@ static void values_are_those_of_the_snapshot(void **state) {
   expect_line(text, "tripline_responses_total{shard=\"1\",status=\"503\"} 6");
   expect_line(text, "tripline_spans_rejected_total{shard=\"1\",reason=\"overload\"} 7");
   expect_line(text, "tripline_webhooks_refused_total{shard=\"1\",reason=\"id_conflict\"} 8");
+  expect_line(text, "tripline_shard_answers{shard=\"0\"} 0");
+  expect_line(text, "tripline_shard_answers{shard=\"1\"} 1");
   expect_line(text, "tripline_violations_durable_total 9");
   expect_line(text, "tripline_violations_pending 1");
   expect_line(text, "tripline_port_missed_frames_total{port=\"trip\"} 11");
