@@ -37,6 +37,7 @@ func main() {
 		BuildInfo: component.BuildInfo{Command: "collector", Description: "Tripline's interop peer", Version: "0.161.0"},
 		Factories: factories,
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{ResolverSettings: confmap.ResolverSettings{
+			DefaultScheme:     "file",
 			ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},
 		}},
 	}
