@@ -118,7 +118,7 @@ void stream_abort(struct stream *stream, uint64_t now_ns) { fake_stream_end(stre
 
 struct ip_address stream_peer_address(const struct stream *stream) {
   (void)stream;
-  return ip_address_of_ipv4(0x0a560001);
+  return ip_address_of_ipv4(FAKE_STREAM_PEER_IPV4);
 }
 
 uint16_t stream_peer_port(const struct stream *stream) {
