@@ -29,7 +29,7 @@ webhooks: {{sources: [{{name: orders, kind: json}}]}}
 """
 SPANS = 20
 MANY = 30  # of each kind on one connection
-LARGE_SPANS = 12000
+LARGE_SPANS = 6500
 CONNECTIONS = 24
 PROTOBUF = "Content-Type: application/x-protobuf"
 TRACES, ORDERS = "10.86.0.2:4318/v1/traces", "10.86.0.2:8080/webhook/orders"
@@ -150,7 +150,7 @@ def test_wire(name, reference):
         write_bodies()
         answers = test_curl(appliance, reference)
         answered = test_wrk()
-        test_h2load(2000)
+        test_h2load(1000)
         if reference:
             for fate in ("lost", "duplicated", "reordered"):
                 for direction in ("received", "sent"):
