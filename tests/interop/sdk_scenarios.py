@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from appliance_process import Appliance, expect, expect_true, metric, wait_for  # noqa: E402
+from appliance_process import Appliance, ask_neighbours_again, expect, expect_true, metric, wait_for  # noqa: E402
 from conservation_laws import check_laws  # noqa: E402
 from held_thread import held_thread  # noqa: E402
 
@@ -184,6 +184,7 @@ def run(peer, triplined, tripline, source):
     with Appliance(triplined, tripline, source, ONE_SHARD, rules) as appliance:
         overload(appliance, peer)
     with Appliance(triplined, tripline, source, IMPAIRED, rules) as appliance:
+        ask_neighbours_again()
         counted(appliance, peer, 1000, batch=20)
         lost = metric("tripline_impaired_frames_total", fate="lost")
         expect_true("frames were lost", lost > 0)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import sdk_scenarios
-from appliance_process import Appliance, enter_namespace, expect, expect_true, metric, wait_for
+from appliance_process import Appliance, ask_neighbours_again, enter_namespace, expect, expect_true, metric, wait_for
 from conservation_laws import check_laws
 from held_thread import held_thread
 from sdk_scenarios import DURABLE, IMPAIRED, ONE_SHARD, Peer, check_violations, fill_journal_ring, raised, sequence
@@ -152,6 +152,7 @@ def main():
     with Appliance(*sys.argv[1:4], ONE_SHARD, rules) as appliance:
         overload(appliance, peer)
     with Appliance(*sys.argv[1:4], IMPAIRED, rules) as appliance:
+        ask_neighbours_again()
         counted(appliance, peer, 2000)
         print(f"Collector: and so over a wire that lost {metric('tripline_impaired_frames_total', fate='lost')} frames")
 

@@ -12,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from appliance_process import Appliance, enter_namespace, expect, expect_true, metric  # noqa: E402
+from appliance_process import Appliance, ask_neighbours_again, enter_namespace, expect, expect_true, metric  # noqa: E402
 from conservation_laws import check_laws  # noqa: E402
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
@@ -147,6 +147,7 @@ def impaired(fate):
 def test_wire(name, reference):
     began = time.monotonic()
     with Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG.format(wire=WIRES[name])) as appliance:
+        ask_neighbours_again()
         write_bodies()
         answers = test_curl(appliance, reference)
         answered = test_wrk()
