@@ -1,5 +1,6 @@
 """What every SDK must come through: spans counted one by one, partial success, overload, a drain in the middle of its traffic, and a
 bad wire. The programs in peers/ share one plan and one report (tests/interop/README.md)."""
+import base64
 import datetime
 import json
 import os
@@ -127,12 +128,25 @@ def fill_journal_ring():
     sys.exit("the journal's ring does not fill")
 
 
+def check_retry_info():
+    """An overloaded gRPC call says UNAVAILABLE, and when to come again."""
+    url = "http://10.86.0.2:4317/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+    answer = subprocess.run(["curl", "-sS", "-m", "20", "-i", "--http2-prior-knowledge", "-H", "content-type: application/grpc", "-H",
+                             "te: trailers", "--data-binary", "@empty-message", url], check=True, capture_output=True, text=True).stdout
+    expect_true(f"UNAVAILABLE:\n{answer}", re.search(r"^grpc-status: 14\r?$", answer, re.MULTILINE))
+    details = re.search(r"^grpc-status-details-bin: (\S+)", answer, re.MULTILINE)
+    expect_true(f"RetryInfo:\n{answer}", details and b"google.rpc.RetryInfo" in base64.b64decode(details.group(1) + "=="))
+
+
 def overload(appliance, peer):
+    with open("empty-message", "wb") as file:
+        file.write(bytes(5))
     for protocol in peer.protocols:
         plan = peer.plan(protocol, "gzip", 300, batch=100, timeout_s=60, skip_every=1)
         marks = sequence(plan, plan["mark_every"])
         with held_thread(appliance.process, "journal"):
             fill_journal_ring()
+            check_retry_info()
             judged, refusals = metric("tripline_spans_evaluated_total"), metric("tripline_overload_answers_total")
             started = peer.start(plan)
             enough = 2 if peer.retries(protocol) else 1
@@ -144,6 +158,7 @@ def overload(appliance, peer):
         else:
             expect_true(f"{peer.name} {protocol}: the SDK gave up", report["failed"] > 0)
         expect(f"{protocol}: what was refused had no effect", metric("tripline_spans_evaluated_total") - judged, report["acknowledged"])
+        wait_for("the journal", lambda: metric("tripline_violations_pending") == 0)
         expect(f"{protocol}: each mark once", [seq for seq in raised(appliance, "marked") if seq in marks], sorted(report["acknowledged_marks"]))
         expect(f"{protocol}: no mark is missing", sorted(report["acknowledged_marks"] + report["failed_marks"]), marks)
         print(f"{peer.name} {protocol}: refused {refusals} times for overload, {report['acknowledged']} of {report['spans']} spans "

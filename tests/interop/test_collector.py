@@ -116,6 +116,7 @@ def overload(appliance, peer):
             refusals = metric("tripline_overload_answers_total") - refusals
             expect_true(f"it says that it tries again:\n{collector.log()}", "Will retry the request" in collector.log())
         expect(f"{way}: each span once", metric("tripline_spans_evaluated_total") - judged, 300)
+        wait_for("the journal", lambda: metric("tripline_violations_pending") == 0)
         marks = sequence(plan, plan["mark_every"])
         expect(f"{way}: each mark once", [seq for seq in raised(appliance, "marked") if seq in marks], marks)
         print(f"Collector {way}: refused {refusals} times for overload, all 300 spans delivered once")
