@@ -1,4 +1,5 @@
 #include "daemon_internal.h"
+#include "impaired_queue.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,7 +22,8 @@ static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapsho
   int result = 0;
   for (uint32_t i = 0; i < daemon->shard_count; i++) shard_snapshot_request(daemon->shards[i].shard);
   for (uint32_t i = 0; i < daemon->shard_count; i++) {
-    if (!read_shard(&daemon->shards[i], deadline_ns)) result = -ETIMEDOUT;
+    snapshot->shard_answered[i] = read_shard(&daemon->shards[i], deadline_ns);
+    if (!snapshot->shard_answered[i]) result = -ETIMEDOUT;
     snapshot->shards[i] = daemon->shards[i].last;
     const uint64_t *allocated = atomic_load_explicit(&daemon->shards[i].allocated, memory_order_acquire);
     snapshot->shard_core[i] = daemon->shards[i].core;
@@ -30,6 +32,16 @@ static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapsho
         allocated ? __atomic_load_n(allocated, __ATOMIC_RELAXED) : daemon->shards[i].allocated_at_start;
   }
   return result;
+}
+
+static void add_impairment(const struct driver_queue *queue, enum impaired_direction direction,
+                           struct appliance_impairment *sum) {
+  const struct impaired_counters counters = impaired_queue_read(queue, direction);
+  sum->lost += counters.lost;
+  sum->duplicated += counters.duplicated;
+  sum->reordered += counters.reordered;
+  sum->no_room += counters.no_room;
+  sum->passed_on += counters.passed_on;
 }
 
 static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapshot) {
@@ -41,6 +53,12 @@ static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapsho
     port->kind = kind_names[daemon->ports[i].config->kind];
     port->link_up = dpdk_port_link_up(daemon->ports[i].port);
     port->first_shard = daemon->ports[i].first_shard;
+    port->impaired = daemon->ports[i].impaired[0] != NULL;
+    port->received = port->sent = (struct appliance_impairment){0};
+    for (uint16_t queue = 0; port->impaired && queue < daemon->ports[i].queues; queue++) {
+      add_impairment(daemon->ports[i].impaired[queue], IMPAIRED_RECEIVE, &port->received);
+      add_impairment(daemon->ports[i].impaired[queue], IMPAIRED_SEND, &port->sent);
+    }
   }
 }
 

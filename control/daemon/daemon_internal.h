@@ -26,7 +26,8 @@ struct daemon_port {
   const struct config_port *config;
   struct dpdk_port *port;
   uint16_t first_shard, queues;
-  char veth_host[16], veth_appliance[16]; /* embedded: made by us */
+  struct driver_queue *impaired[SHARDS_MAX]; /* by queue; NULL: the port's own is used as it is */
+  char veth_host[16], veth_appliance[16];    /* embedded: made by us */
 };
 
 struct daemon_rules {
@@ -104,6 +105,8 @@ int identity_open(struct daemon *daemon);
 int ports_start(struct daemon *daemon);
 void ports_run(struct daemon *daemon);
 void ports_stop(struct daemon *daemon);
+/* A queue of a port as its shard is to use it; NULL when there is no memory. */
+struct driver_queue *ports_queue(struct daemon *daemon, struct daemon_port *port, uint16_t queue);
 
 /* shards.c */
 int shards_create(struct daemon *daemon);
