@@ -38,6 +38,10 @@ struct stream_handler {
 /* Queues bytes to send (copied); returns how many fitted, 0..length. */
 uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length);
 uint32_t stream_write_room(const struct stream *stream);
+/* Bytes written that the peer has not acknowledged. */
+uint32_t stream_unacknowledged(const struct stream *stream);
+/* Whether bytes wait in the receive buffer: not taken yet, or behind a hole. */
+bool stream_holds_received(const struct stream *stream);
 /* Offer the untaken bytes again at the end of the current step. */
 void stream_resume(struct stream *stream);
 /* FIN after what is queued; bytes still arriving are then discarded. */
