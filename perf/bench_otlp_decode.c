@@ -163,7 +163,7 @@ static bool check_batch(void *context, struct event_batch *batch) {
                 fields->service.length == oracle->resource->attributes[0].value.length;
     for (uint32_t slot = 0; slot < batch->column_capacity; slot++) {
       const bool of_span = columns[slot].scope == SCOPE_SPAN;
-      same = same && same_value(&batch->columns[slot * EVENT_BATCH_ROWS + row],
+      same = same && same_value(event_batch_value(batch, row, slot),
                                 generated(of_span ? span->attributes : oracle->resource->attributes,
                                           of_span ? span->attribute_count : oracle->resource->attribute_count, &columns[slot]));
     }

@@ -1,3 +1,4 @@
+#include "always_assert.h"
 #include "image_builder_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,7 @@ uint32_t image_constant_of(struct image_builder *builder, struct column_builder 
   return (uint32_t)column->constant_count;
 }
 
-/* A power of two at least twice the items, so that a search always meets an empty slot. */
-static uint32_t slots_for(size_t items) {
+uint32_t image_slots_for(size_t items) {
   uint32_t slots = 2;
   while (slots < items * 2) slots *= 2;
   return slots;
@@ -56,7 +56,7 @@ static uint32_t slots_for(size_t items) {
 
 static void finish_dictionary(struct image_builder *builder, struct column_builder *column) {
   if (column->constant_count == 0) return;
-  const uint32_t slots = slots_for(column->constant_count);
+  const uint32_t slots = image_slots_for(column->constant_count);
   struct image_constant *dictionary = region_take(builder->region, slots * sizeof *dictionary);
   for (size_t i = 0; i < column->constant_count; i++) {
     const struct image_text text = column->constants[i];
@@ -67,6 +67,7 @@ static void finish_dictionary(struct image_builder *builder, struct column_build
   }
   column->column.dictionary = dictionary;
   column->column.dictionary_slots = slots;
+  column->column.constants = (uint32_t)column->constant_count;
 }
 
 static bool attribute(const struct column_builder *column) { return column->column.scope != SCOPE_INTRINSIC; }
@@ -75,7 +76,7 @@ static void finish_lookup(struct image_builder *builder, struct kind_builder *fr
   size_t attributes = 0;
   for (size_t i = 0; i < from->column_count; i++) attributes += attribute(&from->columns[i]);
   if (attributes == 0) return;
-  const uint32_t slots = slots_for(attributes);
+  const uint32_t slots = image_slots_for(attributes);
   uint16_t *lookup = region_take(builder->region, slots * sizeof *lookup);
   memset(lookup, 0xff, slots * sizeof *lookup);
   for (size_t i = 0; i < from->column_count; i++) {
@@ -119,6 +120,14 @@ static void finish_paths(struct image_builder *builder, struct kind_builder *fro
   into->path_count = count;
 }
 
+static void finish_candidates(struct image_builder *builder, struct image_kind *kind) {
+  const struct image_program **programs = calloc((size_t)kind->rule_count + 1, sizeof *programs);
+  ALWAYS_ASSERT(programs);
+  for (uint32_t i = 0; i < kind->rule_count; i++) programs[i] = &kind->rules[i].condition;
+  kind->candidates = image_candidates_of(builder, kind, programs, kind->rule_count);
+  free(programs);
+}
+
 void image_kind_finish(struct image_builder *builder, enum event_kind kind) {
   struct kind_builder *from = &builder->kinds[kind];
   struct image_kind *into = &builder->compiled->image.kinds[kind];
@@ -141,4 +150,5 @@ void image_kind_finish(struct image_builder *builder, enum event_kind kind) {
   };
   finish_lookup(builder, from, into);
   finish_paths(builder, from, into);
+  finish_candidates(builder, into);
 }

@@ -133,6 +133,13 @@ static void collect_selectors(struct image_builder *builder, const struct rule_s
   }
 }
 
+static struct image_candidates selector_candidates(struct image_builder *builder) {
+  const struct rule_image *image = &builder->compiled->image;
+  const struct image_program *programs[IMAGE_SELECTORS_MAX];
+  for (uint32_t i = 0; i < image->selector_count; i++) programs[i] = &image->selectors[i].condition;
+  return image_candidates_of(builder, &image->kinds[EVENT_SPAN], programs, image->selector_count);
+}
+
 static void finish(struct image_builder *builder) {
   struct compiled_image *compiled = builder->compiled;
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) image_kind_finish(builder, (enum event_kind)kind);
@@ -147,6 +154,7 @@ static void finish(struct image_builder *builder) {
   compiled->selector_texts = texts;
   compiled->image.selectors = selectors;
   compiled->image.selector_count = (uint32_t)builder->selector_count;
+  compiled->image.selector_candidates = selector_candidates(builder);
   compiled->image.trace_rules = rules;
   compiled->image.trace_rule_count = (uint32_t)builder->trace_rule_count;
 }

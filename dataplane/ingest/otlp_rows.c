@@ -38,7 +38,7 @@ void otlp_rows_end(struct otlp_rows *rows, bool complete, const char *error, uin
     result->error = error;
     result->error_offset = error_offset;
   }
-  while (rows->batch->count > 0) event_batch_remove_last(rows->batch);
+  rows->batch->count = 0;
 }
 
 void otlp_resource_begin(struct otlp_rows *rows) {

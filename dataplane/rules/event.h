@@ -82,8 +82,9 @@ struct event_batch {
   enum event_kind kind;
   uint32_t count;
   struct event_fields fields[EVENT_BATCH_ROWS];
+  uint64_t *present;     /* [slot]: the rows whose value is not null; of the others the cells below mean nothing */
   struct value *columns; /* [slot * EVENT_BATCH_ROWS + row] */
-  uint32_t *interned;    /* same shape: id in the column's dictionary of rule constants, 0 when not a constant */
+  uint32_t *interned;    /* same shape, of columns with a dictionary: id of the rule constant, 0 when not one */
   uint32_t column_capacity;
 };
 
@@ -92,6 +93,8 @@ uint32_t event_batch_add(struct event_batch *batch);
 /* Takes the last row back (its event proved bad). */
 void event_batch_remove_last(struct event_batch *batch);
 static inline bool event_batch_full(const struct event_batch *batch) { return batch->count == EVENT_BATCH_ROWS; }
+/* The value of a cell; a null when there is none. */
+const struct value *event_batch_value(const struct event_batch *batch, uint32_t row, uint32_t slot);
 /* The column slot that holds this attribute for this kind of event, or -1 when no rule reads it. */
 int event_column_find(const struct rule_image *image, enum event_kind kind, enum column_scope scope, const char *key,
                       uint32_t key_length);

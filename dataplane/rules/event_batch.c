@@ -3,23 +3,31 @@
 #include "image.h"
 #include <string.h>
 
+static uint32_t column_count(const struct event_batch *batch) {
+  const uint32_t columns = batch->image ? batch->image->kinds[batch->kind].column_count : 0;
+  ALWAYS_ASSERT(columns <= batch->column_capacity);
+  return columns;
+}
+
 uint32_t event_batch_add(struct event_batch *batch) {
   ALWAYS_ASSERT(batch->count < EVENT_BATCH_ROWS);
   const uint32_t row = batch->count++;
   memset(&batch->fields[row], 0, sizeof batch->fields[row]);
-  const uint32_t columns = batch->image ? batch->image->kinds[batch->kind].column_count : 0;
-  ALWAYS_ASSERT(columns <= batch->column_capacity);
-  for (uint32_t slot = 0; slot < columns; slot++) {
-    const size_t cell = (size_t)slot * EVENT_BATCH_ROWS + row;
-    batch->columns[cell].type = VALUE_NULL;
-    batch->interned[cell] = 0;
-  }
+  if (row == 0) memset(batch->present, 0, column_count(batch) * sizeof *batch->present);
   return row;
 }
 
 void event_batch_remove_last(struct event_batch *batch) {
   ALWAYS_ASSERT(batch->count > 0);
-  batch->count--;
+  const uint64_t kept = ~(1ull << --batch->count);
+  const uint32_t columns = column_count(batch);
+  for (uint32_t slot = 0; slot < columns; slot++) batch->present[slot] &= kept;
+}
+
+const struct value *event_batch_value(const struct event_batch *batch, uint32_t row, uint32_t slot) {
+  static const struct value null = {.type = VALUE_NULL};
+  ALWAYS_ASSERT(row < EVENT_BATCH_ROWS && slot < batch->column_capacity);
+  return batch->present[slot] >> row & 1 ? &batch->columns[(size_t)slot * EVENT_BATCH_ROWS + row] : &null;
 }
 
 int event_column_find(const struct rule_image *image, enum event_kind kind, enum column_scope scope, const char *key,
@@ -57,9 +65,15 @@ void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const st
   ALWAYS_ASSERT(row < batch->count && (uint32_t)slot < kind->column_count);
   const size_t cell = (size_t)slot * EVENT_BATCH_ROWS + row;
   const struct image_column *column = &kind->columns[slot];
+  const uint64_t bit = 1ull << row;
+  if (value->type == VALUE_NULL) {
+    batch->present[slot] &= ~bit;
+    return;
+  }
+  batch->present[slot] |= bit;
   batch->columns[cell] = *value;
-  batch->interned[cell] =
-      value->type == VALUE_STRING && column->dictionary_slots != 0 ? intern(column, value->text, value->length) : 0;
+  if (column->dictionary_slots != 0)
+    batch->interned[cell] = value->type == VALUE_STRING ? intern(column, value->text, value->length) : 0;
 }
 
 int event_path_child(const struct rule_image *image, enum event_kind kind, int node, const char *key, uint32_t key_length) {

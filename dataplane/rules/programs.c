@@ -1,6 +1,6 @@
 #include "rules_internal.h"
 
-uint64_t program_run(const struct image_program *program, const uint64_t *masks) {
+uint64_t program_run(const struct image_program *program, struct evaluation *evaluation) {
   uint64_t stack[IMAGE_PROGRAM_DEPTH_MAX];
   uint32_t depth = 0;
   for (uint32_t i = 0; i < program->count; i++) {
@@ -9,6 +9,7 @@ uint64_t program_run(const struct image_program *program, const uint64_t *masks)
     case PROGRAM_AND:
       depth--;
       stack[depth - 1] &= stack[depth];
+      if (depth == 1 && stack[0] == 0 && program->conjunction) return 0;
       break;
     case PROGRAM_OR:
       depth--;
@@ -19,7 +20,8 @@ uint64_t program_run(const struct image_program *program, const uint64_t *masks)
       break;
     default:
       ALWAYS_ASSERT(depth < IMAGE_PROGRAM_DEPTH_MAX);
-      stack[depth++] = masks[operation];
+      stack[depth++] = predicate_rows(evaluation, operation);
+      if (depth == 1 && stack[0] == 0 && program->conjunction) return 0;
     }
   }
   return depth ? stack[0] : 0;

@@ -61,9 +61,9 @@ static void test_predicates(void **state) {
       compile_text("rules:\n"
                    "  - name: a\n"
                    "    on: span\n"
-                   "    if: span.a = 1 && span.a != 1.0 && span.a < 2s && span.a <= -5 && span.a > 0 &&\n"
-                   "        span.a >= 1 && name =~ \"x\" && name !~ \"x\" && span.a in [1, \"b\", true] &&\n"
-                   "        name contains \"q\" && span.a && true && kind = server && name != \"z\"\n");
+                   "    if: span.a = 1 || span.a != 1.0 || span.a < 2s || span.a <= -5 || span.a > 0 ||\n"
+                   "        span.a >= 1 || name =~ \"x\" || name !~ \"x\" || span.a in [1, \"b\", true] ||\n"
+                   "        name contains \"q\" || span.a || true || kind = server || name != \"z\"\n");
   const struct image_kind *spans = &image->kinds[EVENT_SPAN];
   const struct image_predicate *p = spans->predicates;
   assert_int_equal(spans->predicate_count, 14);

@@ -1,0 +1,108 @@
+#include "rules_internal.h"
+
+static void add_programs(struct evaluation *evaluation, const struct image_key *key, uint32_t first, uint32_t end) {
+  for (uint32_t at = first; at < end; at++) bit_set(evaluation->candidates, key->programs[at]);
+}
+
+static void add_by_id(struct evaluation *evaluation, const struct image_key *key) {
+  const struct column_facts *facts = column_ids(evaluation, key->column);
+  for (uint32_t i = 0; i < facts->distinct_count; i++) {
+    const uint32_t id = facts->ids[facts->distinct[i]];
+    ALWAYS_ASSERT(id <= key->constants);
+    add_programs(evaluation, key, key->first[id - 1], key->first[id]);
+  }
+}
+
+static void add_number(struct evaluation *evaluation, const struct image_key *key, const struct value *identity) {
+  const uint32_t last = key->number_slots - 1;
+  uint32_t at = image_number_hash(identity->integer) & last;
+  for (uint32_t probes = 0; probes <= last; probes++, at = (at + 1) & last) {
+    const struct image_number *number = &key->numbers[at];
+    if (number->constant.type == VALUE_NULL) return;
+    if (number->constant.type != identity->type || number->constant.integer != identity->integer) continue;
+    add_programs(evaluation, key, number->first, number->end);
+    return;
+  }
+}
+
+/* The bits of a double are read as an integer: one of them is the identity. */
+static void add_by_number(struct evaluation *evaluation, const struct image_key *key) {
+  const struct value *values = evaluation->batch->columns + (size_t)key->column * EVENT_BATCH_ROWS;
+  struct value before = {.type = VALUE_NULL}, identity;
+  for (uint64_t left = evaluation->batch->present[key->column]; left; left &= left - 1) {
+    if (!value_identity(&values[__builtin_ctzll(left)], &identity)) continue;
+    if (identity.type != before.type || identity.integer != before.integer) add_number(evaluation, key, &identity);
+    before = identity;
+  }
+}
+
+/* The lowest and highest number of a column. VALUE_NULL: there is none. */
+struct extent {
+  struct value lowest, highest;
+};
+
+static struct extent extent_of(struct evaluation *evaluation, uint16_t column) {
+  const struct value *values = evaluation->batch->columns + (size_t)column * EVENT_BATCH_ROWS;
+  const struct column_facts *facts = column_integers(evaluation, column);
+  struct extent extent = {.lowest = {.type = VALUE_NULL}, .highest = {.type = VALUE_NULL}};
+  if (facts->integers) {
+    int64_t lowest = INT64_MAX, highest = INT64_MIN;
+    for (uint64_t left = facts->integers; left; left &= left - 1) {
+      const int64_t integer = facts->values[__builtin_ctzll(left)];
+      lowest = integer < lowest ? integer : lowest;
+      highest = integer > highest ? integer : highest;
+    }
+    extent.lowest = (struct value){.integer = lowest, .type = VALUE_INTEGER};
+    extent.highest = (struct value){.integer = highest, .type = VALUE_INTEGER};
+  }
+  for (uint64_t left = facts->present & ~facts->integers; left; left &= left - 1) {
+    const struct value *value = &values[__builtin_ctzll(left)];
+    if (value->type != VALUE_DOUBLE || value->real != value->real) continue;
+    if (extent.lowest.type == VALUE_NULL || value_compare(value, &extent.lowest) == -1) extent.lowest = *value;
+    if (extent.highest.type == VALUE_NULL || value_compare(value, &extent.highest) == 1) extent.highest = *value;
+  }
+  return extent;
+}
+
+static bool reaches(const struct value *end, const struct image_limit *limit, int side) {
+  const int order = value_compare(end, &limit->constant);
+  return order == side || order == 0;
+}
+
+/* The limits are in order: the first that no value reaches ends the search. */
+static void add_by_limit(struct evaluation *evaluation, const struct image_key *key) {
+  const struct extent extent = extent_of(evaluation, key->column);
+  for (uint32_t i = 0; i < key->above_count && reaches(&extent.highest, &key->above[i], 1); i++)
+    bit_set(evaluation->candidates, key->above[i].program);
+  for (uint32_t i = 0; i < key->below_count && reaches(&extent.lowest, &key->below[i], -1); i++)
+    bit_set(evaluation->candidates, key->below[i].program);
+}
+
+void candidates_find(struct evaluation *evaluation, const struct image_candidates *index, uint32_t count) {
+  const uint32_t words = (count + 63) / 64;
+  ALWAYS_ASSERT(count <= ENGINE_PROGRAMS_MAX);
+  if (!index->always) {
+    memset(evaluation->candidates, 0xff, words * sizeof *evaluation->candidates);
+    return;
+  }
+  memcpy(evaluation->candidates, index->always, words * sizeof *evaluation->candidates);
+  for (uint32_t i = 0; i < index->key_count; i++) {
+    const struct image_key *key = &index->keys[i];
+    if (evaluation->batch->present[key->column] == 0) continue;
+    if (key->constants) add_by_id(evaluation, key);
+    if (key->number_slots) add_by_number(evaluation, key);
+    if (key->above_count + key->below_count) add_by_limit(evaluation, key);
+  }
+}
+
+uint32_t candidates_next(const struct evaluation *evaluation, uint32_t at, uint32_t count) {
+  while (at < count) {
+    const uint64_t left = evaluation->candidates[at / 64] >> at % 64;
+    if (left) {
+      at += (uint32_t)__builtin_ctzll(left);
+      return at < count ? at : count;
+    }
+    at = (at / 64 + 1) * 64;
+  }
+  return count;
+}
