@@ -7,6 +7,8 @@
 #include <stdio.h>
 
 #define CONFIG_PORTS_MAX 8
+#define CONFIG_ADDRESSES_MAX 8
+#define CONFIG_VLANS_MAX 16
 #define CONFIG_SOURCES_MAX 64
 #define CONFIG_RULE_PATHS_MAX 64
 #define CONFIG_PATH_BYTES 256
@@ -21,8 +23,12 @@ struct config_port {
   char path[CONFIG_PATH_BYTES];        /* memif: socket; pcap: file to read */
   char output_path[CONFIG_PATH_BYTES]; /* pcap: file to write; empty: none */
   bool server;                         /* memif role */
-  char ipv4[20];                       /* the appliance's own, a.b.c.d/len */
-  char host_ipv4[20];                  /* embedded: the host end's */
+  uint32_t ipv4_count, ipv6_count, vlan_count;
+  char ipv4[CONFIG_ADDRESSES_MAX][20]; /* the appliance's own, a.b.c.d/len */
+  char ipv6[CONFIG_ADDRESSES_MAX][48];
+  char host_ipv4[20];               /* embedded: the host end's */
+  char host_ipv6[48];               /* embedded: empty when the port has no IPv6 address */
+  uint16_t vlans[CONFIG_VLANS_MAX]; /* accepted ids, 0 for frames without a tag; none listed: only those */
   uint16_t mtu;
   uint16_t queues;       /* 0: one a shard */
   bool verify_checksums; /* software verification of received TCP/UDP where the port does not */
@@ -81,6 +87,9 @@ struct config {
       uint32_t bytes, count;
     } body_pools[4];
   } tcp;
+  struct {
+    uint32_t reassembly_max; /* datagrams in fragments at one time, 64 KiB each; 0: fragments are refused */
+  } udp;
 };
 
 /* The embedded default. */

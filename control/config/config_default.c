@@ -11,7 +11,10 @@ void config_default_port(struct config_port *port) {
   *port = (struct config_port){.kind = PORT_EMBEDDED, .mtu = 9000};
   SET_TEXT(port->name, "trip");
   SET_TEXT(port->interface, "trip0");
-  SET_TEXT(port->ipv4, "10.86.0.2/24");
+  port->ipv4_count = port->ipv6_count = 1;
+  SET_TEXT(port->ipv4[0], "10.86.0.2/24");
+  SET_TEXT(port->ipv6[0], "fd86::2/64");
+  SET_TEXT(port->host_ipv6, "fd86::1/64");
   SET_TEXT(port->host_ipv4, "10.86.0.1/24");
 }
 
@@ -45,6 +48,7 @@ static void default_tcp(struct config *config) {
   config->tcp.receive_pool_bytes = 64u << 20;
   config->tcp.send_buffer_bytes = 16384;
   config->tcp.send_pool_bytes = 32u << 20;
+  config->udp.reassembly_max = 16;
   static const struct { uint32_t bytes, count; } pools[4] = {{8192, 4096}, {131072, 512}, {2u << 20, 32}, {22u << 20, 4}};
   for (unsigned i = 0; i < 4; i++) {
     config->tcp.body_pools[i].bytes = pools[i].bytes;

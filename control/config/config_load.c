@@ -160,6 +160,9 @@ READER(read_connections) { CONFIG->tcp.connections_max = (uint32_t)config_read_n
 READER(read_tcp_idle) { CONFIG->tcp.idle_timeout_ns = config_read_duration(reader, node, 86400ull * 1000000000); }
 static const struct config_key tcp_keys[] = {
     {"connections_max", read_connections}, {"idle_timeout", read_tcp_idle}, {NULL, NULL}};
+READER(read_reassembly) { CONFIG->udp.reassembly_max = (uint32_t)config_read_number(reader, node, 0, 256); }
+static const struct config_key udp_keys[] = {{"reassembly_max", read_reassembly}, {NULL, NULL}};
+READER(read_udp) { config_read_mapping(reader, node, udp_keys, target); }
 READER(read_tcp) { config_read_mapping(reader, node, tcp_keys, target); }
 
 static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
@@ -173,6 +176,7 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"traces", read_traces},
                                              {"journal", read_journal},
                                              {"tcp", read_tcp},
+                                             {"udp", read_udp},
                                              {NULL, NULL}};
 
 /* Which listener a connection is for is known by its port. */

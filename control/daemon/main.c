@@ -86,8 +86,11 @@ static int start(struct daemon *daemon) {
 static void announce(const struct daemon *daemon) {
   for (uint32_t i = 0; i < daemon->port_count; i++) {
     const struct config_port *port = daemon->ports[i].config;
-    log_info("start", "port %s at %s: OTLP/HTTP on %u, OTLP/gRPC on %u, webhooks on %u", port->name, port->ipv4,
-             daemon->config.otlp_http.port, daemon->config.otlp_grpc.port, daemon->config.webhooks.port);
+    const char *first = port->ipv4_count ? port->ipv4[0] : port->ipv6[0];
+    const char *second = port->ipv4_count && port->ipv6_count ? port->ipv6[0] : NULL;
+    log_info("start", "port %s at %s%s%s: OTLP/HTTP on %u, OTLP/gRPC on %u, webhooks on %u", port->name, first,
+             second ? " and " : "", second ? second : "", daemon->config.otlp_http.port, daemon->config.otlp_grpc.port,
+             daemon->config.webhooks.port);
   }
   log_info("start", "ready: %u shards, management at %s", daemon->shard_count, daemon->config.management.socket);
   sd_notify(0, "READY=1");

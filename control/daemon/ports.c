@@ -61,6 +61,7 @@ static int make_veth(struct daemon_port *port, uint8_t mac[6]) {
   const struct veth_config veth = {.host_name = port->veth_host,
                                    .appliance_name = port->veth_appliance,
                                    .host_ipv4 = port->config->host_ipv4,
+                                   .host_ipv6 = port->config->ipv6_count ? port->config->host_ipv6 : NULL,
                                    .mtu = port->config->mtu,
                                    .queues = port->queues,
                                    .complete_checksums = port->config->verify_checksums};
@@ -95,6 +96,7 @@ int ports_start(struct daemon *daemon) {
                                     .server = from->server,
                                     .mtu = from->mtu,
                                     .queues = port->queues,
+                                    .group_frames = from->kind != PORT_EMBEDDED && from->ipv6_count > 0,
                                     .verify_checksums = from->verify_checksums};
     memcpy(to->name, from->name, sizeof to->name);
     memcpy(to->interface, from->interface, sizeof to->interface);

@@ -13,6 +13,8 @@
 #define IDLE_STEPS_BEFORE_SLEEP 4096u
 #define MESSAGE_RING_LINES (1u << 17)
 #define FRAME_RING_LINES 4096u
+#define BODY_GRACE_NS 20000000000ull
+#define BODY_LEAST_BYTES 10000u     /* 500 a second: a slower body holds a buffer that others want */
 #define HTTP2_CONNECTIONS_MAX 1024u /* a shard; gRPC clients keep one connection each */
 
 static uint64_t cycles(void) {
@@ -65,6 +67,7 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->network.receive_pool_bytes = config->tcp.receive_pool_bytes;
   shard->network.send_buffer_bytes = config->tcp.send_buffer_bytes;
   shard->network.send_pool_bytes = config->tcp.send_pool_bytes;
+  shard->network.reassembly_max = config->udp.reassembly_max;
   shard->network.idle_timeout_ns = config->tcp.idle_timeout_ns;
   shard->network.time_wait_ns = config->tcp.time_wait_ns;
   shard->http.connections_max = config->tcp.connections_max;
@@ -77,6 +80,8 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   }
   shard->http.header_timeout_ns = config->tcp.header_timeout_ns;
   shard->http.body_timeout_ns = config->tcp.body_timeout_ns;
+  shard->http.body_grace_ns = BODY_GRACE_NS;
+  shard->http.body_least_bytes = BODY_LEAST_BYTES;
   shard->http.keep_alive_timeout_ns = config->tcp.keep_alive_timeout_ns;
   shard->otlp = otlp_listener(&config->otlp_http);
   shard->otlp_grpc = otlp_listener(&config->otlp_grpc);
@@ -91,12 +96,23 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->trace_idle_ns = config->traces.idle_ns;
 }
 
-static uint32_t address_of(const char *prefix) {
-  char text[24];
-  struct in_addr address = {0};
+static struct ip_address address_of(const char *prefix, int family) {
+  char text[INET6_ADDRSTRLEN];
+  uint8_t bytes[16] = {0};
   snprintf(text, sizeof text, "%.*s", (int)strcspn(prefix, "/"), prefix);
-  inet_pton(AF_INET, text, &address);
-  return ntohl(address.s_addr);
+  inet_pton(family, text, bytes);
+  if (family == AF_INET6) return ip_address_of_bytes(bytes);
+  uint32_t ipv4;
+  memcpy(&ipv4, bytes, sizeof ipv4);
+  return ip_address_of_ipv4(ntohl(ipv4));
+}
+
+static void fill_addresses(const struct config_port *port, struct shard_config *shard) {
+  _Static_assert(2 * CONFIG_ADDRESSES_MAX <= NETWORK_ADDRESSES_MAX && CONFIG_VLANS_MAX <= NETWORK_VLANS_MAX, "all fit");
+  for (uint32_t i = 0; i < port->ipv4_count; i++) shard->addresses[shard->address_count++] = address_of(port->ipv4[i], AF_INET);
+  for (uint32_t i = 0; i < port->ipv6_count; i++) shard->addresses[shard->address_count++] = address_of(port->ipv6[i], AF_INET6);
+  shard->vlan_count = port->vlan_count;
+  memcpy(shard->vlans, port->vlans, sizeof port->vlans);
 }
 
 static int fill_shard(struct daemon *daemon, const struct daemon_port *port, uint32_t index, const struct shard_keys *keys,
@@ -108,7 +124,7 @@ static int fill_shard(struct daemon *daemon, const struct daemon_port *port, uin
   shard->port_shards = port->queues;
   shard->queue = dpdk_port_queue(port->port, (uint16_t)(index - port->first_shard));
   shard->port = *dpdk_port_information(port->port);
-  shard->ipv4 = address_of(port->config->ipv4);
+  fill_addresses(port->config, shard);
   shard->flow_key = keys->flow;
   shard->isn_key = keys->isn;
   shard->table_key = keys->table;

@@ -28,6 +28,14 @@ static const struct shard_family families[] = {
     {"tripline_tcp_delivered_segments_total", "counter", "TCP segments delivered to the stack.", FIELD(network.tcp_delivered)},
     {"tripline_udp_delivered_datagrams_total", "counter", "UDP datagrams delivered to a listener.", FIELD(network.udp_delivered)},
     {"tripline_arp_answered_total", "counter", "ARP requests answered.", FIELD(network.arp_answered)},
+    {"tripline_nd_answered_total", "counter", "IPv6 neighbour solicitations answered.", FIELD(network.nd_answered)},
+    {"tripline_fragments_kept_total", "counter", "Fragments taken that completed no datagram.", FIELD(network.fragments_kept)},
+    {"tripline_datagrams_reassembled_total", "counter", "UDP datagrams put together.", FIELD(network.datagrams_reassembled)},
+    {"tripline_reassembly_timed_out_total", "counter", "Datagrams given up: a fragment never came.",
+     FIELD(network.reassembly_timed_out)},
+    {"tripline_reassembly_evicted_total", "counter", "Datagrams given up for newer ones.", FIELD(network.reassembly_evicted)},
+    {"tripline_reassembly_rejected_total", "counter", "Datagrams given up: their fragments contradicted each other.",
+     FIELD(network.reassembly_rejected)},
     {"tripline_icmp_answered_total", "counter", "ICMP echo requests answered.", FIELD(network.icmp_answered)},
     {"tripline_tcp_opened_total", "counter", "Connections begun.", FIELD(network.tcp_opened)},
     {"tripline_tcp_established_total", "counter", "Connections established.", FIELD(network.tcp_established)},
@@ -105,6 +113,7 @@ static void gauge(struct text_buffer *out, const char *name, uint32_t shard, uin
 
 /* The same for fields of 32 bits. */
 static const struct shard_family gauges[] = {
+    {"tripline_reassembly_held", "gauge", "Datagrams being put together now.", FIELD(network.reassembly_held)},
     {"tripline_tcp_connections", "gauge", "Connections now.", FIELD(network.tcp_connections)},
     {"tripline_requests_in_progress", "gauge", "HTTP requests begun and not ended.", FIELD(http.in_progress)},
     {"tripline_responses_parked", "gauge", "Answers that wait for durability or for another shard.", FIELD(shard.parked)},

@@ -188,14 +188,14 @@ void http2_connection_deadline(struct http2_connection *connection, uint64_t now
   connection->inside = true;
   for (struct http2_stream *stream = connection->streams, *next; stream; stream = next) {
     next = stream->next;
-    if (now_ns < stream->deadline_ns) continue;
+    if (http2_stream_in_time(stream)) continue;
     if (stream->phase == HTTP2_STREAM_HEADERS_PHASE) {
       /* Between two frames of a header block nothing else can be said. */
       http2_connection_end_for(connection, HTTP2_END_TIMEOUT, NGHTTP2_ENHANCE_YOUR_CALM);
     } else if (stream->phase == HTTP2_STREAM_ANSWERED) {
       if (nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL) != 0)
         connection->failed = true;
-    } else if (stream->phase != HTTP2_STREAM_PARKED) {
+    } else {
       http2_stream_error(stream, 408, "request took too long");
     }
   }

@@ -50,6 +50,8 @@ struct http2_stream {
   uint32_t max_body_bytes;
   struct http_body body;
   uint64_t deadline_ns;
+  uint64_t body_end_ns; /* as http_connection's */
+  uint32_t body_seen_bytes;
   uint16_t status;
   uint8_t grpc_status;
   uint32_t retry_after_s;
@@ -120,6 +122,8 @@ void http2_stream_header(struct http2_stream *stream, const uint8_t *name, size_
                          size_t value_bytes);
 void http2_stream_admit(struct http2_stream *stream);
 void http2_stream_data(struct http2_stream *stream, const uint8_t *bytes, size_t length);
+/* False: its deadline has passed, or its body is too slow. */
+bool http2_stream_in_time(struct http2_stream *stream);
 void http2_stream_complete(struct http2_stream *stream);
 void http2_stream_error(struct http2_stream *stream, uint16_t status, const char *reason);
 void http2_stream_answered(struct http2_stream *stream);

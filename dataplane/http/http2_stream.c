@@ -19,7 +19,7 @@ struct http2_stream *http2_stream_begin(struct http2_connection *connection, int
   stream->exchange.respond = http2_stream_respond;
   stream->exchange.request = (struct http_request){.method = HTTP_METHOD_OTHER,
                                                    .local_port = front->local_port,
-                                                   .peer_ipv4 = front->peer_ipv4,
+                                                   .peer = front->peer,
                                                    .headers = stream->headers,
                                                    .content_length = UINT64_MAX,
                                                    .http2 = true};
@@ -123,7 +123,19 @@ void http2_stream_admit(struct http2_stream *stream) {
   }
   stream->max_body_bytes = admission.max_body_bytes;
   stream->phase = HTTP2_STREAM_BODY;
-  stream->deadline_ns = stream->connection->now_ns + http->config.body_timeout_ns;
+  stream->body_end_ns = stream->connection->now_ns + http->config.body_timeout_ns;
+  stream->deadline_ns = http_body_look_ns(&http->config, stream->body_end_ns, stream->connection->now_ns);
+}
+
+bool http2_stream_in_time(struct http2_stream *stream) {
+  const struct http_config *config = &http_of(stream)->config;
+  const uint64_t now_ns = stream->connection->now_ns;
+  if (now_ns < stream->deadline_ns) return true;
+  if (stream->phase != HTTP2_STREAM_BODY) return stream->phase == HTTP2_STREAM_PARKED; /* that is the application's time */
+  if (!http_body_fast_enough(config, stream->body_end_ns, stream->body.length - stream->body_seen_bytes, now_ns)) return false;
+  stream->body_seen_bytes = stream->body.length;
+  stream->deadline_ns = http_body_look_ns(config, stream->body_end_ns, now_ns);
+  return true;
 }
 
 void http2_stream_data(struct http2_stream *stream, const uint8_t *bytes, size_t length) {

@@ -183,6 +183,17 @@ static uint32_t received(void *state, const uint8_t *bytes, uint32_t length, uin
   return taken;
 }
 
+static void look_at_body(struct http_connection *connection, uint64_t now_ns) {
+  const struct http_config *config = &connection->server->config;
+  const uint32_t more = connection->body.length - connection->body_seen_bytes;
+  if (!http_body_fast_enough(config, connection->body_end_ns, more, now_ns)) {
+    http_answer_error(connection, 408, "request body took too long", true, now_ns);
+    return;
+  }
+  connection->body_seen_bytes = connection->body.length;
+  connection->deadline_ns = http_body_look_ns(config, connection->body_end_ns, now_ns);
+}
+
 static void on_deadline(struct timer *timer, void *context, uint64_t now_ns) {
   (void)context;
   struct http_connection *connection =
@@ -201,7 +212,7 @@ static void on_deadline(struct timer *timer, void *context, uint64_t now_ns) {
       http_answer_error(connection, 408, "request headers took too long", true, now_ns);
       break;
     case HTTP_PHASE_BODY:
-      http_answer_error(connection, 408, "request body took too long", true, now_ns);
+      look_at_body(connection, now_ns);
       break;
     case HTTP_PHASE_FLUSHING:
       connection->abort_named = true;
@@ -235,7 +246,7 @@ static void *opened(void *context, struct stream *stream, uint16_t local_port, u
       .deadline_ns = now_ns + server->config.keep_alive_timeout_ns,
   };
   connection->exchange.request.local_port = local_port;
-  connection->exchange.request.peer_ipv4 = stream_peer_ipv4(stream);
+  connection->exchange.request.peer = stream_peer_address(stream);
   if (server->open) server->open->previous = connection;
   server->open = connection;
   server->counters.connections++;

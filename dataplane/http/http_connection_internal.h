@@ -64,6 +64,8 @@ struct http_connection {
   /* The timer may stand earlier than the deadline and is then armed again: most requests end without touching the wheel. */
   struct timer timer;
   uint64_t deadline_ns;
+  uint64_t body_end_ns;            /* the whole body's deadline; `deadline_ns` is the next look at its rate */
+  uint32_t body_seen_bytes;        /* at the last look */
   struct http_header_block *block; /* held while a request is in progress */
   struct http_body body;
   uint64_t body_left; /* of Content-Length; of what may be discarded */
@@ -99,6 +101,16 @@ void http_connection_close(struct http_connection *connection);
 /* Ready for the next request, or closes. */
 void http_connection_next(struct http_connection *connection, uint64_t now_ns);
 void http_connection_give_request(struct http_connection *connection);
+
+/* When a body that began at `now_ns`, or was fast enough until now, is looked at again. */
+static inline uint64_t http_body_look_ns(const struct http_config *config, uint64_t end_ns, uint64_t now_ns) {
+  const uint64_t look_ns = config->body_grace_ns ? now_ns + config->body_grace_ns : end_ns;
+  return look_ns < end_ns ? look_ns : end_ns;
+}
+/* Whether so many more bytes since the last look will do. */
+static inline bool http_body_fast_enough(const struct http_config *config, uint64_t end_ns, uint32_t more, uint64_t now_ns) {
+  return now_ns < end_ns && more >= config->body_least_bytes;
+}
 
 /* http_exchange.c: from the complete header block to the application. */
 void http_exchange_admit(struct http_connection *connection, uint64_t now_ns);

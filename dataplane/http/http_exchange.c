@@ -96,7 +96,9 @@ static void expect_body(struct http_connection *connection, uint64_t now_ns) {
   }
   connection->phase = HTTP_PHASE_BODY;
   connection->body_left = parse->content_length;
-  connection->deadline_ns = now_ns + server->config.body_timeout_ns;
+  connection->body_end_ns = now_ns + server->config.body_timeout_ns;
+  connection->body_seen_bytes = 0;
+  connection->deadline_ns = http_body_look_ns(&server->config, connection->body_end_ns, now_ns);
   if (parse->expect_continue) {
     connection->continue_left = HTTP_CONTINUE_BYTES;
     (void)http_answer_continue(connection);

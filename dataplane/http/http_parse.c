@@ -15,10 +15,10 @@ void http_parse_begin(struct http_parse *parse, struct http_header_block *block,
   *parse = (struct http_parse){0};
   block->text_bytes = 0;
   const uint16_t local_port = request->local_port;
-  const uint32_t peer_ipv4 = request->peer_ipv4;
+  const struct ip_address peer = request->peer;
   *request = (struct http_request){.method = HTTP_METHOD_OTHER,
                                    .local_port = local_port,
-                                   .peer_ipv4 = peer_ipv4,
+                                   .peer = peer,
                                    .path = {root_path, 0},
                                    .query = {root_path, 0},
                                    .headers = block->headers};

@@ -36,7 +36,7 @@ struct http_request {
   enum http_method method;
   uint16_t local_port;
   bool http2, grpc; /* grpc: by its content type, on HTTP/2 */
-  uint32_t peer_ipv4;
+  struct ip_address peer;
   struct http_text path;  /* without query, not percent-decoded; begins with '/', or is "*" (OPTIONS only) */
   struct http_text query; /* after '?', may be empty */
   uint32_t header_count;
@@ -113,8 +113,10 @@ struct http_config {
     uint32_t connections_max; /* 0: HTTP/2 is not spoken. 64 KiB each for nghttp2, one may use up to 256 KiB */
     uint32_t streams_max;     /* of all connections, about 6 KiB each */
   } http2;
-  uint64_t header_timeout_ns;     /* first byte of a request to the end of its headers: 408 */
-  uint64_t body_timeout_ns;       /* end of headers to end of body: 408 */
+  uint64_t header_timeout_ns; /* first byte of a request to the end of its headers: 408 */
+  uint64_t body_timeout_ns;   /* end of headers to end of body: 408 */
+  uint64_t body_grace_ns;     /* a body of which less than body_least_bytes came in so long: 408; 0: never */
+  uint32_t body_least_bytes;
   uint64_t keep_alive_timeout_ns; /* between requests: close */
   const struct http_application *application;
 };

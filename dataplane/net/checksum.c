@@ -33,7 +33,9 @@ uint16_t checksum_fold(uint64_t sum) {
   return (uint16_t)half;
 }
 
-uint64_t checksum_pseudo_header(uint32_t source, uint32_t destination, uint8_t protocol, uint32_t length) {
-  return (uint64_t)__builtin_bswap32(source) + __builtin_bswap32(destination) + __builtin_bswap32((uint32_t)protocol) +
-         __builtin_bswap32(length);
+uint64_t checksum_pseudo_header(const struct ip_address *source, const struct ip_address *destination, uint8_t protocol,
+                                uint32_t length) {
+  /* The ffff in front of an IPv4 address is zero in one's complement, so one sum serves both families. */
+  const uint64_t tail = (uint64_t)__builtin_bswap32((uint32_t)protocol) + __builtin_bswap32(length);
+  return checksum_add(checksum_add(tail, source, sizeof *source), destination, sizeof *destination);
 }

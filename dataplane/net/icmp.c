@@ -17,12 +17,12 @@ void icmp_receive(struct network *network, const struct packet *packet) {
     return;
   }
   network->counters.icmp_answered++;
-  const uint32_t bytes = FRAME_L4_OFFSET + packet->l4_bytes;
+  const struct path path = path_back(packet);
+  const uint32_t offset = frame_l4_offset(&path.peer, path.vlan), bytes = offset + packet->l4_bytes;
   uint8_t *frame = frame_reserve(network, bytes);
   if (!frame) return;
-  const uint32_t offload =
-      ipv4_header_write(network, frame, packet->ethernet + 6, packet->source, IPV4_PROTOCOL_ICMP, packet->l4_bytes);
-  uint8_t *icmp = frame + FRAME_L4_OFFSET;
+  const uint32_t offload = ip_headers_write(network, frame, &path, IP_PROTOCOL_ICMP, packet->l4_bytes);
+  uint8_t *icmp = frame + offset;
   memcpy(icmp, packet->l4, packet->l4_bytes);
   icmp[0] = ICMP_ECHO_REPLY;
   store_be16(icmp + 2, 0);

@@ -1,11 +1,17 @@
-/* IPv4 (RFC 791, RFC 1122): validated before anything above sees it. Options and fragments are refused, counted. */
+/* IPv4 (RFC 791, RFC 1122): validated before anything above sees it. Options, and fragments of anything but
+ * UDP, are refused and counted. */
 #include "checksum.h"
 #include "network_internal.h"
+
+static bool own(const struct network *network, uint32_t ipv4) {
+  const struct ip_address address = ip_address_of_ipv4(ipv4);
+  return network_address_find(network, &address) != NETWORK_ADDRESSES_MAX;
+}
 
 /* 0/8, 127/8, multicast, reserved and broadcast are never a source (RFC 1122 section 3.2.1.3); nor are we. */
 static bool source_is_host(const struct network *network, uint32_t source) {
   const uint32_t first = source >> 24;
-  return first != 0 && first != 127 && first < 224 && source != network->config.ipv4;
+  return first != 0 && first != 127 && first < 224 && !own(network, source);
 }
 
 /* The reason to drop the packet, or NETWORK_DROPS when it is good. */
@@ -19,59 +25,50 @@ static enum network_drop ipv4_check(const struct network *network, const uint8_t
       checksum_fold(checksum_add(0, ip, header_bytes)) != 0xffff) {
     return DROP_IPV4_CHECKSUM;
   }
-  if (load_be32(ip + 16) != network->config.ipv4) return DROP_IPV4_NOT_OURS;
+  if (!own(network, load_be32(ip + 16))) return DROP_IPV4_NOT_OURS;
   if (header_bytes != IPV4_HEADER_BYTES) return DROP_IPV4_OPTIONS;
-  if (load_be16(ip + 6) & IPV4_FRAGMENT_MASK) return DROP_IPV4_FRAGMENT;
+  if ((load_be16(ip + 6) & IPV4_FRAGMENT_MASK) && ip[9] != IP_PROTOCOL_UDP) return DROP_IPV4_FRAGMENT;
   return source_is_host(network, load_be32(ip + 12)) ? NETWORK_DROPS : DROP_IPV4_MALFORMED;
 }
 
-void ipv4_receive(struct network *network, const uint8_t *frame, uint32_t length, bool checksum_bad) {
-  const uint8_t *ip = frame + ETHERNET_HEADER_BYTES;
-  const enum network_drop drop = ipv4_check(network, ip, length - ETHERNET_HEADER_BYTES, checksum_bad);
+void ipv4_receive(struct network *network, const struct link_frame *frame) {
+  const uint8_t *ip = frame->payload;
+  const enum network_drop drop = ipv4_check(network, ip, frame->payload_bytes, frame->checksum_bad);
   if (drop != NETWORK_DROPS) {
     network_dropped(network, drop);
     return;
   }
+  const struct ip_address destination = ip_address_of_ipv4(load_be32(ip + 16));
   const struct packet packet = {
-      .ethernet = frame,
-      .source = load_be32(ip + 12),
-      .destination = load_be32(ip + 16),
+      .ethernet = frame->ethernet,
+      .source = ip_address_of_ipv4(load_be32(ip + 12)),
+      .vlan = frame->vlan,
+      .local = (uint8_t)network_address_find(network, &destination),
       .l4 = ip + IPV4_HEADER_BYTES,
       .l4_bytes = load_be16(ip + 2) - IPV4_HEADER_BYTES,
-      .checksum_bad = checksum_bad,
+      .checksum_bad = frame->checksum_bad,
   };
+  const uint16_t field = load_be16(ip + 6);
+  if (field & IPV4_FRAGMENT_MASK) {
+    const struct fragment fragment = {.identification = load_be16(ip + 4),
+                                      .offset = (field & IPV4_OFFSET_MASK) * 8u,
+                                      .more = field & IPV4_MORE_FRAGMENTS,
+                                      .bytes = packet.l4,
+                                      .length = packet.l4_bytes};
+    fragments_receive(network, &packet, &fragment);
+    return;
+  }
   switch (ip[9]) {
-  case IPV4_PROTOCOL_TCP:
+  case IP_PROTOCOL_TCP:
     tcp_receive(network, &packet);
     break;
-  case IPV4_PROTOCOL_UDP:
+  case IP_PROTOCOL_UDP:
     udp_receive(network, &packet);
     break;
-  case IPV4_PROTOCOL_ICMP:
+  case IP_PROTOCOL_ICMP:
     icmp_receive(network, &packet);
     break;
   default:
     network_dropped(network, DROP_IPV4_PROTOCOL);
   }
-}
-
-uint32_t ipv4_header_write(const struct network *network, uint8_t *frame, const uint8_t peer_mac[6], uint32_t peer_ipv4,
-                           uint8_t protocol, uint32_t l4_bytes) {
-  memcpy(frame, peer_mac, 6);
-  memcpy(frame + 6, network->config.mac, 6);
-  store_be16(frame + 12, ETHERTYPE_IPV4);
-  uint8_t *ip = frame + ETHERNET_HEADER_BYTES;
-  store_be16(ip, 0x4500);
-  store_be16(ip + 2, (uint16_t)(IPV4_HEADER_BYTES + l4_bytes));
-  /* Never fragmented, so the identification may be anything (RFC 6864). */
-  store_be32(ip + 4, IPV4_DONT_FRAGMENT);
-  ip[8] = 64;
-  ip[9] = protocol;
-  store_be16(ip + 10, 0);
-  store_be32(ip + 12, network->config.ipv4);
-  store_be32(ip + 16, peer_ipv4);
-  if (network->config.offload & NETWORK_OFFLOAD_TX_IPV4_CHECKSUM) return NETWORK_OFFLOAD_TX_IPV4_CHECKSUM;
-  const uint16_t checksum = (uint16_t)~checksum_fold(checksum_add(0, ip, IPV4_HEADER_BYTES));
-  memcpy(ip + 10, &checksum, sizeof checksum);
-  return 0;
 }

@@ -2,23 +2,53 @@
 #include "tcp_internal.h"
 
 static const char *const drop_names[NETWORK_DROPS] = {
-    [DROP_ETHERNET_SHORT] = "ethernet_short", [DROP_ETHERNET_NOT_OURS] = "ethernet_not_ours",
-    [DROP_ETHERTYPE] = "ethertype",           [DROP_ARP_MALFORMED] = "arp_malformed",
-    [DROP_ARP_NOT_OURS] = "arp_not_ours",     [DROP_IPV4_MALFORMED] = "ipv4_malformed",
-    [DROP_IPV4_CHECKSUM] = "ipv4_checksum",   [DROP_IPV4_OPTIONS] = "ipv4_options",
-    [DROP_IPV4_FRAGMENT] = "ipv4_fragment",   [DROP_IPV4_NOT_OURS] = "ipv4_not_ours",
-    [DROP_IPV4_PROTOCOL] = "ipv4_protocol",   [DROP_ICMP_MALFORMED] = "icmp_malformed",
-    [DROP_ICMP_TYPE] = "icmp_type",           [DROP_UDP_MALFORMED] = "udp_malformed",
-    [DROP_UDP_CHECKSUM] = "udp_checksum",     [DROP_UDP_PORT] = "udp_port",
-    [DROP_TCP_MALFORMED] = "tcp_malformed",   [DROP_TCP_CHECKSUM] = "tcp_checksum",
+    [DROP_ETHERNET_SHORT] = "ethernet_short",
+    [DROP_ETHERNET_NOT_OURS] = "ethernet_not_ours",
+    [DROP_ETHERTYPE] = "ethertype",
+    [DROP_ARP_MALFORMED] = "arp_malformed",
+    [DROP_ARP_NOT_OURS] = "arp_not_ours",
+    [DROP_IPV4_MALFORMED] = "ipv4_malformed",
+    [DROP_IPV4_CHECKSUM] = "ipv4_checksum",
+    [DROP_IPV4_OPTIONS] = "ipv4_options",
+    [DROP_IPV4_FRAGMENT] = "ipv4_fragment",
+    [DROP_IPV4_NOT_OURS] = "ipv4_not_ours",
+    [DROP_IPV4_PROTOCOL] = "ipv4_protocol",
+    [DROP_ICMP_MALFORMED] = "icmp_malformed",
+    [DROP_ICMP_TYPE] = "icmp_type",
+    [DROP_UDP_MALFORMED] = "udp_malformed",
+    [DROP_UDP_CHECKSUM] = "udp_checksum",
+    [DROP_UDP_PORT] = "udp_port",
+    [DROP_TCP_MALFORMED] = "tcp_malformed",
+    [DROP_TCP_CHECKSUM] = "tcp_checksum",
     [DROP_TRUNCATED] = "truncated",
+    [DROP_VLAN_NOT_OURS] = "vlan_not_ours",
+    [DROP_IPV6_MALFORMED] = "ipv6_malformed",
+    [DROP_IPV6_EXTENSION] = "ipv6_extension",
+    [DROP_IPV6_FRAGMENT] = "ipv6_fragment",
+    [DROP_IPV6_NOT_OURS] = "ipv6_not_ours",
+    [DROP_IPV6_PROTOCOL] = "ipv6_protocol",
+    [DROP_ND_MALFORMED] = "nd_malformed",
+    [DROP_ND_NOT_OURS] = "nd_not_ours",
+    [DROP_FRAGMENT_MALFORMED] = "fragment_malformed",
+    [DROP_FRAGMENT_OVERLAP] = "fragment_overlap",
+    [DROP_FRAGMENT_DUPLICATE] = "fragment_duplicate",
+    [DROP_FRAGMENT_RANGES] = "fragment_ranges",
 };
 
+static bool addresses_usable(const struct network_config *config) {
+  if (config->address_count == 0 || config->address_count > NETWORK_ADDRESSES_MAX || config->vlan_count > NETWORK_VLANS_MAX)
+    return false;
+  bool ipv6 = false;
+  for (uint32_t i = 0; i < config->address_count; i++) ipv6 |= !ip_address_is_ipv4(&config->addresses[i]);
+  return config->mtu >= (ipv6 ? NETWORK_MTU_MIN_IPV6 : NETWORK_MTU_MIN);
+}
+
 static bool config_usable(const struct network_config *config) {
-  return config->mtu >= NETWORK_MTU_MIN && config->connections_max > 0 && config->half_open_max > 0 &&
-         config->receive_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN && config->receive_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX &&
-         config->send_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN && config->send_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX &&
-         config->tcp_listener_count <= NETWORK_LISTENERS_MAX && config->udp_listener_count <= NETWORK_LISTENERS_MAX;
+  return addresses_usable(config) && config->reassembly_max <= NETWORK_REASSEMBLY_MAX && config->connections_max > 0 &&
+         config->half_open_max > 0 && config->receive_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN &&
+         config->receive_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX && config->send_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN &&
+         config->send_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX && config->tcp_listener_count <= NETWORK_LISTENERS_MAX &&
+         config->udp_listener_count <= NETWORK_LISTENERS_MAX;
 }
 
 struct network *network_create(struct arena *arena, const struct network_config *config, uint64_t now_ns) {
@@ -27,14 +57,13 @@ struct network *network_create(struct arena *arena, const struct network_config 
   if (!network) return NULL;
   network->config = *config;
   network->now_ns = now_ns;
-  network->mss = (uint16_t)(config->mtu - IPV4_HEADER_BYTES - TCP_HEADER_BYTES);
   while (config->receive_buffer_bytes >> network->window_shift > UINT16_MAX) network->window_shift++;
   link_init(&network->pending);
   link_init(&network->held);
   link_init(&network->half_open);
   link_init(&network->time_wait);
   network->wheel = timer_wheel_create(arena, now_ns);
-  if (!network->wheel || !tcp_tables_create(network, arena)) return NULL;
+  if (!network->wheel || !tcp_tables_create(network, arena) || !fragments_create(network, arena)) return NULL;
   return network;
 }
 
@@ -42,30 +71,7 @@ void network_receive(struct network *network, const uint8_t *frame, uint32_t len
   network->now_ns = now_ns;
   network->counters.frames_received++;
   network->counters.bytes_received += length;
-  if (length < ETHERNET_HEADER_BYTES) {
-    network_dropped(network, DROP_ETHERNET_SHORT);
-    return;
-  }
-  const bool group = frame[0] & 1;
-  /* A group address is never a source (IEEE 802.3): an answer to it would be a multicast. */
-  if ((!group && memcmp(frame, network->config.mac, 6) != 0) || (frame[6] & 1)) {
-    network_dropped(network, DROP_ETHERNET_NOT_OURS);
-    return;
-  }
-  const uint16_t ethertype = load_be16(frame + 12);
-  if (ethertype == ETHERTYPE_IPV4) {
-    /* RFC 1122 section 3.3.6: unicast packets in a link-layer broadcast are discarded; group addresses are not ours anyway. */
-    if (group) {
-      network_dropped(network, DROP_ETHERNET_NOT_OURS);
-    } else {
-      ipv4_receive(network, frame, length, checksum_bad);
-      tcp_reap(network);
-    }
-  } else if (ethertype == ETHERTYPE_ARP) {
-    arp_receive(network, frame, length);
-  } else {
-    network_dropped(network, DROP_ETHERTYPE);
-  }
+  ethernet_receive(network, frame, length, checksum_bad);
 }
 
 uint8_t *frame_reserve(struct network *network, uint32_t bytes) {
@@ -89,6 +95,7 @@ void network_flush(struct network *network, uint64_t now_ns) {
 uint32_t network_tick(struct network *network, uint64_t now_ns, uint32_t most) {
   network->now_ns = now_ns;
   const uint32_t fired = timer_wheel_advance(network->wheel, network, now_ns, most);
+  fragments_expire(network);
   tcp_reap(network);
   return fired;
 }
@@ -106,7 +113,8 @@ void network_drain(struct network *network, uint64_t now_ns) {
 const struct network_counters *network_counters(const struct network *network) { return &network->counters; }
 
 bool network_pools_full(const struct network *network) {
-  return network->receive_blocks.in_use == 0 && network->send_blocks.in_use == 0 && network->streams.in_use == 0;
+  return network->receive_blocks.in_use == 0 && network->send_blocks.in_use == 0 && network->streams.in_use == 0 &&
+         network->datagrams.in_use == 0;
 }
 
 const char *network_drop_name(enum network_drop drop) { return (unsigned)drop < NETWORK_DROPS ? drop_names[drop] : "unknown"; }

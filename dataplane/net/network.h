@@ -1,16 +1,21 @@
 #pragma once
-/* One shard's network stack on one port: Ethernet, ARP, IPv4, ICMP echo, UDP and a server-side TCP (RFC 9293; the exact
+/* One shard's network stack on one port: Ethernet, ARP, IPv4 and IPv6, echo, UDP and a server-side TCP (RFC 9293; the exact
  * profile is docs/tcp-profile.md). Frames and time in, frames out; it sees no NIC and no clock.
  * Memory: all from the arena at create. Threads: one shard. */
 #include "arena.h"
+#include "ip_address.h"
 #include "siphash.h"
 #include "stream.h"
 #include <stdbool.h>
 #include <stdint.h>
 
 #define NETWORK_LISTENERS_MAX 16
+#define NETWORK_ADDRESSES_MAX 16
+#define NETWORK_VLANS_MAX 16
+#define NETWORK_REASSEMBLY_MAX 256u
 #define NETWORK_FRAME_HEADROOM 0
 #define NETWORK_MTU_MIN 576u
+#define NETWORK_MTU_MIN_IPV6 1280u /* RFC 8200 section 5 */
 /* Bounds of receive_buffer_bytes and send_buffer_bytes; the upper one is RFC 7323's largest window. */
 #define NETWORK_BUFFER_BYTES_MIN 2048u
 #define NETWORK_BUFFER_BYTES_MAX (1u << 30)
@@ -40,24 +45,28 @@ struct network_tcp_listener {
 struct network_udp_listener {
   uint16_t port;
   void *context;
-  /* One datagram; `source` fields in host order. The bytes are valid only during the call. */
-  void (*received)(void *context, uint32_t source_ipv4, uint16_t source_port, const uint8_t *bytes, uint32_t length,
+  /* One datagram; the port in host order. The bytes are valid only during the call. */
+  void (*received)(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes, uint32_t length,
                    uint64_t now_ns);
 };
 
 struct network_config {
   uint8_t mac[6];
-  uint32_t ipv4;    /* host byte order */
-  uint16_t mtu;     /* IP bytes a frame */
-  uint32_t offload; /* NETWORK_OFFLOAD_* mask for this port */
+  uint32_t address_count; /* at least one */
+  struct ip_address addresses[NETWORK_ADDRESSES_MAX];
+  uint32_t vlan_count;               /* 0: frames without a tag only */
+  uint16_t vlans[NETWORK_VLANS_MAX]; /* accepted ids; 0: frames without a tag. Answers carry the tag of the question. */
+  uint16_t mtu;                      /* IP bytes a frame */
+  uint32_t offload;                  /* NETWORK_OFFLOAD_* mask for this port */
   struct siphash_key hash_key;
-  struct siphash_key isn_key;    /* RFC 6528 */
-  uint32_t connections_max;      /* 256 bytes each, before any data is held */
+  struct siphash_key isn_key;    /* RFC 6528, and the timestamp clocks (RFC 7323) */
+  uint32_t connections_max;      /* 320 bytes each at most, before any data is held */
   uint32_t half_open_max;        /* when full the oldest half-open connection is forgotten (RFC 4987 section 3.3) */
   uint32_t receive_buffer_bytes; /* a connection's window limit; in-order untaken plus out-of-order bytes */
   uint32_t receive_pool_bytes;   /* shared by all connections of the shard; windows shrink as it fills */
   uint32_t send_buffer_bytes;    /* a connection's unacknowledged plus unsent bytes */
   uint32_t send_pool_bytes;
+  uint32_t reassembly_max;  /* datagrams in fragments at one time, 65 KiB each; 0: all fragments are refused */
   uint64_t idle_timeout_ns; /* no segment either way: the connection is reset */
   uint64_t time_wait_ns;
   struct network_output output;
@@ -70,13 +79,13 @@ struct network_config {
 enum network_drop {
   DROP_ETHERNET_SHORT,
   DROP_ETHERNET_NOT_OURS, /* unicast to another MAC */
-  DROP_ETHERTYPE,         /* neither ARP nor IPv4 */
+  DROP_ETHERTYPE,         /* neither ARP nor IP */
   DROP_ARP_MALFORMED,
   DROP_ARP_NOT_OURS,
   DROP_IPV4_MALFORMED,
   DROP_IPV4_CHECKSUM,
   DROP_IPV4_OPTIONS,
-  DROP_IPV4_FRAGMENT,
+  DROP_IPV4_FRAGMENT, /* of anything but UDP */
   DROP_IPV4_NOT_OURS,
   DROP_IPV4_PROTOCOL,
   DROP_ICMP_MALFORMED,
@@ -86,14 +95,29 @@ enum network_drop {
   DROP_UDP_PORT,
   DROP_TCP_MALFORMED,
   DROP_TCP_CHECKSUM,
-  DROP_TRUNCATED, /* the port cut the frame: IP length beyond the frame */
+  DROP_VLAN_NOT_OURS,
+  DROP_IPV6_MALFORMED,
+  DROP_IPV6_EXTENSION, /* too many or too long extension headers, or options that forbid the packet */
+  DROP_IPV6_FRAGMENT,  /* of anything but UDP */
+  DROP_IPV6_NOT_OURS,
+  DROP_IPV6_PROTOCOL,
+  DROP_ND_MALFORMED,
+  DROP_ND_NOT_OURS,
+  DROP_FRAGMENT_MALFORMED,
+  DROP_FRAGMENT_OVERLAP, /* contradicts what came before, or belongs to a datagram that was given up for that */
+  DROP_FRAGMENT_DUPLICATE,
+  DROP_FRAGMENT_RANGES, /* more holes than are kept track of */
+  DROP_TRUNCATED,       /* the port cut the frame: IP length beyond the frame */
   NETWORK_DROPS,
 };
 
-/* Single writer: the shard. Conservation: frames_received = arp + icmp + udp_delivered + tcp_delivered + sum(drops). */
+/* Single writer: the shard. Conservation: frames_received = arp + nd + icmp + udp_delivered + tcp_delivered +
+ * fragments_kept + sum(drops): a datagram in fragments counts as delivered, or as a drop, with its last. */
 struct network_counters {
   uint64_t frames_received, frames_sent, bytes_received, bytes_sent;
   uint64_t arp_answered, icmp_answered, udp_delivered, tcp_delivered;
+  uint64_t nd_answered, fragments_kept;
+  uint64_t datagrams_reassembled, reassembly_timed_out, reassembly_evicted, reassembly_rejected; /* datagrams, not frames */
   uint64_t drops[NETWORK_DROPS];
   uint64_t send_no_buffer;
   uint64_t tcp_opened, tcp_established, tcp_refused_full, tcp_refused_half_open, tcp_refused_port, tcp_refused_drain;
@@ -101,8 +125,9 @@ struct network_counters {
   uint64_t tcp_resets_sent, tcp_resets_received, tcp_resets_ignored;
   uint64_t tcp_segments_sent, tcp_retransmits, tcp_rto_fired, tcp_duplicate_acks, tcp_challenge_acks;
   uint64_t tcp_out_of_order, tcp_out_of_order_dropped, tcp_duplicate_bytes, tcp_window_overrun_bytes;
+  uint64_t tcp_paws_dropped, tcp_timestamp_missing;
   uint64_t tcp_bytes_received, tcp_bytes_sent, tcp_acks_coalesced, tcp_zero_windows;
-  uint32_t tcp_connections, tcp_half_open; /* gauges */
+  uint32_t tcp_connections, tcp_half_open, reassembly_held; /* gauges */
 };
 
 struct network;
@@ -127,6 +152,7 @@ const struct network_counters *network_counters(const struct network *network);
 bool network_pools_full(const struct network *network);
 const char *network_drop_name(enum network_drop drop);
 
-/* Which of `shards` owns this frame: a symmetric keyed hash of addresses and ports for TCP and UDP over IPv4, or -1 when any
- * shard may take it (ARP, ICMP, malformed). All shards of a port use the same key. */
+/* Which of `shards` owns this frame: a symmetric keyed hash of addresses and ports for TCP and UDP of either family, by
+ * addresses alone for fragments; or -1 when any shard may take it (ARP, ICMP, malformed). All shards of a port use the same key.
+ */
 int network_flow_owner(const struct siphash_key *key, const uint8_t *frame, uint32_t length, uint32_t shards);

@@ -38,5 +38,7 @@ void stream_abort(struct stream *stream, uint64_t now_ns) {
   tcp_end(stream, STREAM_END_ABORTED);
 }
 
-uint32_t stream_peer_ipv4(const struct stream *stream) { return key_peer_ipv4(stream->key); }
-uint16_t stream_peer_port(const struct stream *stream) { return key_peer_port(stream->key); }
+struct ip_address stream_peer_address(const struct stream *stream) {
+  return stream->key.peer;
+}
+uint16_t stream_peer_port(const struct stream *stream) { return stream->key.peer_port; }

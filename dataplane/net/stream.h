@@ -6,6 +6,7 @@
  * Bytes come in runs of any length: a handler must not take none only because it waits for a longer run.
  * Calls into the stream are legal from within its own callbacks. After `closed` the stream pointer is dead.
  * Threads: the shard that owns the connection. */
+#include "ip_address.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,6 +42,6 @@ void stream_resume(struct stream *stream);
 void stream_close(struct stream *stream);
 /* RST now. `closed` is called before this returns. */
 void stream_abort(struct stream *stream, uint64_t now_ns);
+struct ip_address stream_peer_address(const struct stream *stream);
 /* Host byte order. */
-uint32_t stream_peer_ipv4(const struct stream *stream);
 uint16_t stream_peer_port(const struct stream *stream);

@@ -67,10 +67,13 @@ static void recovery_progress(struct stream *stream, uint32_t acked) {
   tcp_retransmit_first(stream);
 }
 
-static void acknowledge_new(struct stream *stream, uint32_t ack) {
+static void acknowledge_new(struct stream *stream, const struct segment *segment) {
+  const uint32_t ack = segment->ack;
   const uint32_t acked = ack - stream->snd_una;
   const uint32_t data = acked < stream->send_queued ? acked : stream->send_queued;
-  if ((stream->flags & STREAM_RTT_TIMING) && !seq_before(ack, stream->rtt_seq)) {
+  if (stream->flags & STREAM_TIMESTAMPS) {
+    tcp_timestamp_sample(stream, segment);
+  } else if ((stream->flags & STREAM_RTT_TIMING) && !seq_before(ack, stream->rtt_seq)) {
     stream->flags &= ~(uint32_t)STREAM_RTT_TIMING;
     tcp_round_trip_sample(stream, now_us(stream->network) - stream->rtt_start_us);
   }
@@ -100,16 +103,17 @@ static void acknowledge_new(struct stream *stream, uint32_t ack) {
   }
 }
 
-/* RFC 9293 section 3.10.7.4: only a newer segment may move the window. True when it changed. */
+/* RFC 9293 section 3.10.7.4: only a newer segment may move the window; and one that acknowledges more is newer whatever its
+ * sequence number, or bytes sent again would carry the old window on beyond its edge. True when it changed. */
 static bool window_update(struct stream *stream, const struct segment *segment) {
-  if (!(seq_before(stream->snd_wl1, segment->seq) ||
+  if (!(seq_after(segment->ack, stream->snd_una) || seq_before(stream->snd_wl1, segment->seq) ||
         (stream->snd_wl1 == segment->seq && seq_at_or_before(stream->snd_wl2, segment->ack)))) {
     return false;
   }
   const uint32_t window = (uint32_t)segment->window << stream->send_shift;
   const bool changed = window != stream->snd_wnd;
   stream->snd_wnd = window;
-  stream->snd_wl1 = segment->seq;
+  stream->snd_wl1 = seq_max(stream->snd_wl1, segment->seq);
   stream->snd_wl2 = segment->ack;
   if (window > stream->snd_wnd_max) stream->snd_wnd_max = window;
   if (!changed) return false;
@@ -132,7 +136,7 @@ bool tcp_acknowledge(struct stream *stream, const struct segment *segment) {
   if (seq_before(ack, stream->snd_una)) return true;
   const bool changed = window_update(stream, segment);
   if (seq_after(ack, stream->snd_una)) {
-    acknowledge_new(stream, ack);
+    acknowledge_new(stream, segment);
     return stream->state != TCP_CLOSED;
   }
   if (stream->snd_una != stream->snd_max && segment_span(segment) == 0 && !changed && !(stream->flags & STREAM_PERSIST)) {

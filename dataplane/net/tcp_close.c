@@ -55,6 +55,14 @@ void tcp_fin_acknowledged(struct stream *stream) {
   }
 }
 
+/* RFC 6191: timestamps tell an old SYN from a new one; without them, or at the same tick, sequence numbers do. */
+static bool incarnation_newer(const struct stream *stream, const struct segment *segment) {
+  const bool beyond = seq_after(segment->seq, stream->rcv_nxt);
+  if (!(stream->flags & STREAM_TIMESTAMPS) || !segment->options.timestamps) return beyond;
+  if (segment->options.timestamp == stream->timestamp_recent) return beyond;
+  return seq_after(segment->options.timestamp, stream->timestamp_recent);
+}
+
 void tcp_time_wait_input(struct stream *stream, const struct segment *segment) {
   struct network *network = stream->network;
   if (segment->flags & TCP_RST) {
@@ -63,7 +71,7 @@ void tcp_time_wait_input(struct stream *stream, const struct segment *segment) {
     return;
   }
   if (segment->flags & TCP_SYN) {
-    if ((segment->flags & TCP_ACK) || !seq_after(segment->seq, stream->rcv_nxt)) {
+    if ((segment->flags & TCP_ACK) || !incarnation_newer(stream, segment)) {
       tcp_send_challenge(stream);
       return;
     }

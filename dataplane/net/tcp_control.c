@@ -4,18 +4,19 @@
 
 void tcp_frame_commit(struct network *network, uint8_t *frame, const struct tcp_header *header, uint32_t payload_bytes) {
   const uint32_t tcp_bytes = TCP_HEADER_BYTES + header->options_bytes + payload_bytes;
-  const uint32_t peer_ipv4 = key_peer_ipv4(header->key);
-  uint32_t offload = ipv4_header_write(network, frame, header->peer_mac, peer_ipv4, IPV4_PROTOCOL_TCP, tcp_bytes);
-  uint8_t *tcp = frame + FRAME_L4_OFFSET;
-  store_be16(tcp, key_local_port(header->key));
-  store_be16(tcp + 2, key_peer_port(header->key));
+  const struct stream_key *key = header->key;
+  const struct path path = {.peer_mac = header->peer_mac, .peer = key->peer, .vlan = key->vlan, .local = key->local};
+  uint32_t offload = ip_headers_write(network, frame, &path, IP_PROTOCOL_TCP, tcp_bytes);
+  uint8_t *tcp = frame + tcp_offset(key);
+  store_be16(tcp, key->local_port);
+  store_be16(tcp + 2, key->peer_port);
   store_be32(tcp + 4, header->seq);
   store_be32(tcp + 8, header->ack);
   tcp[12] = (uint8_t)((TCP_HEADER_BYTES + header->options_bytes) / 4 << 4);
   tcp[13] = header->flags;
   store_be16(tcp + 14, header->window);
   store_be32(tcp + 16, 0);
-  const uint64_t pseudo = checksum_pseudo_header(network->config.ipv4, peer_ipv4, IPV4_PROTOCOL_TCP, tcp_bytes);
+  const uint64_t pseudo = checksum_pseudo_header(&network->config.addresses[key->local], &key->peer, IP_PROTOCOL_TCP, tcp_bytes);
   uint16_t checksum;
   if (network->config.offload & NETWORK_OFFLOAD_TX_L4_CHECKSUM) {
     checksum = checksum_fold(pseudo);
@@ -25,7 +26,7 @@ void tcp_frame_commit(struct network *network, uint8_t *frame, const struct tcp_
   }
   memcpy(tcp + 16, &checksum, sizeof checksum);
   network->counters.tcp_segments_sent++;
-  frame_commit(network, FRAME_L4_OFFSET + tcp_bytes, offload);
+  frame_commit(network, tcp_offset(key) + tcp_bytes, offload);
 }
 
 void tcp_send_ack(struct stream *stream) {
@@ -54,16 +55,19 @@ void tcp_send_challenge(struct stream *stream) {
 
 bool tcp_send_syn_ack(struct stream *stream) {
   struct network *network = stream->network;
-  const uint8_t options_bytes = stream->flags & STREAM_PEER_SCALES ? 8 : 4;
-  const uint32_t bytes = FRAME_L4_OFFSET + TCP_HEADER_BYTES + options_bytes;
+  const bool scales = stream->flags & STREAM_PEER_SCALES, timestamps = stream->flags & STREAM_TIMESTAMPS;
+  const uint8_t options_bytes = (uint8_t)(4u + (scales ? 4u : 0u) + (timestamps ? TCP_TIMESTAMP_BYTES : 0u));
+  const uint32_t offset = tcp_offset(&stream->key), bytes = offset + TCP_HEADER_BYTES + options_bytes;
   uint8_t *frame = frame_reserve(network, bytes);
   if (!frame) return false;
-  uint8_t *options = frame + FRAME_L4_OFFSET + TCP_HEADER_BYTES;
-  store_be32(options, 0x02040000u | network->mss);
-  /* RFC 7323 section 2.2: only when the peer's SYN carried it. */
-  if (options_bytes == 8) store_be32(options + 4, 0x01030300u | network->window_shift);
+  uint8_t *options = frame + offset + TCP_HEADER_BYTES;
+  store_be32(options, 0x02040000u | tcp_mss_limit(network, &stream->key));
+  /* RFC 7323 sections 2.2 and 3.2: only when the peer's SYN carried them. */
+  if (scales) store_be32(options + 4, 0x01030300u | network->window_shift);
+  if (timestamps) tcp_timestamp_write(stream, options + (scales ? 8 : 4));
+  stream->last_ack_sent = stream->rcv_nxt;
   const struct tcp_header header = {
-      .key = stream->key,
+      .key = &stream->key,
       .peer_mac = stream->peer_mac,
       .seq = stream->snd_una,
       .ack = stream->rcv_nxt,
@@ -76,7 +80,7 @@ bool tcp_send_syn_ack(struct stream *stream) {
 }
 
 static void reset_commit(struct network *network, const struct tcp_header *header) {
-  uint8_t *frame = frame_reserve(network, FRAME_L4_OFFSET + TCP_HEADER_BYTES);
+  uint8_t *frame = frame_reserve(network, tcp_offset(header->key) + TCP_HEADER_BYTES);
   if (!frame) return;
   network->counters.tcp_resets_sent++;
   tcp_frame_commit(network, frame, header, 0);
@@ -84,7 +88,7 @@ static void reset_commit(struct network *network, const struct tcp_header *heade
 
 void tcp_send_reset(struct stream *stream) {
   const struct tcp_header header = {
-      .key = stream->key,
+      .key = &stream->key,
       .peer_mac = stream->peer_mac,
       .seq = stream_control_seq(stream),
       .ack = stream->rcv_nxt,
@@ -95,7 +99,7 @@ void tcp_send_reset(struct stream *stream) {
 
 void tcp_refuse(struct network *network, const struct segment *segment) {
   if (segment->flags & TCP_RST) return;
-  struct tcp_header header = {.key = segment->key, .peer_mac = segment->peer_mac, .flags = TCP_RST};
+  struct tcp_header header = {.key = &segment->key, .peer_mac = segment->peer_mac, .flags = TCP_RST};
   if (segment->flags & TCP_ACK) {
     header.seq = segment->ack;
   } else {

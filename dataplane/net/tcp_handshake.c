@@ -2,15 +2,18 @@
 #include "tcp_internal.h"
 
 /* RFC 6528: a clock of 4 us and a keyed hash of the connection. */
-static uint32_t initial_sequence(const struct network *network, uint64_t key) {
-  const uint64_t tuple[2] = {key, network->config.ipv4};
-  return (uint32_t)(network->now_ns / 4000) + (uint32_t)siphash(&network->config.isn_key, tuple, sizeof tuple);
+static uint32_t initial_sequence(const struct network *network, const struct stream_key *key) {
+  struct {
+    struct stream_key key;
+    struct ip_address own;
+  } tuple = {*key, network->config.addresses[key->local]};
+  return (uint32_t)(network->now_ns / 4000) + (uint32_t)siphash(&network->config.isn_key, &tuple, sizeof tuple);
 }
 
 /* The listener on the segment's local port, or NETWORK_LISTENERS_MAX. */
-static uint32_t listener_of(const struct network *network, uint64_t key) {
+static uint32_t listener_of(const struct network *network, uint16_t port) {
   for (uint32_t i = 0; i < network->config.tcp_listener_count; i++) {
-    if (network->config.tcp_listeners[i].port == key_local_port(key)) return i;
+    if (network->config.tcp_listeners[i].port == port) return i;
   }
   return NETWORK_LISTENERS_MAX;
 }
@@ -33,18 +36,20 @@ static void syn_accept(struct stream *stream, const struct segment *segment, uin
   struct network *network = stream->network;
   const struct tcp_options *options = &segment->options;
   const uint32_t peer_mss = options->mss ? options->mss : TCP_MSS_DEFAULT;
+  const uint32_t most = tcp_mss_limit(network, &stream->key);
   memcpy(stream->peer_mac, segment->peer_mac, 6);
   stream->listener = (uint8_t)listener;
   stream->state = TCP_SYN_RECEIVED;
-  stream->mss = (uint16_t)(peer_mss < TCP_MSS_MIN ? TCP_MSS_MIN : peer_mss < network->mss ? peer_mss : network->mss);
+  stream->mss = (uint16_t)(peer_mss < TCP_MSS_MIN ? TCP_MSS_MIN : peer_mss < most ? peer_mss : most);
   if (options->scales) {
     stream->flags |= STREAM_PEER_SCALES;
     stream->send_shift = options->shift;
   }
+  stream->rtt_start_us = now_us(network);
+  tcp_timestamp_negotiate(stream, segment);
   /* Bytes on a SYN are not taken; the peer sends them again after the handshake. */
   stream->rcv_nxt = stream->rcv_adv = stream->delivered = segment->seq + 1;
   stream->rto_us = TCP_RTO_INITIAL_US;
-  stream->rtt_start_us = now_us(network);
   stream->snd_wnd = stream->snd_wnd_max = segment->window;
   stream->snd_wl1 = segment->seq;
   const uint32_t window = tcp_window(stream);
@@ -54,7 +59,7 @@ static void syn_accept(struct stream *stream, const struct segment *segment, uin
 
 void tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse) {
   if (segment->flags & TCP_RST) return;
-  const uint32_t listener = listener_of(network, segment->key);
+  const uint32_t listener = listener_of(network, segment->key.local_port);
   if (!(segment->flags & TCP_SYN) || (segment->flags & TCP_ACK) || listener == NETWORK_LISTENERS_MAX) {
     if ((segment->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) network->counters.tcp_refused_port++;
     tcp_refuse(network, segment);
@@ -66,14 +71,14 @@ void tcp_listen(struct network *network, const struct segment *segment, uint32_t
     return;
   }
   tcp_reap(network);
-  struct stream *stream = make_room(network) ? tcp_open(network, segment->key) : NULL;
+  struct stream *stream = make_room(network) ? tcp_open(network, &segment->key) : NULL;
   if (!stream) {
     /* Silence: the peer's SYN comes again, perhaps to better times. */
     network->counters.tcp_refused_full++;
     return;
   }
   syn_accept(stream, segment, listener);
-  uint32_t iss = initial_sequence(network, segment->key);
+  uint32_t iss = initial_sequence(network, &segment->key);
   if (reuse && !seq_after(iss, after_seq)) iss = after_seq + 1;
   stream->snd_una = iss;
   stream->snd_nxt = stream->snd_max = iss + 1;
@@ -114,6 +119,8 @@ static void establish(struct stream *stream, const struct segment *segment) {
   stream->retransmit_deadline_ns = 0;
   if (timed_out) {
     stream->rto_us = TCP_RTO_AFTER_LOST_SYN_US;
+  } else if (stream->flags & STREAM_TIMESTAMPS) {
+    tcp_timestamp_sample(stream, segment);
   } else if (!(stream->flags & STREAM_SYN_RESENT)) {
     tcp_round_trip_sample(stream, now_us(network) - stream->rtt_start_us);
   }
@@ -127,7 +134,7 @@ static void establish(struct stream *stream, const struct segment *segment) {
 
 static void handler_open(struct stream *stream) {
   const struct stream_handler *handler = stream_handler(stream);
-  void *state = handler->opened(handler->context, stream, key_local_port(stream->key), stream->network->now_ns);
+  void *state = handler->opened(handler->context, stream, stream->key.local_port, stream->network->now_ns);
   if (stream->state == TCP_CLOSED) {
     /* Aborted from within `opened`: what was opened is still closed once. */
     if (!state) return;
@@ -167,6 +174,7 @@ bool tcp_handshake_continue(struct stream *stream, const struct segment *segment
     if (!(segment->flags & TCP_ACK) && offset == -1) {
       if (tcp_challenge_allowed(stream)) {
         stream->flags |= STREAM_SYN_RESENT;
+        tcp_timestamp_remember(stream, segment);
         tcp_send_syn_ack(stream);
       }
     } else {

@@ -5,7 +5,8 @@
 static bool checksum_good(const struct network *network, const struct packet *packet) {
   if (packet->checksum_bad) return false;
   if (!(network->config.offload & NETWORK_OFFLOAD_RX_L4_VERIFY)) return true;
-  const uint64_t pseudo = checksum_pseudo_header(packet->source, packet->destination, IPV4_PROTOCOL_TCP, packet->l4_bytes);
+  const uint64_t pseudo =
+      checksum_pseudo_header(&packet->source, &network->config.addresses[packet->local], IP_PROTOCOL_TCP, packet->l4_bytes);
   return checksum_fold(checksum_add(pseudo, packet->l4, packet->l4_bytes)) == 0xffff;
 }
 
@@ -22,7 +23,11 @@ void tcp_receive(struct network *network, const struct packet *packet) {
   }
   struct segment segment = {
       .peer_mac = packet->ethernet + 6,
-      .key = stream_key(packet->source, load_be16(tcp), load_be16(tcp + 2)),
+      .key = {.peer = packet->source,
+              .peer_port = load_be16(tcp),
+              .local_port = load_be16(tcp + 2),
+              .vlan = packet->vlan,
+              .local = packet->local},
       .seq = load_be32(tcp + 4),
       .ack = load_be32(tcp + 8),
       .bytes = tcp + header_bytes,
@@ -32,7 +37,7 @@ void tcp_receive(struct network *network, const struct packet *packet) {
   };
   /* SYN with FIN or RST has no meaning a peer could want; port 0 is nobody's. */
   const bool contradiction = (segment.flags & TCP_SYN) && (segment.flags & (TCP_FIN | TCP_RST));
-  if (contradiction || key_peer_port(segment.key) == 0 || key_local_port(segment.key) == 0 ||
+  if (contradiction || segment.key.peer_port == 0 || segment.key.local_port == 0 ||
       (header_bytes > TCP_HEADER_BYTES &&
        !tcp_options_parse(tcp + TCP_HEADER_BYTES, header_bytes - TCP_HEADER_BYTES, &segment.options))) {
     network_dropped(network, DROP_TCP_MALFORMED);
@@ -99,6 +104,7 @@ static void input_synchronized(struct stream *stream, struct segment *segment) {
   const bool old = seq_before(segment->seq, stream->rcv_nxt);
   if (!tcp_acknowledge(stream, segment)) return;
   memcpy(stream->peer_mac, segment->peer_mac, sizeof stream->peer_mac);
+  tcp_timestamp_remember(stream, segment);
   /* A peer that only says its window is shut is not active: see the persist probe. */
   if (!(stream->flags & STREAM_PERSIST) || span) stream_touch(stream);
   if (stream->state == TCP_TIME_WAIT) return;
@@ -121,7 +127,7 @@ static void input_synchronized(struct stream *stream, struct segment *segment) {
 }
 
 void tcp_input(struct network *network, const struct segment *segment) {
-  struct stream *stream = tcp_find(network, segment->key);
+  struct stream *stream = tcp_find(network, &segment->key);
   if (!stream) {
     tcp_listen(network, segment, 0, false);
     return;
@@ -130,6 +136,7 @@ void tcp_input(struct network *network, const struct segment *segment) {
     tcp_time_wait_input(stream, segment);
     return;
   }
+  if (!(segment->flags & (TCP_SYN | TCP_RST)) && !tcp_timestamp_acceptable(stream, segment)) return;
   if (stream->state == TCP_SYN_RECEIVED && !tcp_handshake_continue(stream, segment)) return;
   struct segment trimmed = *segment;
   input_synchronized(stream, &trimmed);

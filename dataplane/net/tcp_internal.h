@@ -19,7 +19,10 @@
 #define TCP_MSS_MIN 64u      /* a smaller one is read as this: a segment must be worth its header */
 #define TCP_WINDOW_SHIFT_MAX 14u
 #define TCP_CHALLENGES_PER_SECOND 8u
-#define TCP_ACTIVITY_SHIFT 20 /* activity ticks of 2^20 ns: a wrap takes 52 days */
+#define TCP_TIMESTAMP_BYTES 12u                                 /* the option with its two NOPs, on every segment but RST */
+#define TCP_TIMESTAMP_TICK_NS 1000000u                          /* RFC 7323 section 5.4: between 1 ms and 1 s */
+#define TCP_TIMESTAMP_STALE_NS (24ull * 24 * 3600 * 1000000000) /* RFC 7323 section 5.5 */
+#define TCP_ACTIVITY_SHIFT 20                                   /* activity ticks of 2^20 ns: a wrap takes 52 days */
 
 enum tcp_state {
   TCP_CLOSED,
@@ -48,14 +51,26 @@ enum stream_flag {
   STREAM_PEER_SCALES = 1 << 11,
   STREAM_OPENED = 1 << 12, /* the handler has state: `closed` is owed */
   STREAM_SYN_RESENT = 1 << 13,
-  STREAM_HELD = 1 << 14, /* in the network's `held`, or was when the pause ended */
+  STREAM_HELD = 1 << 14,       /* in the network's `held`, or was when the pause ended */
+  STREAM_TIMESTAMPS = 1 << 15, /* RFC 7323: both SYNs carried the option */
 };
 
 struct send_block;
 struct receive_block;
 
+/* Which connection a segment belongs to. Hashed and compared as bytes: no padding. */
+struct stream_key {
+  struct ip_address peer;
+  uint16_t peer_port, local_port; /* host order */
+  uint16_t vlan;                  /* 0: no tag */
+  uint8_t local;                  /* index of our address */
+  uint8_t zero;
+};
+
+_Static_assert(sizeof(struct stream_key) == 24, "no padding");
+
 struct stream {
-  uint64_t key; /* peer address, peer port, local port */
+  struct stream_key key;
   struct stream *hash_next;
   struct network *network;
   void *handler_state;
@@ -81,24 +96,33 @@ struct stream {
   uint32_t peer_fin; /* sequence number of the peer's FIN */
   uint32_t cwnd, ssthresh, recover;
   uint32_t srtt_us, rttvar_us, rto_us;
-  uint32_t rtt_seq, rtt_start_us;
-  uint32_t challenge_second;
+  /* With timestamps each ACK is timed by its echo, so nothing else need be remembered of a round trip. */
+  union {
+    struct {
+      uint32_t rtt_seq, rtt_start_us;
+    };
+    struct {
+      uint32_t timestamp_offset, timestamp_recent; /* added to our clock; the peer's value that we echo */
+    };
+  };
+  uint32_t challenge_second, last_ack_sent;
 
   struct timer timer; /* armed at or before the earliest deadline; moved on when it fires */
   struct link pending, age;
 };
 
-_Static_assert(sizeof(struct stream) <= 256, "a million connections are 256 MB");
+_Static_assert(sizeof(struct stream) <= 320, "a million connections are 320 MB");
 
 struct tcp_options {
   uint16_t mss; /* 0: not present */
-  bool scales;
+  bool scales, timestamps;
   uint8_t shift;
+  uint32_t timestamp, timestamp_echo;
 };
 
 struct segment {
   const uint8_t *peer_mac;
-  uint64_t key;
+  struct stream_key key;
   uint32_t seq, ack;
   const uint8_t *bytes;
   uint32_t length;
@@ -107,12 +131,15 @@ struct segment {
   struct tcp_options options;
 };
 
-static inline uint64_t stream_key(uint32_t peer_ipv4, uint16_t peer_port, uint16_t local_port) {
-  return (uint64_t)peer_ipv4 << 32 | (uint64_t)peer_port << 16 | local_port;
+static inline bool stream_key_equal(const struct stream_key *a, const struct stream_key *b) {
+  return memcmp(a, b, sizeof *a) == 0;
 }
-static inline uint32_t key_peer_ipv4(uint64_t key) { return (uint32_t)(key >> 32); }
-static inline uint16_t key_peer_port(uint64_t key) { return (uint16_t)(key >> 16); }
-static inline uint16_t key_local_port(uint64_t key) { return (uint16_t)key; }
+/* Where the TCP header of a frame to the peer begins. */
+static inline uint32_t tcp_offset(const struct stream_key *key) { return frame_l4_offset(&key->peer, key->vlan); }
+/* From the MTU: what we announce and the most we send. */
+static inline uint16_t tcp_mss_limit(const struct network *network, const struct stream_key *key) {
+  return (uint16_t)(network->config.mtu - ip_header_bytes(&key->peer) - TCP_HEADER_BYTES);
+}
 
 static inline const struct stream_handler *stream_handler(const struct stream *stream) {
   return stream->network->config.tcp_listeners[stream->listener].handler;
@@ -153,15 +180,26 @@ static inline uint32_t stream_held_bytes(const struct stream *stream) {
 
 /* tcp_table.c */
 bool tcp_tables_create(struct network *network, struct arena *arena);
-struct stream *tcp_find(struct network *network, uint64_t key);
+struct stream *tcp_find(struct network *network, const struct stream_key *key);
 /* A stream in the table, zeroed but for its identity; NULL when all are in use. */
-struct stream *tcp_open(struct network *network, uint64_t key);
+struct stream *tcp_open(struct network *network, const struct stream_key *key);
 /* Out of the table, its blocks given back, then `closed` if it is owed. The memory stays until tcp_reap. */
 void tcp_end(struct stream *stream, enum stream_end end);
 void tcp_reap(struct network *network);
 
 /* tcp_options.c: strict and bounded; false when any option is malformed. */
 bool tcp_options_parse(const uint8_t *bytes, uint32_t length, struct tcp_options *options);
+
+/* tcp_timestamp.c: RFC 7323 sections 3 to 5. */
+/* Takes up the option of a SYN. */
+void tcp_timestamp_negotiate(struct stream *stream, const struct segment *segment);
+void tcp_timestamp_write(const struct stream *stream, uint8_t *option);
+/* Whether the segment may go on; answered or counted when not. Not for SYN and RST. */
+bool tcp_timestamp_acceptable(struct stream *stream, const struct segment *segment);
+/* Remembers what to echo; the segment has passed every other check. */
+void tcp_timestamp_remember(struct stream *stream, const struct segment *segment);
+/* The round trip that an ACK of something new shows. */
+void tcp_timestamp_sample(struct stream *stream, const struct segment *segment);
 
 /* tcp_handshake.c */
 void tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse);
@@ -226,7 +264,7 @@ void tcp_send_reset(struct stream *stream);
 void tcp_refuse(struct network *network, const struct segment *segment);
 /* Fills the headers of `frame` around the payload already there, then commits it. */
 struct tcp_header {
-  uint64_t key;
+  const struct stream_key *key;
   const uint8_t *peer_mac;
   uint32_t seq, ack;
   uint16_t window;

@@ -5,6 +5,7 @@
 #define OPTION_NOP 1
 #define OPTION_MSS 2
 #define OPTION_WINDOW_SCALE 3
+#define OPTION_TIMESTAMPS 8
 
 bool tcp_options_parse(const uint8_t *bytes, uint32_t length, struct tcp_options *options) {
   *options = (struct tcp_options){0};
@@ -25,6 +26,11 @@ bool tcp_options_parse(const uint8_t *bytes, uint32_t length, struct tcp_options
       options->scales = true;
       /* RFC 7323 section 2.3: a shift above 14 is read as 14. */
       options->shift = bytes[at + 2] < TCP_WINDOW_SHIFT_MAX ? bytes[at + 2] : TCP_WINDOW_SHIFT_MAX;
+    } else if (kind == OPTION_TIMESTAMPS) {
+      if (option_bytes != 10) return false;
+      options->timestamps = true;
+      options->timestamp = load_be32(bytes + at + 2);
+      options->timestamp_echo = load_be32(bytes + at + 6);
     }
     at += option_bytes;
   }

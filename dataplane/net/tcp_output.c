@@ -10,12 +10,13 @@ uint32_t tcp_window(const struct stream *stream) {
   /* As the shared pool fills each connection may count on a quarter of what is left, but one that holds nothing keeps two
    * segments: bytes in order need no pool, so nobody can starve the others by filling it. */
   const uint64_t share = (uint64_t)pool_free_count(&network->receive_blocks) * reassembly_block_capacity() / 4;
-  const uint32_t least = held == 0 ? 2u * network->mss : 0;
+  const uint32_t mss = tcp_mss_limit(network, &stream->key);
+  const uint32_t least = held == 0 ? 2u * mss : 0;
   if (window > share) window = share > least ? (uint32_t)share : (window < least ? window : least);
   const uint32_t field_most = (uint32_t)UINT16_MAX << stream->receive_shift;
   if (window > field_most) window = field_most;
   /* Silly window avoidance (RFC 1122 section 4.2.3.3): the right edge moves by a segment or half the buffer, or not at all. */
-  const uint32_t step = limit / 2 < network->mss ? limit / 2 : network->mss;
+  const uint32_t step = limit / 2 < mss ? limit / 2 : mss;
   return (int32_t)(window - promised) >= (int32_t)step ? window : promised;
 }
 
@@ -41,10 +42,10 @@ static void sent_account(struct stream *stream, uint32_t seq, uint32_t length, u
   if (seq_before(seq, stream->snd_max)) {
     network->counters.tcp_retransmits++;
     /* Karn: a segment sent twice gives no sample. */
-    if (seq_before(seq, stream->rtt_seq)) stream->flags &= ~(uint32_t)STREAM_RTT_TIMING;
+    if ((stream->flags & STREAM_RTT_TIMING) && seq_before(seq, stream->rtt_seq)) stream->flags &= ~(uint32_t)STREAM_RTT_TIMING;
   } else {
     stream_touch(stream);
-    if (!(stream->flags & STREAM_RTT_TIMING)) {
+    if (!(stream->flags & (STREAM_RTT_TIMING | STREAM_TIMESTAMPS))) {
       stream->flags |= STREAM_RTT_TIMING;
       stream->rtt_seq = end;
       stream->rtt_start_us = now_us(network);
@@ -60,16 +61,21 @@ static void sent_account(struct stream *stream, uint32_t seq, uint32_t length, u
 
 bool tcp_send_segment(struct stream *stream, uint32_t seq, uint32_t length, uint8_t flags) {
   struct network *network = stream->network;
-  uint8_t *frame = frame_reserve(network, FRAME_L4_OFFSET + TCP_HEADER_BYTES + length);
+  const uint8_t options_bytes = stream->flags & STREAM_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0;
+  const uint32_t offset = tcp_offset(&stream->key), header_bytes = offset + TCP_HEADER_BYTES + options_bytes;
+  uint8_t *frame = frame_reserve(network, header_bytes + length);
   if (!frame) return false;
-  if (length) send_queue_copy(stream, seq - stream->snd_una, frame + FRAME_L4_OFFSET + TCP_HEADER_BYTES, length);
+  if (length) send_queue_copy(stream, seq - stream->snd_una, frame + header_bytes, length);
+  if (options_bytes) tcp_timestamp_write(stream, frame + offset + TCP_HEADER_BYTES);
+  stream->last_ack_sent = stream->rcv_nxt;
   const struct tcp_header header = {
-      .key = stream->key,
+      .key = &stream->key,
       .peer_mac = stream->peer_mac,
       .seq = seq,
       .ack = stream->rcv_nxt,
       .window = window_advertise(stream),
       .flags = flags,
+      .options_bytes = options_bytes,
   };
   tcp_frame_commit(network, frame, &header, length);
   stream->flags &= ~(uint32_t)STREAM_ACK_DUE;

@@ -1,8 +1,8 @@
 /* The connection table: chained buckets under a keyed hash, all streams from one fixed pool. */
 #include "tcp_internal.h"
 
-static struct stream **bucket_of(struct network *network, uint64_t key) {
-  return &network->buckets[siphash(&network->config.hash_key, &key, sizeof key) & network->bucket_mask];
+static struct stream **bucket_of(struct network *network, const struct stream_key *key) {
+  return &network->buckets[siphash(&network->config.hash_key, key, sizeof *key) & network->bucket_mask];
 }
 
 bool tcp_tables_create(struct network *network, struct arena *arena) {
@@ -16,19 +16,19 @@ bool tcp_tables_create(struct network *network, struct arena *arena) {
          pool_init(&network->send_blocks, arena, SEND_BLOCK_BYTES, config->send_pool_bytes / SEND_BLOCK_BYTES);
 }
 
-struct stream *tcp_find(struct network *network, uint64_t key) {
-  if (network->last_found && network->last_found->key == key) return network->last_found;
+struct stream *tcp_find(struct network *network, const struct stream_key *key) {
+  if (network->last_found && stream_key_equal(&network->last_found->key, key)) return network->last_found;
   struct stream *stream = *bucket_of(network, key);
-  while (stream && stream->key != key) stream = stream->hash_next;
+  while (stream && !stream_key_equal(&stream->key, key)) stream = stream->hash_next;
   if (stream) network->last_found = stream;
   return stream;
 }
 
-struct stream *tcp_open(struct network *network, uint64_t key) {
+struct stream *tcp_open(struct network *network, const struct stream_key *key) {
   struct stream *stream = pool_take(&network->streams);
   if (!stream) return NULL;
   struct stream **bucket = bucket_of(network, key);
-  *stream = (struct stream){.key = key, .hash_next = *bucket, .network = network, .timer = {.fire = tcp_timer_fire}};
+  *stream = (struct stream){.key = *key, .hash_next = *bucket, .network = network, .timer = {.fire = tcp_timer_fire}};
   *bucket = stream;
   link_init(&stream->pending);
   link_init(&stream->age);
@@ -39,7 +39,7 @@ struct stream *tcp_open(struct network *network, uint64_t key) {
 void tcp_end(struct stream *stream, enum stream_end end) {
   struct network *network = stream->network;
   if (stream->state == TCP_CLOSED) return;
-  struct stream **at = bucket_of(network, stream->key);
+  struct stream **at = bucket_of(network, &stream->key);
   while (*at != stream) at = &(*at)->hash_next;
   *at = stream->hash_next;
   if (network->last_found == stream) network->last_found = NULL;

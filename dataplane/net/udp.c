@@ -4,9 +4,11 @@
 
 static bool udp_checksum_good(const struct network *network, const struct packet *packet, uint32_t udp_bytes) {
   if (packet->checksum_bad) return false;
-  /* Zero means that the sender computed none. */
-  if (!(network->config.offload & NETWORK_OFFLOAD_RX_L4_VERIFY) || load_be16(packet->l4 + 6) == 0) return true;
-  const uint64_t pseudo = checksum_pseudo_header(packet->source, packet->destination, IPV4_PROTOCOL_UDP, udp_bytes);
+  /* Zero means that the sender computed none, which IPv6 forbids (RFC 8200 section 8.1). */
+  if (load_be16(packet->l4 + 6) == 0) return ip_address_is_ipv4(&packet->source);
+  if (!(network->config.offload & NETWORK_OFFLOAD_RX_L4_VERIFY) && !packet->reassembled) return true;
+  const uint64_t pseudo =
+      checksum_pseudo_header(&packet->source, &network->config.addresses[packet->local], IP_PROTOCOL_UDP, udp_bytes);
   return checksum_fold(checksum_add(pseudo, packet->l4, udp_bytes)) == 0xffff;
 }
 
@@ -25,7 +27,7 @@ void udp_receive(struct network *network, const struct packet *packet) {
     const struct network_udp_listener *listener = &network->config.udp_listeners[i];
     if (listener->port != port) continue;
     network->counters.udp_delivered++;
-    listener->received(listener->context, packet->source, load_be16(packet->l4), packet->l4 + UDP_HEADER_BYTES,
+    listener->received(listener->context, &packet->source, load_be16(packet->l4), packet->l4 + UDP_HEADER_BYTES,
                        udp_bytes - UDP_HEADER_BYTES, network->now_ns);
     return;
   }

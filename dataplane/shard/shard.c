@@ -1,5 +1,6 @@
 #include "shard_internal.h"
 
+#define ETHERNET_TAGGED_BYTES 18u
 #define DATAGRAM_SLACK_BYTES 64
 
 static bool sink_evaluate(void *context, struct event_batch *batch) {
@@ -12,8 +13,14 @@ static bool create_network(struct shard *shard, struct arena *arena, uint64_t no
   const struct stream_handler *handler = http_server_stream_handler(shard->http);
   struct network_config network = config->network;
   memcpy(network.mac, config->port.mac, sizeof network.mac);
-  network.ipv4 = config->ipv4;
+  memcpy(network.addresses, config->addresses, sizeof network.addresses);
+  network.address_count = config->address_count;
+  memcpy(network.vlans, config->vlans, sizeof network.vlans);
+  network.vlan_count = config->vlan_count;
   network.mtu = config->port.mtu;
+  /* Where the port has no room for a tag beside its MTU, the tag comes out of it. */
+  if (network.vlan_count && config->port.frame_bytes < config->port.mtu + ETHERNET_TAGGED_BYTES)
+    network.mtu = (uint16_t)(config->port.frame_bytes - ETHERNET_TAGGED_BYTES);
   network.offload = config->port.offload;
   network.hash_key = config->table_key;
   network.isn_key = config->isn_key;

@@ -39,7 +39,9 @@ struct shard_config {
   uint16_t port_first_shard, port_shards;
   struct driver_queue *queue;
   struct driver_port_information port;
-  uint32_t ipv4;                                                          /* host byte order */
+  uint32_t address_count, vlan_count;
+  struct ip_address addresses[NETWORK_ADDRESSES_MAX];
+  uint16_t vlans[NETWORK_VLANS_MAX];
   struct siphash_key flow_key, isn_key, table_key, trace_key, replay_key; /* the same on all shards */
   struct siphash_key uuid_key;                                            /* of this shard */
   uint64_t node;                                                          /* into violation ids */

@@ -122,8 +122,8 @@ bool shard_overloaded(const struct shard *shard);
 const struct shard_otlp_listener *shard_otlp_listener(const struct shard *shard, uint16_t local_port); /* NULL: another port */
 enum http_disposition shard_handle_otlp(struct shard *shard, struct http_exchange *exchange, const struct http_request *request);
 void shard_answer_otlp(struct shard *shard, struct parked *parked);
-void shard_receive_otlp_datagram(void *context, uint32_t source_ipv4, uint16_t source_port, const uint8_t *bytes, uint32_t length,
-                                 uint64_t now_ns);
+void shard_receive_otlp_datagram(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes,
+                                 uint32_t length, uint64_t now_ns);
 enum otlp_encoding shard_otlp_encoding(const struct http_request *request);
 
 /* shard_webhook.c */

@@ -103,10 +103,10 @@ void shard_answer_otlp(struct shard *shard, struct parked *parked) {
 }
 
 /* Nobody is told: what cannot be taken is dropped and counted. */
-void shard_receive_otlp_datagram(void *context, uint32_t source_ipv4, uint16_t source_port, const uint8_t *bytes, uint32_t length,
-                                 uint64_t now_ns) {
+void shard_receive_otlp_datagram(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes,
+                                 uint32_t length, uint64_t now_ns) {
   struct shard *shard = context;
-  (void)source_ipv4, (void)source_port, (void)now_ns;
+  (void)source, (void)source_port, (void)now_ns;
   shard->counters.otlp_datagrams++;
   if (length > SHARD_DATAGRAM_BYTES_MAX || shard_overloaded(shard)) {
     shard->counters.otlp_datagrams_dropped++;

@@ -147,7 +147,7 @@ static void fill_information(struct dpdk_port *port) {
   information->offload = port->choice.offload;
   information->queues = port->choice.queues;
   information->flow_steering = port->choice.flow_steering;
-  information->frame_bytes = (uint32_t)port->choice.mtu + RTE_ETHER_HDR_LEN;
+  information->frame_bytes = (uint32_t)port->choice.mtu + RTE_ETHER_HDR_LEN + RTE_VLAN_HLEN;
 }
 
 static int open_device(struct dpdk_port *port) {
@@ -192,6 +192,9 @@ struct dpdk_port *dpdk_port_open(const struct dpdk_port_config *config, int *err
 int dpdk_port_start(struct dpdk_port *port) {
   const int result = rte_eth_dev_start(port->port_id);
   port->started = result == 0;
+  /* Who cannot filter groups apart hears everything. */
+  if (port->started && port->config.group_frames && rte_eth_allmulticast_enable(port->port_id) != 0)
+    rte_eth_promiscuous_enable(port->port_id);
   const bool memif_client = port->config.kind == DPDK_PORT_MEMIF && !port->config.server;
   return result && memif_client ? -ENOTCONN : result;
 }

@@ -15,6 +15,7 @@ struct dpdk_port_config {
   uint16_t mtu;          /* 0: 1500; af_packet and af_xdp: the interface is set to it */
   uint16_t queues;       /* 1 to 64; af_xdp and pcap have one */
   bool verify_checksums; /* received TCP and UDP, on a port whose peer is the kernel or a process (else always) */
+  bool group_frames;     /* IPv6: hear group addresses (neighbour discovery) */
   uint8_t mac[6];        /* ours when not all zero; else the device's, on tap one made from it */
 };
 

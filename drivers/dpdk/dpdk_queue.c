@@ -9,31 +9,52 @@
 
 static struct dpdk_queue *of(struct driver_queue *queue) { return (struct dpdk_queue *)queue; }
 
-static bool l4_sum_is_bad(const struct rte_ipv4_hdr *ipv4, const void *l4, uint32_t l4_bytes) {
-  const uint32_t sum = (uint32_t)rte_raw_cksum(l4, l4_bytes) + rte_ipv4_phdr_cksum(ipv4, 0);
+/* Where IP begins in a frame with at most one tag, and what it is (network order); 0 when the frame is too short. */
+static uint32_t ip_offset(const struct rte_mbuf *buffer, rte_be16_t *ethertype) {
+  const uint32_t length = rte_pktmbuf_data_len(buffer);
+  if (length < sizeof(struct rte_ether_hdr) + sizeof(struct rte_vlan_hdr)) return 0;
+  const struct rte_ether_hdr *ethernet = rte_pktmbuf_mtod(buffer, const struct rte_ether_hdr *);
+  *ethertype = ethernet->ether_type;
+  if (*ethertype != RTE_BE16(RTE_ETHER_TYPE_VLAN)) return sizeof *ethernet;
+  *ethertype = ((const struct rte_vlan_hdr *)(ethernet + 1))->eth_proto;
+  return sizeof *ethernet + sizeof(struct rte_vlan_hdr);
+}
+
+static bool l4_sum_is_bad(uint16_t pseudo_header, uint8_t protocol, const void *l4, uint32_t l4_bytes) {
+  if (protocol == IPPROTO_UDP) {
+    if (l4_bytes < sizeof(struct rte_udp_hdr) || ((const struct rte_udp_hdr *)l4)->dgram_cksum == 0) return false;
+  } else if (protocol != IPPROTO_TCP || l4_bytes < sizeof(struct rte_tcp_hdr)) {
+    return false;
+  }
+  const uint32_t sum = (uint32_t)rte_raw_cksum(l4, l4_bytes) + pseudo_header;
   return (sum & 0xffff) + (sum >> 16) != 0xffff;
 }
 
-/* Verifies what the device was asked to and did not: options or tunnels that its parser gave up on. */
-static bool unverified_is_bad(const struct rte_mbuf *buffer, bool check_ipv4, bool check_l4) {
-  const uint32_t length = rte_pktmbuf_data_len(buffer);
-  if (length < sizeof(struct rte_ether_hdr) + sizeof(struct rte_ipv4_hdr)) return false;
-  const struct rte_ether_hdr *ethernet = rte_pktmbuf_mtod(buffer, const struct rte_ether_hdr *);
-  if (ethernet->ether_type != RTE_BE16(RTE_ETHER_TYPE_IPV4)) return false;
-  const struct rte_ipv4_hdr *ipv4 = (const void *)(ethernet + 1);
+static bool ipv4_is_bad(const struct rte_ipv4_hdr *ipv4, uint32_t bytes, bool check_ipv4, bool check_l4) {
+  if (bytes < sizeof *ipv4) return false;
   const uint32_t header_bytes = rte_ipv4_hdr_len(ipv4), total = rte_be_to_cpu_16(ipv4->total_length);
-  if (header_bytes < sizeof *ipv4 || total < header_bytes || total > length - sizeof *ethernet)
-    return false; /* the stack's drop */
+  if (header_bytes < sizeof *ipv4 || total < header_bytes || total > bytes) return false; /* the stack's drop */
   if (check_ipv4 && rte_raw_cksum(ipv4, header_bytes) != 0xffff) return true;
   if (!check_l4 || (ipv4->fragment_offset & RTE_BE16(RTE_IPV4_HDR_MF_FLAG | RTE_IPV4_HDR_OFFSET_MASK))) return false;
-  const uint32_t l4_bytes = total - header_bytes;
-  const void *l4 = (const uint8_t *)ipv4 + header_bytes;
-  if (ipv4->next_proto_id == IPPROTO_TCP && l4_bytes >= sizeof(struct rte_tcp_hdr)) return l4_sum_is_bad(ipv4, l4, l4_bytes);
-  if (ipv4->next_proto_id == IPPROTO_UDP && l4_bytes >= sizeof(struct rte_udp_hdr)) {
-    const struct rte_udp_hdr *udp = l4;
-    return udp->dgram_cksum != 0 && l4_sum_is_bad(ipv4, l4, l4_bytes);
-  }
-  return false;
+  return l4_sum_is_bad(rte_ipv4_phdr_cksum(ipv4, 0), ipv4->next_proto_id, (const uint8_t *)ipv4 + header_bytes,
+                       total - header_bytes);
+}
+
+/* What lies behind extension headers is verified as if it were there at once: nobody sends TCP so, and a fragment has no sum. */
+static bool ipv6_is_bad(const struct rte_ipv6_hdr *ipv6, uint32_t bytes) {
+  if (bytes < sizeof *ipv6 || rte_be_to_cpu_16(ipv6->payload_len) > bytes - sizeof *ipv6) return false;
+  return l4_sum_is_bad(rte_ipv6_phdr_cksum(ipv6, 0), ipv6->proto, ipv6 + 1, rte_be_to_cpu_16(ipv6->payload_len));
+}
+
+/* Verifies what the device was asked to and did not: options, tags or tunnels that its parser gave up on. */
+static bool unverified_is_bad(const struct rte_mbuf *buffer, bool check_ipv4, bool check_l4) {
+  rte_be16_t ethertype = 0;
+  const uint32_t offset = ip_offset(buffer, &ethertype);
+  if (offset == 0) return false;
+  const void *ip = rte_pktmbuf_mtod_offset(buffer, const void *, offset);
+  const uint32_t bytes = rte_pktmbuf_data_len(buffer) - offset;
+  if (ethertype == RTE_BE16(RTE_ETHER_TYPE_IPV4)) return ipv4_is_bad(ip, bytes, check_ipv4, check_l4);
+  return ethertype == RTE_BE16(RTE_ETHER_TYPE_IPV6) && check_l4 && ipv6_is_bad(ip, bytes);
 }
 
 static bool checksum_bad(const struct dpdk_queue *queue, const struct rte_mbuf *buffer) {
@@ -95,23 +116,37 @@ static bool queue_take(struct driver_queue *face, struct driver_frame *frame) {
   return true;
 }
 
-static void ask_for_checksums(struct rte_mbuf *buffer, uint32_t offload) {
-  struct rte_ipv4_hdr *ipv4 = rte_pktmbuf_mtod_offset(buffer, struct rte_ipv4_hdr *, sizeof(struct rte_ether_hdr));
-  buffer->l2_len = sizeof(struct rte_ether_hdr);
-  buffer->l3_len = rte_ipv4_hdr_len(ipv4);
-  buffer->ol_flags |= RTE_MBUF_F_TX_IPV4;
-  if (offload & NETWORK_OFFLOAD_TX_IPV4_CHECKSUM) {
-    ipv4->hdr_checksum = 0;
-    buffer->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
-  }
-  if (!(offload & NETWORK_OFFLOAD_TX_L4_CHECKSUM)) return;
-  if (ipv4->next_proto_id == IPPROTO_TCP) {
+static void ask_for_l4_checksum(struct rte_mbuf *buffer, uint8_t protocol) {
+  const uint8_t *l4 = rte_pktmbuf_mtod_offset(buffer, const uint8_t *, buffer->l2_len + buffer->l3_len);
+  if (protocol == IPPROTO_TCP) {
     buffer->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
-    buffer->l4_len = (uint8_t)((((const struct rte_tcp_hdr *)((const uint8_t *)ipv4 + buffer->l3_len))->data_off >> 4) * 4);
-  } else if (ipv4->next_proto_id == IPPROTO_UDP) {
+    buffer->l4_len = (uint8_t)((((const struct rte_tcp_hdr *)(const void *)l4)->data_off >> 4) * 4);
+  } else if (protocol == IPPROTO_UDP) {
     buffer->ol_flags |= RTE_MBUF_F_TX_UDP_CKSUM;
     buffer->l4_len = sizeof(struct rte_udp_hdr);
   }
+}
+
+/* Frames of the stack's own making: no options, no extension headers. */
+static void ask_for_checksums(struct rte_mbuf *buffer, uint32_t offload) {
+  rte_be16_t ethertype = 0;
+  buffer->l2_len = ip_offset(buffer, &ethertype) & 0x7f;
+  uint8_t protocol;
+  if (ethertype == RTE_BE16(RTE_ETHER_TYPE_IPV6)) {
+    buffer->l3_len = sizeof(struct rte_ipv6_hdr);
+    buffer->ol_flags |= RTE_MBUF_F_TX_IPV6;
+    protocol = rte_pktmbuf_mtod_offset(buffer, const struct rte_ipv6_hdr *, buffer->l2_len)->proto;
+  } else {
+    struct rte_ipv4_hdr *ipv4 = rte_pktmbuf_mtod_offset(buffer, struct rte_ipv4_hdr *, buffer->l2_len);
+    buffer->l3_len = rte_ipv4_hdr_len(ipv4);
+    buffer->ol_flags |= RTE_MBUF_F_TX_IPV4;
+    if (offload & NETWORK_OFFLOAD_TX_IPV4_CHECKSUM) {
+      ipv4->hdr_checksum = 0;
+      buffer->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+    }
+    protocol = ipv4->next_proto_id;
+  }
+  if (offload & NETWORK_OFFLOAD_TX_L4_CHECKSUM) ask_for_l4_checksum(buffer, protocol);
 }
 
 static void drop_pending(struct dpdk_queue *queue, struct rte_mbuf **buffers, uint16_t count) {

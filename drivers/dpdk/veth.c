@@ -123,15 +123,16 @@ static int set_up(int descriptor, unsigned index) {
   return netlink_call(descriptor, &message, NULL);
 }
 
-static int parse_address(const char *text, struct in_addr *address, uint8_t *prefix_bits) {
-  char digits[INET_ADDRSTRLEN];
+static int parse_address(const char *text, int family, void *address, uint8_t *prefix_bits) {
+  char digits[INET6_ADDRSTRLEN];
   const char *slash = strchr(text, '/');
   if (!slash || (size_t)(slash - text) >= sizeof digits) return -EINVAL;
   memcpy(digits, text, (size_t)(slash - text));
   digits[slash - text] = 0;
   char *end;
   const unsigned long bits = strtoul(slash + 1, &end, 10);
-  if (end == slash + 1 || *end || bits > 32 || inet_pton(AF_INET, digits, address) != 1) return -EINVAL;
+  if (end == slash + 1 || *end || bits > (family == AF_INET ? 32 : 128) || inet_pton(family, digits, address) != 1)
+    return -EINVAL;
   *prefix_bits = (uint8_t)bits;
   return 0;
 }
@@ -139,7 +140,7 @@ static int parse_address(const char *text, struct in_addr *address, uint8_t *pre
 static int add_address(int descriptor, unsigned index, const char *text) {
   struct in_addr address;
   uint8_t prefix_bits;
-  const int result = parse_address(text, &address, &prefix_bits);
+  const int result = parse_address(text, AF_INET, &address, &prefix_bits);
   if (result) return result;
   struct netlink_message message;
   struct ifaddrmsg *header = netlink_begin(&message, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof *header);
@@ -153,6 +154,25 @@ static int add_address(int descriptor, unsigned index, const char *text) {
     netlink_put(&message, IFA_BROADCAST, &broadcast, sizeof broadcast);
   }
   return netlink_call(descriptor, &message, NULL);
+}
+
+/* No duplicate detection: the pair is ours alone, and the address would be no use until it is over. */
+static int add_ipv6_address(int descriptor, unsigned index, const char *text) {
+  struct in6_addr address;
+  uint8_t prefix_bits;
+  int result = parse_address(text, AF_INET6, &address, &prefix_bits);
+  if (result) return result;
+  struct netlink_message message;
+  struct ifaddrmsg *header = netlink_begin(&message, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, sizeof *header);
+  header->ifa_family = AF_INET6;
+  header->ifa_prefixlen = prefix_bits;
+  header->ifa_flags = IFA_F_NODAD;
+  header->ifa_index = index;
+  netlink_put(&message, IFA_LOCAL, &address, sizeof address);
+  netlink_put(&message, IFA_ADDRESS, &address, sizeof address);
+  result = netlink_call(descriptor, &message, NULL);
+  /* Without IPv6 in the kernel, or switched off there, clients of this host have IPv4. */
+  return result == -EOPNOTSUPP || result == -EAFNOSUPPORT || result == -EACCES || result == -EPERM ? 0 : result;
 }
 
 /* The kernel opens the queues of an interface a moment after it says up; until then what is sent is lost. */
@@ -184,6 +204,8 @@ static int bring_up(int descriptor, const struct veth_config *config, uint8_t ap
   if (config->complete_checksums && (result = ethtool_features_off(config->host_name, ethtool_is_send_checksum))) return result;
   *step = "give the host end its address";
   if ((result = add_address(descriptor, host.index, config->host_ipv4))) return result;
+  *step = "give the host end its IPv6 address";
+  if (config->host_ipv6 && (result = add_ipv6_address(descriptor, host.index, config->host_ipv6))) return result;
   *step = "bring the pair up";
   if ((result = set_up(descriptor, host.index))) return result;
   if ((result = set_up(descriptor, appliance.index))) return result;
@@ -200,10 +222,12 @@ int veth_create(const struct veth_config *config, uint8_t appliance_mac[6], cons
   const char *unused;
   if (!step) step = &unused;
   *step = "check the pair's names, queues and address";
-  struct in_addr address;
+  struct in6_addr address;
   uint8_t prefix_bits;
   if (!usable_name(config->host_name) || !usable_name(config->appliance_name) || config->queues == 0 ||
-      strcmp(config->host_name, config->appliance_name) == 0 || parse_address(config->host_ipv4, &address, &prefix_bits) != 0)
+      strcmp(config->host_name, config->appliance_name) == 0 ||
+      parse_address(config->host_ipv4, AF_INET, &address, &prefix_bits) != 0 ||
+      (config->host_ipv6 && parse_address(config->host_ipv6, AF_INET6, &address, &prefix_bits) != 0))
     return -EINVAL;
   *step = "open a netlink socket";
   const int descriptor = netlink_open();

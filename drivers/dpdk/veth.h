@@ -13,6 +13,7 @@ struct veth_config {
   const char *host_name;      /* trip0 */
   const char *appliance_name; /* trip0p */
   const char *host_ipv4;      /* 10.86.0.1/24 */
+  const char *host_ipv6;      /* fd86::1/64; NULL: none. Left out where the host has no IPv6. */
   uint16_t mtu;
   uint16_t queues;
   bool complete_checksums; /* the host end sums TCP and UDP in full, so that the appliance can verify them */

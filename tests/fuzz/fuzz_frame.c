@@ -16,6 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
   } while (0)
 
 enum record { RAW_FRAME, FITTED_FRAME, SEGMENT, CONNECT, TIME, FLUSH, APPLICATION, PORT_STATE };
+/* In bits 3 to 5 of a fitted frame's control byte. */
+enum fitting { FIT_TCP, FIT_IPV6, FIT_FRAGMENT, FIT_IPV6_FRAGMENT, FIT_ICMPV6, FIT_UDP, FIT_EXTENSION, FIT_TCP_TOO };
 
 /* What the last frame to each peer port said: where a peer that means well would go on. */
 struct live {
@@ -31,8 +33,7 @@ struct fuzz {
 
 static void frame_out(struct bench *bench, const uint8_t *bytes, uint32_t length) {
   struct fuzz *fuzz = bench->on_frame_context;
-  REQUIRE(length <= bench->config.mtu + 14u);
-  if (length < 34 || bytes[12] != 8 || bytes[13] != 0 || bytes[23] != 6) return;
+  REQUIRE(length <= bench->config.mtu + 14u + (bytes[12] == 0x81 ? 4 : 0));
   struct bench_segment segment;
   /* Fuzzed frames may come from any address; those of the live ports come from ours. */
   if (!bench_parse(bench, bytes, length, &segment)) return;
@@ -64,14 +65,84 @@ static uint32_t fit(const struct fuzz *fuzz, uint8_t *frame, uint32_t length, ui
   return bench_ipv4_finish(frame, 6, length - 34);
 }
 
+/* Right headers in front of the payload; `protocol` has its sum there, 0 for none. */
+static uint32_t fit_ipv6(uint8_t *frame, uint32_t length, uint8_t next, uint32_t protocol) {
+  if (length < 62) return length;
+  const uint32_t bytes = length - 54;
+  bench_ipv6_finish(frame, next, bytes);
+  if (next == 58) frame[21] = frame[61] & 1 ? 255 : 64;
+  if (protocol && bytes >= 20) bench_ipv6_sum(frame, frame + 54, (uint8_t)protocol, bytes);
+  return length;
+}
+
+/* Few identifications and few sources, so that fragments meet. */
+static uint32_t fit_fragment(uint8_t *frame, uint32_t length) {
+  if (length < 42) return length;
+  const uint8_t identification = frame[19] & 3, high = frame[20] & 0x3f, low = frame[21], source = frame[28] & 3;
+  bench_ipv4_finish(frame, 17, length - 34);
+  frame[19] = identification;
+  frame[20] = high;
+  frame[21] = low;
+  frame[28] = source;
+  frame[24] = frame[25] = 0;
+  const uint16_t sum = bench_checksum(frame + 14, 20, 0);
+  frame[24] = (uint8_t)(sum >> 8);
+  frame[25] = (uint8_t)sum;
+  return length;
+}
+
+static uint32_t fit_ipv6_fragment(uint8_t *frame, uint32_t length) {
+  length = fit_ipv6(frame, length, 44, 0);
+  if (length < 62) return length;
+  if (frame[55] & 1) frame[54] = 17;
+  frame[58] = frame[59] = frame[60] = 0;
+  frame[61] &= 3;
+  return length;
+}
+
+static uint32_t fit_as(const struct fuzz *fuzz, uint8_t *frame, uint32_t length, uint8_t control) {
+  switch ((enum fitting)(control >> 3 & 7)) {
+  case FIT_TCP:
+  case FIT_TCP_TOO:
+    return fit(fuzz, frame, length, control);
+  case FIT_IPV6:
+    length = fit(fuzz, frame, length, control);
+    return length < 54 ? length : bench_ipv6_convert(frame, length);
+  case FIT_FRAGMENT:
+    return fit_fragment(frame, length);
+  case FIT_IPV6_FRAGMENT:
+    return fit_ipv6_fragment(frame, length);
+  case FIT_ICMPV6:
+    return fit_ipv6(frame, length, 58, 58);
+  case FIT_UDP:
+    return fit_ipv6(frame, length, 17, 17);
+  case FIT_EXTENSION:
+    return fit_ipv6(frame, length, frame[20], 0);
+  }
+  return length;
+}
+
+/* The owner is a matter of the bytes alone, and only those within the frame. */
+static void check_owner(const uint8_t *frame, uint32_t length) {
+  const struct siphash_key key = {1, 2};
+  uint8_t *copy = malloc(length ? length : 1);
+  memcpy(copy, frame, length);
+  const int owner = network_flow_owner(&key, copy, length, 3);
+  REQUIRE(owner >= -1 && owner < 3 && owner == network_flow_owner(&key, copy, length, 3));
+  free(copy);
+}
+
 static void frame_in(struct fuzz *fuzz, struct cursor *cursor, uint8_t control, bool fitted) {
-  uint8_t frame[2048];
+  uint8_t frame[2048 + 64];
   uint32_t length = cursor_be16(cursor) & 0x7ff;
   if (length > cursor_left(cursor)) length = (uint32_t)cursor_left(cursor);
   const uint8_t *bytes = cursor_bytes(cursor, length);
   if (!bytes) return;
   memcpy(frame, bytes, length);
-  if (fitted) length = fit(fuzz, frame, length, control);
+  if (fitted) length = fit_as(fuzz, frame, length, control);
+  if (fitted && length >= 14 && fuzz->bench.config.vlan_count && (control & 0x40))
+    length = bench_vlan_insert(frame, length, frame[11]);
+  check_owner(frame, length);
   bench_frame_in(&fuzz->bench, frame, length);
 }
 
@@ -155,6 +226,7 @@ static void port_state(struct fuzz *fuzz, struct cursor *cursor) {
 static void check(const struct fuzz *fuzz) {
   const struct network_counters *counters = network_counters(fuzz->bench.network);
   REQUIRE(bench_conserved(&fuzz->bench));
+  REQUIRE(counters->reassembly_held <= fuzz->bench.config.reassembly_max);
   REQUIRE(counters->tcp_half_open <= fuzz->bench.config.half_open_max);
   REQUIRE(counters->tcp_connections <= fuzz->bench.config.connections_max);
   REQUIRE(fuzz->bench.open_now <= counters->tcp_connections);
@@ -218,12 +290,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   config.receive_pool_bytes = (shape >> 1 & 3u) * 8192;
   config.send_buffer_bytes = shape & 8 ? 2048 : 16384;
   config.send_pool_bytes = (1 + (shape >> 4 & 3u)) * 4096;
+  config.addresses[config.address_count++] = ip_address_of_bytes(bench_own_ipv6);
+  config.reassembly_max = 2;
+  /* Tag 1 is what the peer's MAC ends in; frames without one stay ours. */
+  if (shape & 16) {
+    config.vlan_count = 2;
+    config.vlans[1] = 1;
+  }
   config.idle_timeout_ns = 20ull * 1000000000;
   if (shape & 64) config.offload = 0;
   REQUIRE(bench_start(&fuzz.bench, &config));
   fuzz.bench.on_frame = frame_out;
   fuzz.bench.on_frame_context = &fuzz;
   fuzz.bench.echo = shape & 128;
+  fuzz.bench.ipv6 = shape & 32; /* what segments and connections go over */
   for (unsigned steps = 0; cursor_left(&cursor) && steps < 4096; steps++) step(&fuzz, &cursor);
   quiet_end(&fuzz);
   bench_stop(&fuzz.bench);

@@ -105,7 +105,7 @@ def check_laws(when):
         "handed over = taken over": (now["frames_handed_over_total"], now["frames_taken_over_total"]),
         "frames processed = delivered + answered + dropped":
             (now["frames_processed_total"], now["tcp_delivered_segments_total"] + now["udp_delivered_datagrams_total"]
-             + now["arp_answered_total"] + now["icmp_answered_total"] + now["frames_dropped_total"]),
+             + now["arp_answered_total"] + now["nd_answered_total"] + now["fragments_kept_total"] + now["icmp_answered_total"] + now["frames_dropped_total"]),
         "requests = answered + aborted": (now["requests_total"], now["responses_total"] + now["requests_aborted_total"]),
         "spans decoded = evaluated + rejected":
             (now["spans_decoded_total"], now["spans_evaluated_total"] + now["spans_rejected_total"]),

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -145,6 +146,36 @@ def test_prometheus():
         peer.wait()
 
 
+def otlp_protobuf(count):
+    return subprocess.run([sys.executable, os.path.join(SOURCE, "perf/make_otlp_request.py"), str(count)], check=True, capture_output=True).stdout
+
+
+def test_ipv6():
+    """TCP, then datagrams far beyond the MTU: the kernel cuts them, the appliance puts them together."""
+    url, as_json = "http://[fd86::2]:4318/v1/traces", ["-H", "Content-Type: application/json"]
+    spans = metric("tripline_spans_evaluated_total")
+    expect("JSON over IPv6", curl("-6", *as_json, "--data-binary", "@body.json", url), (200, b"{}"))
+    expect("large over IPv6", curl("-6", *as_json, "--data-binary", "@large.json", url), (200, b"{}"))
+    expect("spans judged over IPv6", metric("tripline_spans_evaluated_total") - spans, 300 + 12000)
+    expect("solicitations answered", metric("tripline_nd_answered_total") > 0, True)
+    count = 60000 * 100 // len(otlp_protobuf(100))
+    datagram, whole = otlp_protobuf(count), metric("tripline_datagrams_reassembled_total")
+    expect("size of a datagram", 55000 < len(datagram) < 64000, True)
+    spans = metric("tripline_spans_evaluated_total")
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sender:
+        for _ in range(10):
+            sender.sendto(datagram, ("fd86::2", 4318))
+            time.sleep(0.02)
+    wait_for("datagrams judged", lambda: metric("tripline_spans_evaluated_total") - spans == 10 * count)
+    expect("datagrams put together", metric("tripline_datagrams_reassembled_total") - whole, 10)
+    # The kernel's packet fan-out puts IPv4 together before it hands it over, longer than a frame: refused and counted.
+    spans, cut = metric("tripline_spans_evaluated_total"), metric("tripline_frames_dropped_total", reason="truncated")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.sendto(datagram, ("10.86.0.2", 4318))
+    wait_for("cut datagram counted", lambda: metric("tripline_frames_dropped_total", reason="truncated") - cut == 1)
+    expect("spans of a cut datagram", metric("tripline_spans_evaluated_total") - spans, 0)
+
+
 def test_no_allocation():
     expect("heap bytes that shards allocated", metric("tripline_shard_heap_allocated_bytes_total"), 0)
 
@@ -152,6 +183,7 @@ def test_no_allocation():
 def main():
     with Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG) as appliance:
         test_curl()
+        test_ipv6()
         first = test_webhooks(appliance)
         test_no_allocation()
         appliance.kill()

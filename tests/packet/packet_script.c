@@ -7,6 +7,7 @@
 
 #define LATE_NS 3000000u
 #define WORDS_MAX 32
+#define LATE_TICKS 3u /* of the timestamp clock */
 
 struct script {
   const char *path;
@@ -14,9 +15,11 @@ struct script {
   bool failed, started, burst; /* burst: segments came in and no flush followed yet */
   uint64_t origin_ns, at_ns;   /* virtual time of second 0; time of the line before, from there */
   struct network_config config;
+  bool ipv6;
+  uint16_t vlan;
   uint32_t client_isn;
   uint16_t client_port, server_port;
-  uint32_t server_iss;
+  uint32_t server_iss, server_timestamp; /* of the first SYN-ACK */
   bool server_known;
   struct bench bench;
 };
@@ -68,6 +71,21 @@ static void option_add(struct script *script, struct bench_segment *segment, con
     memcpy(bytes, (uint8_t[]){3, 3, (uint8_t)n}, count = 3);
   } else if (strcmp(name, "sack") == 0) {
     memcpy(bytes, (uint8_t[]){4, 2}, count = 2);
+  } else if (strcmp(name, "ts") == 0) {
+    const char *slash = strchr(value, '/');
+    const unsigned long echo = slash ? strtoul(slash + 1, NULL, 0) : 0;
+    if (!slash) fail(script, "ts wants VALUE/ECHO", value);
+    const uint8_t option[10] = {8,
+                                10,
+                                (uint8_t)(n >> 24),
+                                (uint8_t)(n >> 16),
+                                (uint8_t)(n >> 8),
+                                (uint8_t)n,
+                                (uint8_t)(echo >> 24),
+                                (uint8_t)(echo >> 16),
+                                (uint8_t)(echo >> 8),
+                                (uint8_t)echo};
+    memcpy(bytes, option, count = sizeof option);
   } else if (strcmp(name, "nop") == 0) {
     bytes[0] = 1;
     count = 1;
@@ -146,7 +164,41 @@ static void start(struct script *script) {
   if (script->started) return;
   script->started = true;
   if (!bench_start(&script->bench, &script->config)) fail(script, "the network cannot be made", "");
+  script->bench.ipv6 = script->ipv6;
+  script->bench.vlan = script->vlan;
   script->origin_ns = script->bench.now_ns;
+}
+
+/* The value field of the timestamps option, or NULL. */
+static uint8_t *timestamp_of(struct bench_segment *segment) {
+  for (unsigned at = 0; at < segment->options_bytes;) {
+    uint8_t *option = segment->options + at;
+    if (option[0] == 0) return NULL;
+    if (option[0] == 8 && at + 10 <= segment->options_bytes) return option + 2;
+    if (option[0] == 1) {
+      at++;
+    } else if (at + 1 < segment->options_bytes && option[1] >= 2) {
+      at += option[1];
+    } else {
+      return NULL;
+    }
+  }
+  return NULL;
+}
+
+static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
+
+static void put32(uint8_t *at, uint32_t value) {
+  for (unsigned i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* Makes the clock that was sent relative; what is only late by a timer's tick is as wanted. */
+static void timestamp_relate(const struct script *script, struct bench_segment *wanted, struct bench_segment *got) {
+  uint8_t *sent = timestamp_of(got);
+  const uint8_t *hoped = timestamp_of(wanted);
+  if (!sent) return;
+  const uint32_t value = get32(sent) - script->server_timestamp;
+  put32(sent, hoped && value - get32(hoped) <= LATE_TICKS ? get32(hoped) : value);
 }
 
 static void inject(struct script *script, struct line *line) {
@@ -157,6 +209,8 @@ static void inject(struct script *script, struct line *line) {
   segment.pattern_at = segment.seq - 1;
   segment.seq += script->client_isn;
   segment.ack += script->server_iss;
+  uint8_t *timestamp = timestamp_of(&segment);
+  if (timestamp && (segment.flags & 0x10)) put32(timestamp + 4, get32(timestamp + 4) + script->server_timestamp);
   bench_segment_in(&script->bench, &segment);
   script->burst = true;
 }
@@ -182,7 +236,10 @@ static void expect(struct script *script, struct line *line) {
   if (!script->server_known && got.flags == 0x12) {
     script->server_iss = got.seq;
     script->server_known = true;
+    const uint8_t *timestamp = timestamp_of(&got);
+    if (timestamp) script->server_timestamp = get32(timestamp);
   }
+  timestamp_relate(script, &wanted, &got);
   char text[200];
   describe(script, &got, text);
   const uint32_t seq = got.seq - script->server_iss, ack = got.ack - script->client_isn;
@@ -280,6 +337,7 @@ static const struct {
     COUNTER(tcp_out_of_order),      COUNTER(tcp_out_of_order_dropped),
     COUNTER(tcp_duplicate_bytes),   COUNTER(tcp_window_overrun_bytes),
     COUNTER(tcp_bytes_received),    COUNTER(tcp_bytes_sent),
+    COUNTER(tcp_paws_dropped),      COUNTER(tcp_timestamp_missing),
     COUNTER(tcp_acks_coalesced),    COUNTER(tcp_zero_windows),
 #undef COUNTER
 };
@@ -383,6 +441,12 @@ static void config_line(struct script *script, struct line *line) {
     config->half_open_max = value;
   } else if (strcmp(key, "connections") == 0) {
     config->connections_max = value;
+  } else if (strcmp(key, "ipv6") == 0) {
+    script->ipv6 = value;
+    config->addresses[config->address_count++] = ip_address_of_bytes(bench_own_ipv6);
+  } else if (strcmp(key, "vlan") == 0) {
+    script->vlan = (uint16_t)value;
+    config->vlans[config->vlan_count++] = (uint16_t)value;
   } else if (strcmp(key, "idle_ms") == 0) {
     config->idle_timeout_ns = value * 1000000ull;
   } else if (strcmp(key, "time_wait_ms") == 0) {

@@ -14,8 +14,8 @@ static uint64_t sum(const uint64_t *values, unsigned count) {
 
 static bool frames_of_network(const struct network_counters *network) {
   return equal("frames processed = delivered + answered + dropped", network->frames_received,
-               network->arp_answered + network->icmp_answered + network->udp_delivered + network->tcp_delivered +
-                   sum(network->drops, NETWORK_DROPS));
+               network->arp_answered + network->nd_answered + network->fragments_kept + network->icmp_answered +
+                   network->udp_delivered + network->tcp_delivered + sum(network->drops, NETWORK_DROPS));
 }
 
 static bool requests(const struct http_counters *http) {

@@ -116,9 +116,9 @@ void stream_close(struct stream *stream) {
 
 void stream_abort(struct stream *stream, uint64_t now_ns) { fake_stream_end(stream, STREAM_END_ABORTED, now_ns); }
 
-uint32_t stream_peer_ipv4(const struct stream *stream) {
+struct ip_address stream_peer_address(const struct stream *stream) {
   (void)stream;
-  return 0x0a560001;
+  return ip_address_of_ipv4(0x0a560001);
 }
 
 uint16_t stream_peer_port(const struct stream *stream) {

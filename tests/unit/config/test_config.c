@@ -85,6 +85,31 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.management.listen_port, 0);
 }
 
+static void a_port_has_addresses_of_both_families_and_tags(void **state) {
+  (void)state;
+  assert_int_equal(parse("ports:\n  - {ipv4: [192.0.2.2/24, 192.0.2.3/24], ipv6: ['2001:db8::2/64', 'fe80::2/64'],"
+                         " vlans: [0, 100, 4094]}\nudp: {reassembly_max: 64}\n"),
+                   0);
+  const struct config_port *port = &config.ports[0];
+  assert_int_equal(port->ipv4_count, 2);
+  assert_string_equal(port->ipv4[1], "192.0.2.3/24");
+  assert_int_equal(port->ipv6_count, 2);
+  assert_string_equal(port->ipv6[0], "2001:db8::2/64");
+  assert_int_equal(port->vlan_count, 3);
+  assert_int_equal(port->vlans[2], 4094);
+  assert_int_equal(config.udp.reassembly_max, 64);
+  /* One value is a list of one; the shipped IPv6 address is the embedded port's where there is room for it. */
+  assert_int_equal(parse("ports:\n  - {ipv4: 192.0.2.2/24, ipv6: '2001:db8::2/64', vlans: 7}\n"), 0);
+  assert_int_equal(port->ipv4_count + port->ipv6_count + port->vlan_count, 3);
+  assert_int_equal(parse("ports:\n  - {kind: tap}\n"), 0);
+  assert_int_equal(port->ipv6_count, 0);
+  assert_int_equal(parse("ports:\n  - {mtu: 1279}\n"), 0);
+  assert_int_equal(port->ipv6_count, 0);
+  assert_int_equal(parse("ports:\n  - {mtu: 1280}\n"), 0);
+  assert_string_equal(port->ipv6[0], "fd86::2/64");
+  assert_int_equal(parse("ports:\n  - {ipv4: [], ipv6: '2001:db8::2/64'}\n"), 0);
+}
+
 #define SOURCE "webhooks:\n  sources:\n    - "
 
 static const struct {
@@ -114,6 +139,20 @@ static const struct {
      "t.yaml:2:12: an IPv4 address with its prefix length is expected here, such as 10.86.0.2/24\n"},
     {"ports:\n  - {ipv4: 10.86.0.2/33}\n",
      "t.yaml:2:12: an IPv4 address with its prefix length is expected here, such as 10.86.0.2/24\n"},
+    {"ports:\n  - {ipv4: [10.86.0.2/24, x]}\n",
+     "t.yaml:2:27: an IPv4 address with its prefix length is expected here, such as 10.86.0.2/24\n"},
+    {"ports:\n  - {ipv4: [1.1.1.1/8,1.1.1.2/8,1.1.1.3/8,1.1.1.4/8,1.1.1.5/8,1.1.1.6/8,1.1.1.7/8,1.1.1.8/8,1.1.1.9/8]}\n",
+     "t.yaml:2:12: at most 8 items are allowed here\n"},
+    {"ports:\n  - {ipv6: 10.86.0.2/24}\n",
+     "t.yaml:2:12: an IPv6 address with its prefix length is expected here, such as fd86::2/64\n"},
+    {"ports:\n  - {ipv6: 'fd86::2/129'}\n",
+     "t.yaml:2:12: an IPv6 address with its prefix length is expected here, such as fd86::2/64\n"},
+    {"ports:\n  - {ipv6: 'ff02::1/64'}\n", "t.yaml:2:12: no host can have this address\n"},
+    {"ports:\n  - {ipv6: '::ffff:10.0.0.1/96'}\n", "t.yaml:2:12: no host can have this address\n"},
+    {"ports:\n  - {vlans: [4095]}\n", "t.yaml:2:14: a whole number from 0 to 4094 is expected here\n"},
+    {"ports:\n  - {name: x, ipv4: [], ipv6: []}\n", "t.yaml:2:5: port 'x' needs an address, `ipv4` or `ipv6`\n"},
+    {"ports:\n  - {name: x, mtu: 1279, ipv6: 'fd86::2/64'}\n", "t.yaml:2:5: port 'x': IPv6 needs an `mtu` of 1280 or more\n"},
+    {"udp: {reassembly_max: 257}", "t.yaml:1:23: a whole number from 0 to 256 is expected here\n"},
     {"ports:\n  - {mtu: 9001}\n", "t.yaml:2:11: a whole number from 576 to 9000 is expected here\n"},
     {"ports:\n  - {verify_checksums: maybe}\n", "t.yaml:2:24: true or false is expected here\n"},
     {"ports:\n  - {name: x, kind: memif}\n", "t.yaml:2:5: port 'x' needs `path`\n"},
@@ -229,15 +268,11 @@ static void a_file_that_is_not_there(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_empty_file_is_the_default),
-      cmocka_unit_test(a_file_overrides_key_by_key),
-      cmocka_unit_test(every_complaint_names_its_place),
-      cmocka_unit_test(all_complaints_are_reported_at_once),
-      cmocka_unit_test(what_is_not_yaml_is_an_error_with_its_place),
-      cmocka_unit_test(a_standard_webhooks_secret_is_base64),
-      cmocka_unit_test(at_most_eight_secrets),
-      cmocka_unit_test(a_secret_file_is_its_owners_alone),
-      cmocka_unit_test(a_file_that_is_not_there),
+      cmocka_unit_test(an_empty_file_is_the_default),         cmocka_unit_test(a_port_has_addresses_of_both_families_and_tags),
+      cmocka_unit_test(a_file_overrides_key_by_key),          cmocka_unit_test(every_complaint_names_its_place),
+      cmocka_unit_test(all_complaints_are_reported_at_once),  cmocka_unit_test(what_is_not_yaml_is_an_error_with_its_place),
+      cmocka_unit_test(a_standard_webhooks_secret_is_base64), cmocka_unit_test(at_most_eight_secrets),
+      cmocka_unit_test(a_secret_file_is_its_owners_alone),    cmocka_unit_test(a_file_that_is_not_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

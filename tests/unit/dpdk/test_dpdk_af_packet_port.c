@@ -58,7 +58,7 @@ static void information_is_the_interfaces(void **state) {
   assert_memory_equal(information->mac, appliance_mac, 6);
   assert_int_equal(information->mtu, 9000);
   assert_int_equal(information->queues, 2);
-  assert_int_equal(information->frame_bytes, 9014);
+  assert_int_equal(information->frame_bytes, 9018);
   assert_false(information->flow_steering); /* its fan-out may roll a flow over */
   assert_true(dpdk_port_link_up(port));
 }

@@ -41,7 +41,7 @@ static void information_is_what_was_asked(void **state) {
   assert_string_equal(information->name, "loop");
   assert_int_equal(information->mtu, 1500);
   assert_int_equal(information->queues, 2);
-  assert_int_equal(information->frame_bytes, 1514);
+  assert_int_equal(information->frame_bytes, 1518);
   assert_false(information->flow_steering);
   assert_int_equal(information->mac[0] & 3, 2); /* locally administered, unicast */
   assert_true(dpdk_port_link_up(port));
@@ -74,7 +74,7 @@ static void an_unsent_frame_can_be_given_back(void **state) {
   for (int i = 0; i < 20000; i++) {
     struct driver_frame frame;
     assert_true(queue->operations->take(queue, &frame));
-    assert_int_equal(frame.length, 1514);
+    assert_int_equal(frame.length, 1518);
     queue->operations->release(queue, &frame, 1);
   }
 }

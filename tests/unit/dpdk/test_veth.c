@@ -121,25 +121,28 @@ static void other_interfaces_are_not_touched(void **state) {
 static void bad_configurations_are_refused(void **state) {
   (void)state;
   const struct veth_config bad[] = {
-      {"", "b", "10.0.0.1/24", 1500, 1, false},
-      {"a/b", "b", "10.0.0.1/24", 1500, 1, false},
-      {"a", "..", "10.0.0.1/24", 1500, 1, false},
-      {"sixteen-letters-", "b", "10.0.0.1/24", 1500, 1, false},
-      {"same", "same", "10.0.0.1/24", 1500, 1, false},
-      {"a", "b", "10.0.0.1", 1500, 1, false},
-      {"a", "b", "10.0.0.1/33", 1500, 1, false},
-      {"a", "b", "10.0.0.1/", 1500, 1, false},
-      {"a", "b", "10.0.0.256/24", 1500, 1, false},
-      {"a", "b", "10.0.0.1/24x", 1500, 1, false},
-      {"a", "b", "1000.1000.1000.1000/24", 1500, 1, false},
-      {"a", "b", "10.0.0.1/24", 1500, 0, false},
+      {"", "b", "10.0.0.1/24", NULL, 1500, 1, false},
+      {"a/b", "b", "10.0.0.1/24", NULL, 1500, 1, false},
+      {"a", "..", "10.0.0.1/24", NULL, 1500, 1, false},
+      {"sixteen-letters-", "b", "10.0.0.1/24", NULL, 1500, 1, false},
+      {"same", "same", "10.0.0.1/24", NULL, 1500, 1, false},
+      {"a", "b", "10.0.0.1", NULL, 1500, 1, false},
+      {"a", "b", "10.0.0.1/33", NULL, 1500, 1, false},
+      {"a", "b", "10.0.0.1/", NULL, 1500, 1, false},
+      {"a", "b", "10.0.0.256/24", NULL, 1500, 1, false},
+      {"a", "b", "10.0.0.1/24x", NULL, 1500, 1, false},
+      {"a", "b", "1000.1000.1000.1000/24", NULL, 1500, 1, false},
+      {"a", "b", "10.0.0.1/24", NULL, 1500, 0, false},
+      {"a", "b", "10.0.0.1/24", "fd86::1", 1500, 1, false},
+      {"a", "b", "10.0.0.1/24", "fd86::1/129", 1500, 1, false},
+      {"a", "b", "10.0.0.1/24", "10.0.0.1/24", 1500, 1, false},
   };
   uint8_t mac[6];
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
     if (veth_create(&bad[i], mac, NULL) != -EINVAL) fail_msg("entry %zu was taken", i);
   /* The kernel's own refusal leaves nothing behind. */
   const char *step = NULL;
-  const struct veth_config tiny = {"a", "b", "10.0.0.1/24", 10, 1, false};
+  const struct veth_config tiny = {"a", "b", "10.0.0.1/24", NULL, 10, 1, false};
   assert_int_equal(veth_create(&tiny, mac, &step), -EINVAL);
   assert_string_equal(step, "make the veth pair");
   assert_int_equal(if_nametoindex("a"), 0);

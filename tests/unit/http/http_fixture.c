@@ -32,9 +32,9 @@ static uint32_t checksum_of(const uint8_t *bytes, uint32_t length) {
 
 static void log_request(struct http_fixture *fixture, const struct http_request *request) {
   char line[96];
-  const int length =
-      snprintf(line, sizeof line, "%d:%u:%x:%llx:%u:%08x|", (int)request->method, request->local_port, request->peer_ipv4,
-               (unsigned long long)request->content_length, request->body_bytes, checksum_of(request->body, request->body_bytes));
+  const int length = snprintf(line, sizeof line, "%d:%u:%x:%llx:%u:%08x|", (int)request->method, request->local_port,
+                              ip_address_ipv4(&request->peer), (unsigned long long)request->content_length, request->body_bytes,
+                              checksum_of(request->body, request->body_bytes));
   log_bytes(fixture, line, (size_t)length);
   log_text(fixture, request->path);
   log_text(fixture, request->query);

@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct http2_client *start(struct http_fixture *fixture) {
-  fixture_prepare(fixture);
+static struct http2_client *start_prepared(struct http_fixture *fixture) {
   fixture_start(fixture);
   struct http2_client *client = http2_client_open(fixture);
   http2_client_exchange(client);
   return client;
+}
+
+static struct http2_client *start(struct http_fixture *fixture) {
+  fixture_prepare(fixture);
+  return start_prepared(fixture);
 }
 
 static void stop(struct http_fixture *fixture, struct http2_client *client) {
@@ -289,6 +293,32 @@ static void test_trickle(void **state) {
   stop(&fixture, client);
 }
 
+/* Of two uploads that stay under the total time, only the one below the least rate is ended. */
+static void test_body_rate(void **state) {
+  (void)state;
+  struct http_fixture fixture;
+  fixture_prepare(&fixture);
+  fixture.config.body_grace_ns = 4 * FIXTURE_SECOND_NS;
+  fixture.config.body_least_bytes = 8;
+  struct http2_client *client = start_prepared(&fixture);
+  struct http2_answer *slow = http2_client_request(client, "POST", "/x", NULL, "a", 1);
+  struct http2_answer *steady = http2_client_request(client, "POST", "/x", NULL, "a", 1);
+  slow->paused = steady->paused = true;
+  http2_client_exchange(client);
+  for (unsigned i = 0; i < 8; i++) {
+    http2_client_continue(client, slow, "b", 1, false);
+    http2_client_continue(client, steady, "bbbbb", 5, false);
+    fixture_wait(&fixture, FIXTURE_SECOND_NS);
+    http2_client_exchange(client);
+  }
+  assert_int_equal(slow->status, 408);
+  assert_int_equal(steady->status, -1);
+  http2_client_continue(client, steady, "c", 1, true);
+  http2_client_exchange(client);
+  assert_int_equal(steady->status, 200);
+  stop(&fixture, client);
+}
+
 static void test_peer_closes(void **state) {
   (void)state;
   struct http_fixture fixture;
@@ -321,6 +351,7 @@ int main(void) {
       cmocka_unit_test(test_drain),
       cmocka_unit_test(test_pools_exhausted),
       cmocka_unit_test(test_trickle),
+      cmocka_unit_test(test_body_rate),
       cmocka_unit_test(test_peer_closes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

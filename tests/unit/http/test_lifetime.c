@@ -62,6 +62,36 @@ static void test_body_deadline(void **state) {
   }
 }
 
+static void test_body_rate(void **state) {
+  (void)state;
+  static const char sixty[] = "............................................................";
+  for (unsigned more = 0; more < 2; more++) {
+    struct http_fixture fixture;
+    fixture_prepare(&fixture);
+    fixture.config.body_grace_ns = 5 * FIXTURE_SECOND_NS;
+    fixture.config.body_least_bytes = 60;
+    fixture_start(&fixture);
+    struct stream *stream = fixture_open(&fixture);
+    fixture_say(&fixture, stream, POST("/x") "Content-Length: 239\r\n\r\n");
+    for (unsigned i = 0; i < 3; i++) {
+      fixture_wait(&fixture, 4 * FIXTURE_SECOND_NS);
+      fixture_say(&fixture, stream, sixty);
+      fixture_wait(&fixture, FIXTURE_SECOND_NS);
+      assert_int_equal(0, stream->sent_bytes);
+    }
+    fixture_say(&fixture, stream, more ? sixty + 1 : sixty + 2);
+    fixture_wait(&fixture, 49 * FIXTURE_SECOND_NS / 10);
+    if (more) assert_int_equal(200, fixture_only_status(stream));
+    if (!more) {
+      assert_int_equal(0, stream->sent_bytes);
+      fixture_wait(&fixture, FIXTURE_SECOND_NS / 5);
+      assert_int_equal(408, fixture_only_status(stream));
+      assert_true(stream->close_called);
+    }
+    end(&fixture, stream);
+  }
+}
+
 static void test_keep_alive_deadline(void **state) {
   (void)state;
   struct http_fixture fixture;
@@ -362,6 +392,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_header_deadline),
       cmocka_unit_test(test_body_deadline),
+      cmocka_unit_test(test_body_rate),
       cmocka_unit_test(test_keep_alive_deadline),
       cmocka_unit_test(test_parked_has_no_deadline),
       cmocka_unit_test(test_answer_deadline),

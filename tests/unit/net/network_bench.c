@@ -4,6 +4,8 @@
 
 const uint8_t bench_peer_mac[6] = {0x02, 0, 0, 0, 0, 1}, bench_own_mac[6] = {0x02, 0, 0, 0, 0, 2};
 
+const uint8_t bench_peer_ipv6[16] = {0xfd, 0x86, [15] = 1}, bench_own_ipv6[16] = {0xfd, 0x86, [15] = 2};
+
 static void put16(uint8_t *at, uint32_t value) {
   at[0] = (uint8_t)(value >> 8);
   at[1] = (uint8_t)value;
@@ -90,12 +92,13 @@ static void app_closed(void *state, enum stream_end end, uint64_t now_ns) {
   app->bench->open_now--;
 }
 
-static void datagram_received(void *context, uint32_t source_ipv4, uint16_t source_port, const uint8_t *bytes, uint32_t length,
-                              uint64_t now_ns) {
+static void datagram_received(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes,
+                              uint32_t length, uint64_t now_ns) {
   struct bench *bench = context;
   (void)now_ns;
   (void)bytes;
-  if (source_ipv4 == BENCH_PEER_IPV4 && source_port) bench->datagrams++;
+  const struct ip_address ipv6 = ip_address_of_bytes(bench_peer_ipv6);
+  if ((ip_address_ipv4(source) == BENCH_PEER_IPV4 || ip_address_equal(source, &ipv6)) && source_port) bench->datagrams++;
   bench->datagram_bytes += length;
 }
 
@@ -122,7 +125,8 @@ static void output_commit(void *context, uint32_t bytes, uint32_t offload) {
 
 void bench_default_config(struct network_config *config) {
   *config = (struct network_config){
-      .ipv4 = BENCH_OWN_IPV4,
+      .address_count = 1,
+      .addresses = {ip_address_of_ipv4(BENCH_OWN_IPV4)},
       .mtu = 1500,
       .offload = NETWORK_OFFLOAD_RX_IPV4_VERIFY | NETWORK_OFFLOAD_RX_L4_VERIFY,
       .hash_key = {1, 2},
@@ -134,6 +138,7 @@ void bench_default_config(struct network_config *config) {
       .send_buffer_bytes = 65536,
       .send_pool_bytes = 1u << 20,
       .idle_timeout_ns = 300ull * 1000000000,
+      .reassembly_max = 4,
       .time_wait_ns = 1000000000,
   };
   memcpy(config->mac, bench_own_mac, 6);
@@ -209,6 +214,44 @@ uint32_t bench_ipv4_finish(uint8_t *frame, uint8_t protocol, uint32_t l4_bytes) 
   return 34 + l4_bytes;
 }
 
+void bench_ipv6_sum(const uint8_t *frame, uint8_t *l4, uint8_t protocol, uint32_t bytes) {
+  uint32_t sum = protocol + bytes;
+  for (int i = 22; i < 54; i += 2) sum += get16(frame + i);
+  sum = (sum & 0xffff) + (sum >> 16);
+  uint8_t *at = l4 + (protocol == 6 ? 16 : protocol == 17 ? 6 : 2);
+  put16(at, 0);
+  put16(at, bench_checksum(l4, bytes, sum));
+}
+
+uint32_t bench_ipv6_finish(uint8_t *frame, uint8_t next, uint32_t payload_bytes) {
+  memcpy(frame, bench_own_mac, 6);
+  memcpy(frame + 6, bench_peer_mac, 6);
+  put16(frame + 12, 0x86dd);
+  put32(frame + 14, 6u << 28);
+  put16(frame + 18, payload_bytes);
+  frame[20] = next;
+  frame[21] = 64;
+  memcpy(frame + 22, bench_peer_ipv6, 16);
+  memcpy(frame + 38, bench_own_ipv6, 16);
+  return 54 + payload_bytes;
+}
+
+uint32_t bench_ipv6_convert(uint8_t *frame, uint32_t length) {
+  const uint8_t protocol = frame[23];
+  const uint32_t l4_bytes = length - 34;
+  memmove(frame + 54, frame + 34, l4_bytes);
+  bench_ipv6_finish(frame, protocol, l4_bytes);
+  bench_ipv6_sum(frame, frame + 54, protocol, l4_bytes);
+  return length + 20;
+}
+
+uint32_t bench_vlan_insert(uint8_t *frame, uint32_t length, uint16_t vlan) {
+  memmove(frame + 16, frame + 12, length - 12);
+  put16(frame + 12, 0x8100);
+  put16(frame + 14, vlan);
+  return length + 4;
+}
+
 uint32_t bench_segment_build(uint8_t *frame, const struct bench_segment *segment) {
   uint8_t *tcp = frame + 34;
   const uint32_t header_bytes = 20 + (segment->options_bytes + 3u) / 4 * 4;
@@ -231,7 +274,12 @@ uint32_t bench_segment_build(uint8_t *frame, const struct bench_segment *segment
 
 void bench_segment_in(struct bench *bench, const struct bench_segment *segment) {
   uint8_t frame[BENCH_FRAME_BYTES];
-  const uint32_t length = bench_segment_build(frame, segment);
+  uint32_t length = bench_segment_build(frame, segment);
+  if (bench->ipv6) {
+    length = bench_ipv6_convert(frame, length);
+    if (segment->bad_checksum) frame[54 + 16] ^= 0x55;
+  }
+  if (bench->vlan) length = bench_vlan_insert(frame, length, bench->vlan);
   bench_frame_in(bench, frame, length);
 }
 
@@ -241,16 +289,37 @@ const struct bench_frame *bench_next(struct bench *bench) {
   return &bench->frames[bench->seen++ % BENCH_FRAMES];
 }
 
-bool bench_parse(const struct bench *bench, const uint8_t *bytes, uint32_t length, struct bench_segment *segment) {
-  const uint8_t *ip = bytes + 14, *tcp = bytes + 34;
-  if (length < 54 || memcmp(bytes, bench_peer_mac, 6) != 0 || memcmp(bytes + 6, bench_own_mac, 6) != 0) return false;
-  if (get16(bytes + 12) != 0x0800 || ip[0] != 0x45 || ip[9] != 6 || get16(ip + 2) != length - 14) return false;
-  if (get32(ip + 12) != BENCH_OWN_IPV4 || get32(ip + 16) != BENCH_PEER_IPV4 || get16(ip + 2) > bench->config.mtu) return false;
+static bool ipv4_good(const struct bench *bench, const uint8_t *ip, uint32_t bytes) {
+  if (bytes < 40 || ip[0] != 0x45 || ip[9] != 6 || get16(ip + 2) != bytes) return false;
+  if (get32(ip + 12) != BENCH_OWN_IPV4 || get32(ip + 16) != BENCH_PEER_IPV4 || bytes > bench->config.mtu) return false;
   if (!(bench->config.offload & NETWORK_OFFLOAD_TX_IPV4_CHECKSUM) && bench_checksum(ip, 20, 0) != 0) return false;
-  const uint32_t tcp_bytes = length - 34;
-  const uint16_t checksum = bench_checksum(tcp, tcp_bytes, pseudo_sum(ip, tcp_bytes));
-  if (!(bench->config.offload & NETWORK_OFFLOAD_TX_L4_CHECKSUM) && checksum != 0) return false;
-  const uint32_t header_bytes = (uint32_t)(tcp[12] >> 4) * 4;
+  return (bench->config.offload & NETWORK_OFFLOAD_TX_L4_CHECKSUM) ||
+         bench_checksum(ip + 20, bytes - 20, pseudo_sum(ip, bytes - 20)) == 0;
+}
+
+static bool ipv6_good(const struct bench *bench, const uint8_t *ip, uint32_t bytes) {
+  if (bytes < 60 || get32(ip) != 6u << 28 || get16(ip + 4) != bytes - 40 || ip[6] != 6 || ip[7] != 64) return false;
+  if (memcmp(ip + 8, bench_own_ipv6, 16) != 0 || memcmp(ip + 24, bench_peer_ipv6, 16) != 0 || bytes > bench->config.mtu)
+    return false;
+  uint32_t sum = 6 + bytes - 40;
+  for (int i = 8; i < 40; i += 2) sum += get16(ip + i);
+  return (bench->config.offload & NETWORK_OFFLOAD_TX_L4_CHECKSUM) ||
+         bench_checksum(ip + 40, bytes - 40, (sum & 0xffff) + (sum >> 16)) == 0;
+}
+
+bool bench_parse(const struct bench *bench, const uint8_t *bytes, uint32_t length, struct bench_segment *segment) {
+  if (length < 54 || memcmp(bytes, bench_peer_mac, 6) != 0 || memcmp(bytes + 6, bench_own_mac, 6) != 0) return false;
+  uint32_t offset = 14;
+  if (bench->vlan) {
+    if (get16(bytes + 12) != 0x8100 || get16(bytes + 14) != bench->vlan) return false;
+    offset = 18;
+  }
+  if (get16(bytes + offset - 2) != (bench->ipv6 ? 0x86ddu : 0x0800u)) return false;
+  const uint8_t *ip = bytes + offset;
+  if (!(bench->ipv6 ? ipv6_good(bench, ip, length - offset) : ipv4_good(bench, ip, length - offset))) return false;
+  offset += bench->ipv6 ? 40 : 20;
+  const uint8_t *tcp = bytes + offset;
+  const uint32_t tcp_bytes = length - offset, header_bytes = (uint32_t)(tcp[12] >> 4) * 4;
   if (header_bytes < 20 || header_bytes > tcp_bytes) return false;
   *segment = (struct bench_segment){
       .own_port = (uint16_t)get16(tcp),
@@ -301,7 +370,8 @@ uint32_t bench_write(struct bench_stream *stream, uint32_t length) {
 
 bool bench_conserved(const struct bench *bench) {
   const struct network_counters *counters = network_counters(bench->network);
-  uint64_t sum = counters->arp_answered + counters->icmp_answered + counters->udp_delivered + counters->tcp_delivered;
+  uint64_t sum = counters->arp_answered + counters->nd_answered + counters->icmp_answered + counters->fragments_kept +
+                 counters->udp_delivered + counters->tcp_delivered;
   for (int i = 0; i < NETWORK_DROPS; i++) sum += counters->drops[i];
   return sum == counters->frames_received;
 }

@@ -8,6 +8,8 @@
 
 #define BENCH_PEER_IPV4 0x0a560001u /* 10.86.0.1 */
 #define BENCH_OWN_IPV4 0x0a560002u
+/* fd86::1 and fd86::2 */
+extern const uint8_t bench_peer_ipv6[16], bench_own_ipv6[16];
 #define BENCH_PORT 8080
 #define BENCH_UDP_PORT 4318
 #define BENCH_FRAME_BYTES 9216u
@@ -42,6 +44,8 @@ struct bench {
   struct stream_handler handler;
   uint64_t now_ns;
   bool no_buffer, refuse_open, abort_in_opened;
+  bool ipv6;          /* segments go over IPv6, and what is parsed must */
+  uint16_t vlan;      /* likewise with this tag */
   uint32_t take_most; /* for streams opened from now on */
   bool echo;
   struct bench_frame *frames; /* a ring of what was sent */
@@ -83,6 +87,13 @@ void bench_segment_in(struct bench *bench, const struct bench_segment *segment);
 uint32_t bench_segment_build(uint8_t *frame, const struct bench_segment *segment);
 /* Ethernet and IPv4 around `bytes` already at FRAME offset 34; checksums filled in. */
 uint32_t bench_ipv4_finish(uint8_t *frame, uint8_t protocol, uint32_t l4_bytes);
+/* Makes the IPv4 frame an IPv6 one of the same payload, its TCP, UDP or ICMP sum made right. */
+uint32_t bench_ipv6_convert(uint8_t *frame, uint32_t length);
+/* IPv6 and Ethernet headers in front of what lies at offset 54. */
+uint32_t bench_ipv6_finish(uint8_t *frame, uint8_t next, uint32_t payload_bytes);
+/* The upper layer's sum of an IPv6 packet, at its place, for `bytes` at `l4`. */
+void bench_ipv6_sum(const uint8_t *frame, uint8_t *l4, uint8_t protocol, uint32_t bytes);
+uint32_t bench_vlan_insert(uint8_t *frame, uint32_t length, uint16_t vlan);
 /* The internet checksum, byte by byte: slow and plainly right. */
 uint16_t bench_checksum(const uint8_t *bytes, uint32_t length, uint32_t sum);
 
@@ -97,5 +108,5 @@ bool bench_next_segment(struct bench *bench, struct bench_segment *segment);
 uint32_t bench_connect(struct bench *bench, uint16_t peer_port, uint32_t isn);
 /* Writes `length` pattern bytes; returns how many fitted. */
 uint32_t bench_write(struct bench_stream *stream, uint32_t length);
-/* frames_received = arp + icmp + udp_delivered + tcp_delivered + drops. */
+/* frames_received = arp + nd + icmp + udp_delivered + tcp_delivered + fragments_kept + drops. */
 bool bench_conserved(const struct bench *bench);

@@ -174,8 +174,8 @@ static void ethernet_for_others_is_dropped(void **state) {
   bench_frame_in(&bench, frame, length);
   assert_int_equal(drops(DROP_ETHERNET_NOT_OURS), 3);
   echo_build(frame, 10);
-  frame[12] = 0x86;
-  frame[13] = 0xdd;
+  frame[12] = 0x88;
+  frame[13] = 0xcc;
   bench_frame_in(&bench, frame, length);
   assert_int_equal(drops(DROP_ETHERTYPE), 1);
   assert_null(bench_next(&bench));

@@ -35,7 +35,8 @@ static void streams_know_their_peer(void **state) {
   (void)state;
   start(NULL);
   bench_connect(&bench, 43210, 77);
-  assert_int_equal(stream_peer_ipv4(bench.streams[0].stream), BENCH_PEER_IPV4);
+  const struct ip_address peer = stream_peer_address(bench.streams[0].stream);
+  assert_int_equal(ip_address_ipv4(&peer), BENCH_PEER_IPV4);
   assert_int_equal(stream_peer_port(bench.streams[0].stream), 43210);
   stop();
 }
