@@ -1,7 +1,8 @@
 /* Rule evaluation: 1 to 10,000 rules in several mixes over a stream of decoded spans, with no span or one in a hundred that
  * matches, beside a naive loop that compares strings rule by rule. The batches are filled and emptied of their violations outside
  * the timed part, which is engine_evaluate: intrinsics and their interning, judging, violations. Oracle: the violations of each
- * pass are as many as the naive loop finds. One argument: the mix to run. */
+ * pass are as many as the naive loop finds. Arguments: the mix, the number
+ * of rules; else all. */
 #include "bench.h"
 #include "engine.h"
 #include "heap_arena.h"
@@ -133,7 +134,8 @@ int main(int count, char **arguments) {
   for (unsigned m = 0; m < MIXES; m++) {
     if (count > 1 && strcmp(arguments[1], mixes[m].name) != 0) continue;
     for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
-      for (int lucky = 0; lucky < 2; lucky++) measure(&mixes[m], sizes[i], lucky);
+      for (int lucky = 0; lucky < 2; lucky++)
+        if (count < 3 || sizes[i] == strtoul(arguments[2], NULL, 10)) measure(&mixes[m], sizes[i], lucky);
   }
   return 0;
 }

@@ -87,7 +87,7 @@ static void span_by_number(struct mix_span *span, uint32_t number, uint32_t rule
   set_number(span, MIX_DURATION, scatter(number, 3) % 1000000 + 101);
 }
 
-/* Six of ten rules about a service or a name, two to four tests each, two of ten with an OR, one with a NOT; some search. */
+/* Six of ten rules about a service or a name, two to four tests each, two of ten with an OR, one with a NOT. */
 static void rule_of_all(struct mix_rule *rule, uint32_t number, uint32_t rules) {
   const uint32_t pick = scatter(number, 7);
   const uint16_t attribute = (uint16_t)(MIX_ATTRIBUTE + pick % 12);
@@ -120,8 +120,8 @@ static void rule_of_all(struct mix_rule *rule, uint32_t number, uint32_t rules) 
     add_text(rule, MIX_SERVICE, MIX_NOT_EQUAL, "service", scatter(number, 1) % 50);
     break;
   default:
-    add_text(rule, MIX_SERVICE, MIX_EQUAL, "service", scatter(number, 1) % 50);
-    add_text(rule, MIX_ATTRIBUTE + 21, pick % 3 ? MIX_CONTAINS : MIX_BEGINS, "path", scatter(number, 3) % 2000);
+    add_text(rule, attribute, MIX_EQUAL, "value", scatter(number, 3) % 500);
+    add_number(rule, MIX_DURATION, MIX_ABOVE, 700000 + scatter(number, 2) % 100000);
     break;
   }
   if (scatter(number, 9) % 10 == 0) {
@@ -130,21 +130,33 @@ static void rule_of_all(struct mix_rule *rule, uint32_t number, uint32_t rules) 
   }
 }
 
+/* The same, but one rule in ten searches a path, which is another in nearly every span. */
+static void rule_that_searches(struct mix_rule *rule, uint32_t number, uint32_t rules) {
+  static const char *const words[] = {"checkout", "wishlist", "internal", "graphql", "favicon"};
+  rule_of_all(rule, number, rules);
+  if (scatter(number, 7) % 10 != 9) return;
+  rule->count = 0;
+  add_text(rule, MIX_SERVICE, MIX_EQUAL, "service", scatter(number, 1) % 50);
+  add_text(rule, MIX_ATTRIBUTE + 21, scatter(number, 6) % 3 ? MIX_CONTAINS : MIX_BEGINS, words[scatter(number, 8) % 5],
+           scatter(number, 3) % 2000);
+}
+
 static void span_of_all(struct mix_span *span, uint32_t number, uint32_t rules, bool lucky) {
   const uint32_t service = scatter(number / 100, 1) % 50; /* requests of 100 spans */
   set_text(span, MIX_SERVICE, "service", scatter(service, 2) % 4 ? service : service % 7);
   set_text(span, MIX_NAME, "operation", scatter(number, 3) % (rules / 2 + 1));
   set_number(span, MIX_DURATION, lucky ? 999999 : scatter(number, 4) % 910000);
   for (uint16_t i = 0; i < 6; i++)
-    set_text(span, (uint16_t)(MIX_ATTRIBUTE + i * 2), "value", 400 + scatter(number, 5u + i) % 5000);
+    set_text(span, (uint16_t)(MIX_ATTRIBUTE + i * 2), "value", 480 + scatter(number, 5u + i) % 5000);
   set_number(span, MIX_ATTRIBUTE + 20, scatter(number, 15) % 30 ? 200 : 500 + scatter(number, 16) % 5);
-  set_text(span, MIX_ATTRIBUTE + 21, "/a/path", 3000 + scatter(number, 17) % 5000);
+  set_text(span, MIX_ATTRIBUTE + 21, "/api/orders", scatter(number, 17) % 50000);
 }
 
 const struct mix mixes[MIXES] = {
     {"name and limit", rule_by_name, span_by_name},       {"one attribute", rule_on_one, span_on_one},
     {"100 attributes", rule_on_hundred, span_on_hundred}, {"limits", rule_by_limit, span_by_limit},
     {"numbers", rule_by_number, span_by_number},          {"realistic", rule_of_all, span_of_all},
+    {"searching", rule_that_searches, span_of_all},
 };
 
 static int print_test(char *at, const struct mix_test *test) {

@@ -46,7 +46,7 @@ struct mix {
   void (*make_span)(struct mix_span *span, uint32_t number, uint32_t rules, bool lucky);
 };
 
-#define MIXES 6
+#define MIXES 7
 extern const struct mix mixes[MIXES];
 
 /* Malloc'd. */

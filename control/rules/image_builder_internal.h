@@ -79,5 +79,7 @@ struct image_candidates image_candidates_of(struct image_builder *builder, const
 
 /* Columns, predicates, rules, dictionaries, lookup and paths of one kind into the image. */
 void image_kind_finish(struct image_builder *builder, enum event_kind kind);
-/* One Hyperscan database a column; the scratches of all shards. Errors are added. */
+/* Which substrings are scanned for: of a column that has many. Before the kind is finished. */
+void image_literals_choose(struct kind_builder *kind);
+/* The Hyperscan databases of the columns; the scratches of all shards. Errors are added. */
 void image_patterns_compile(struct image_builder *builder, uint32_t shards);

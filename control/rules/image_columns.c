@@ -58,15 +58,19 @@ static void finish_dictionary(struct image_builder *builder, struct column_build
   if (column->constant_count == 0) return;
   const uint32_t slots = image_slots_for(column->constant_count);
   struct image_constant *dictionary = region_take(builder->region, slots * sizeof *dictionary);
-  for (size_t i = 0; i < column->constant_count; i++) {
-    const struct image_text text = column->constants[i];
-    const uint32_t hash = image_string_hash(text.at, text.length);
-    uint32_t at = hash & (slots - 1);
-    while (dictionary[at].id) at = (at + 1) & (slots - 1);
-    dictionary[at] = (struct image_constant){.text = text, .hash = hash, .id = (uint32_t)i + 1};
-  }
+  uint64_t *marks = region_take(builder->region, (slots * DICTIONARY_MARKS + 63) / 64 * sizeof *marks);
   column->column.dictionary = dictionary;
   column->column.dictionary_slots = slots;
+  column->column.marks = marks;
+  for (size_t i = 0; i < column->constant_count; i++) {
+    const struct image_text text = column->constants[i];
+    const struct text_print print = image_text_print(text.at, text.length);
+    const uint32_t mark = dictionary_mark(&column->column, print.hash);
+    uint32_t at = print.hash & (slots - 1);
+    while (dictionary[at].id) at = (at + 1) & (slots - 1);
+    dictionary[at] = (struct image_constant){.text = text, .print = print, .id = (uint32_t)i + 1};
+    marks[mark / 64] |= 1ull << mark % 64;
+  }
   column->column.constants = (uint32_t)column->constant_count;
 }
 
@@ -136,6 +140,7 @@ void image_kind_finish(struct image_builder *builder, enum event_kind kind) {
     finish_dictionary(builder, &from->columns[i]);
     columns[i] = from->columns[i].column;
   }
+  image_literals_choose(from);
   struct image_predicate *predicates = region_take(builder->region, from->predicate_count * sizeof *predicates);
   if (from->predicate_count) memcpy(predicates, from->predicates, from->predicate_count * sizeof *predicates);
   struct image_rule *rules = region_take(builder->region, from->rule_count * sizeof *rules);

@@ -220,7 +220,10 @@ struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t gener
 void rule_image_free(struct rule_image *image) {
   if (!image) return;
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
-    for (uint32_t c = 0; c < image->kinds[kind].column_count; c++) hs_free_database(image->kinds[kind].columns[c].patterns);
+    for (uint32_t c = 0; c < image->kinds[kind].column_count; c++) {
+      hs_free_database(image->kinds[kind].columns[c].patterns);
+      hs_free_database(image->kinds[kind].columns[c].literals);
+    }
   for (unsigned shard = 0; shard < IMAGE_SHARDS_MAX; shard++) hs_free_scratch(image->scratch[shard]);
   struct region region = ((struct compiled_image *)image)->region;
   region_free(&region);

@@ -13,6 +13,9 @@ static int order_of_constants(const struct key_entry *a, const struct key_entry 
     return order_of((uint64_t)a->constant.integer, (uint64_t)b->constant.integer);
   case KEY_ABOVE:
     return value_compare(&a->constant, &b->constant);
+  case KEY_PATTERN:
+  case KEY_LITERAL:
+    return order_of(a->predicate, b->predicate);
   case KEY_BELOW:
   case KEY_SORTS:
     break;
@@ -85,7 +88,30 @@ static struct image_key index_column(struct image_builder *builder, const struct
   key.above_count = entries->count[KEY_ABOVE];
   key.below = index_limits(builder, entries->of[KEY_BELOW], entries->count[KEY_BELOW]);
   key.below_count = entries->count[KEY_BELOW];
+  key.patterns = entries->count[KEY_PATTERN] > 0;
+  key.literals = entries->count[KEY_LITERAL] > 0;
   return key;
+}
+
+static bool is_match(const struct key_entry *entry) { return entry->sort == KEY_PATTERN || entry->sort == KEY_LITERAL; }
+
+/* By predicate, over all columns. */
+static void index_matches(struct image_builder *builder, const struct image_kind *kind, const struct key_entry *entries,
+                          size_t entry_count, struct image_candidates *candidates) {
+  uint32_t count = 0;
+  for (size_t i = 0; i < entry_count; i++) count += is_match(&entries[i]);
+  if (count == 0) return;
+  uint32_t *first = region_take(builder->region, ((size_t)kind->predicate_count + 2) * sizeof *first);
+  uint32_t *programs = region_take(builder->region, count * sizeof *programs);
+  /* first[p + 2] counts p's programs, then first[p + 1] is where the next of p goes; at the end that is where p + 1 begins. */
+  for (size_t i = 0; i < entry_count; i++)
+    if (is_match(&entries[i])) first[entries[i].predicate + 2]++;
+  for (uint32_t p = 0; p < kind->predicate_count; p++) first[p + 2] += first[p + 1];
+  for (size_t i = 0; i < entry_count; i++)
+    if (is_match(&entries[i])) programs[first[entries[i].predicate + 1]++] = entries[i].program;
+  candidates->first_of_match = first;
+  candidates->programs_of_matches = programs;
+  candidates->match_program_count = count;
 }
 
 struct image_candidates image_keys_index(struct image_builder *builder, const struct image_kind *kind, struct key_entry *entries,
@@ -104,5 +130,7 @@ struct image_candidates image_keys_index(struct image_builder *builder, const st
     }
     keys[made] = index_column(builder, kind, &of_column, column);
   }
-  return (struct image_candidates){.keys = keys, .key_count = made};
+  struct image_candidates candidates = {.keys = keys, .key_count = made};
+  index_matches(builder, kind, entries, entry_count, &candidates);
+  return candidates;
 }

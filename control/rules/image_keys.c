@@ -11,6 +11,7 @@
 /* How unselective a comparison is thought to be, counted in programs that make an equality: one that many share tells less. */
 #define COST_RESOURCE 4u /* a batch often is of few resources */
 #define COST_LIMIT 64u
+#define COST_SCAN 256u  /* a match tells much, but all texts are scanned for it */
 #define COST_WORD 1024u /* kind and status: nearly every batch has each */
 #define COST_NONE UINT64_MAX
 
@@ -64,6 +65,10 @@ static uint64_t predicate_cost(const struct key_builder *keys, uint32_t index) {
   case PREDICATE_GREATER:
   case PREDICATE_GREATER_OR_EQUAL:
     return indexable(&predicate->constant, 0) ? COST_LIMIT + keys->uses[index] : COST_NONE;
+  case PREDICATE_MATCHES:
+    return COST_SCAN + keys->uses[index];
+  case PREDICATE_CONTAINS:
+    return predicate->scanned ? COST_SCAN + keys->uses[index] : COST_NONE;
   default:
     return COST_NONE;
   }
@@ -136,7 +141,7 @@ static void add_equality(struct key_builder *keys, struct key_entry entry, const
 
 static void add_entries(struct key_builder *keys, uint32_t program, uint32_t index) {
   const struct image_predicate *predicate = &keys->kind->predicates[index];
-  struct key_entry entry = {.column = predicate->column, .program = program, .constant = predicate->constant};
+  struct key_entry entry = {.column = predicate->column, .program = program, .predicate = index, .constant = predicate->constant};
   switch ((enum predicate_operation)predicate->operation) {
   case PREDICATE_EQUAL:
     add_equality(keys, entry, &predicate->constant, predicate->interned);
@@ -148,6 +153,12 @@ static void add_entries(struct key_builder *keys, uint32_t program, uint32_t ind
   case PREDICATE_LESS:
   case PREDICATE_LESS_OR_EQUAL:
     entry.sort = KEY_BELOW;
+    break;
+  case PREDICATE_MATCHES:
+    entry.sort = KEY_PATTERN;
+    break;
+  case PREDICATE_CONTAINS:
+    entry.sort = KEY_LITERAL;
     break;
   default:
     entry.sort = KEY_ABOVE;

@@ -61,7 +61,8 @@ void otlp_resource_set(struct otlp_rows *rows, const char *key, uint32_t key_len
     return;
   }
   if (i == rows->resource_count) rows->resource_count++;
-  rows->resource[i] = (struct otlp_resource_value){.slot = slot, .value = *value};
+  rows->resource[i] =
+      (struct otlp_resource_value){.slot = slot, .interned = event_batch_intern(rows->batch, slot, value), .value = *value};
 }
 
 int otlp_span_begin(struct otlp_rows *rows) {
@@ -71,8 +72,10 @@ int otlp_span_begin(struct otlp_rows *rows) {
   struct event_fields *fields = &rows->batch->fields[row];
   fields->name = (struct event_text){.at = "", .length = 0};
   fields->service = rows->service;
-  for (uint32_t i = 0; i < rows->resource_count; i++)
-    event_batch_set(rows->batch, row, rows->resource[i].slot, &rows->resource[i].value);
+  for (uint32_t i = 0; i < rows->resource_count; i++) {
+    const struct otlp_resource_value *of = &rows->resource[i];
+    event_batch_set_interned(rows->batch, row, of->slot, &of->value, of->interned);
+  }
   return (int)row;
 }
 

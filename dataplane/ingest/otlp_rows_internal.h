@@ -7,6 +7,7 @@
 
 struct otlp_resource_value {
   int slot;
+  uint32_t interned;
   struct value value;
 };
 

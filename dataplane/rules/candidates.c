@@ -78,6 +78,15 @@ static void add_by_limit(struct evaluation *evaluation, const struct image_key *
     bit_set(evaluation->candidates, key->below[i].program);
 }
 
+/* What matched without being a key stands for no program. */
+static void add_by_match(struct evaluation *evaluation, const struct image_candidates *index) {
+  for (uint32_t i = 0; i < evaluation->matched_count; i++) {
+    const uint32_t predicate = evaluation->matched[i];
+    for (uint32_t at = index->first_of_match[predicate]; at < index->first_of_match[predicate + 1]; at++)
+      bit_set(evaluation->candidates, index->programs_of_matches[at]);
+  }
+}
+
 void candidates_find(struct evaluation *evaluation, const struct image_candidates *index, uint32_t count) {
   const uint32_t words = (count + 63) / 64;
   ALWAYS_ASSERT(count <= ENGINE_PROGRAMS_MAX);
@@ -92,7 +101,10 @@ void candidates_find(struct evaluation *evaluation, const struct image_candidate
     if (key->constants) add_by_id(evaluation, key);
     if (key->number_slots) add_by_number(evaluation, key);
     if (key->above_count + key->below_count) add_by_limit(evaluation, key);
+    if (key->patterns) column_scan_patterns(evaluation, key->column, ~0ull);
+    if (key->literals) column_scan_literals(evaluation, key->column, ~0ull);
   }
+  if (index->first_of_match) add_by_match(evaluation, index);
 }
 
 uint32_t candidates_next(const struct evaluation *evaluation, uint32_t at, uint32_t count) {

@@ -6,8 +6,8 @@ struct column_facts *column_facts_of(struct evaluation *evaluation, uint16_t col
   if (facts->stamp == evaluation->stamp) return facts;
   facts->stamp = evaluation->stamp;
   facts->present = evaluation->batch->present[column];
-  facts->integers = facts->scanned = 0;
-  facts->has_integers = facts->has_ids = facts->has_scanned = false;
+  facts->integers = facts->patterns_seen = facts->patterns_scanned = facts->literals_seen = 0;
+  facts->has_integers = facts->has_ids = false;
   facts->passes = 0;
   return facts;
 }
@@ -34,7 +34,6 @@ _Static_assert(COLUMN_ID_SLOTS == 1u << (32 - 25), "slot_of keeps as many bits a
 
 static void add_id(struct column_facts *facts, uint32_t id, uint64_t rows) {
   uint32_t slot = slot_of(id);
-  if (id == 0) return;
   while (facts->ids[slot] != 0 && facts->ids[slot] != id) slot = (slot + 1) % COLUMN_ID_SLOTS;
   if (facts->ids[slot] == 0) {
     facts->ids[slot] = id;
@@ -44,8 +43,9 @@ static void add_id(struct column_facts *facts, uint32_t id, uint64_t rows) {
   facts->id_rows[slot] |= rows;
 }
 
-/* Columns of few different values, or of none, are the commonest: those go by whole masks. */
-#define IDS_BY_MASK 4
+/* Values that are no constant are the commonest, then columns of few different ones: those go by whole masks. */
+#define IDS_BY_MASK 3
+#define IDS_ONE_BY_ONE 8
 
 const struct column_facts *column_ids(struct evaluation *evaluation, uint16_t column) {
   struct column_facts *facts = column_facts_of(evaluation, column);
@@ -54,8 +54,8 @@ const struct column_facts *column_ids(struct evaluation *evaluation, uint16_t co
   facts->has_ids = true;
   facts->distinct_count = 0;
   memset(facts->ids, 0, sizeof facts->ids);
-  uint64_t left = facts->present;
-  for (unsigned i = 0; left && i < IDS_BY_MASK; i++) {
+  uint64_t left = facts->present & ~rows_equal(interned, 0);
+  for (unsigned i = 0; i < IDS_BY_MASK && __builtin_popcountll(left) > IDS_ONE_BY_ONE; i++) {
     const uint32_t id = interned[__builtin_ctzll(left)];
     const uint64_t rows = left & rows_equal(interned, id);
     add_id(facts, id, rows);

@@ -94,15 +94,16 @@ static bool raise(struct engine *engine, const struct event_batch *batch, uint32
   struct violation *violation = &engine->violation;
   struct row_values values = {.batch = batch, .row = row};
   const uint64_t last_ns = fields->end_ns > fields->start_ns ? fields->end_ns : fields->start_ns;
-  *violation = (struct violation){.wall_ns = wall_ns,
-                                  .shard = engine->config.shard,
-                                  .fixed = {.rule_version = rule->version,
-                                            .severity = (uint8_t)rule->severity,
-                                            .source = (uint8_t)rule->on,
-                                            .first_seen_ns = fields->start_ns,
-                                            .last_seen_ns = last_ns,
-                                            .count = 1},
-                                  .service = fields->service};
+  memset(violation, 0, offsetof(struct violation, attributes)); /* those count as far as attribute_count */
+  violation->wall_ns = wall_ns;
+  violation->shard = engine->config.shard;
+  violation->fixed = (struct violation_fixed){.rule_version = rule->version,
+                                              .severity = (uint8_t)rule->severity,
+                                              .source = (uint8_t)rule->on,
+                                              .first_seen_ns = fields->start_ns,
+                                              .last_seen_ns = last_ns,
+                                              .count = 1};
+  violation->service = fields->service;
   if (batch->kind == EVENT_SPAN) {
     violation->fixed.has_trace = 1;
     violation->fixed.span_count = 1;
@@ -118,11 +119,11 @@ static bool raise(struct engine *engine, const struct event_batch *batch, uint32
 
 static bool judge(struct engine *engine, const struct event_batch *batch, uint64_t wall_ns) {
   const struct image_kind *kind = &engine->image->kinds[batch->kind];
-  const uint64_t rows = batch->count == 64 ? ~0ull : (1ull << batch->count) - 1;
+  const uint64_t rows = event_batch_rows(batch);
   struct evaluation *evaluation = &engine->evaluation;
   candidates_find(evaluation, &kind->candidates, kind->rule_count);
   for (uint32_t r = 0; (r = candidates_next(evaluation, r, kind->rule_count)) < kind->rule_count; r++) {
-    uint64_t mask = program_run(&kind->rules[r].condition, evaluation) & rows;
+    uint64_t mask = program_run(&kind->rules[r].condition, evaluation, rows);
     for (; mask; mask &= mask - 1)
       if (!raise(engine, batch, (uint32_t)__builtin_ctzll(mask), &kind->rules[r], wall_ns)) return false;
   }

@@ -16,7 +16,7 @@ static void transpose(struct engine *engine, uint64_t rows, uint64_t bits[EVENT_
   candidates_find(evaluation, &image->selector_candidates, image->selector_count);
   for (uint32_t i = 0; (i = candidates_next(evaluation, i, image->selector_count)) < image->selector_count; i++) {
     const struct image_selector *selector = &image->selectors[i];
-    uint64_t mask = program_run(&selector->condition, evaluation) & rows;
+    uint64_t mask = program_run(&selector->condition, evaluation, rows);
     for (; mask; mask &= mask - 1) bit_set(bits[__builtin_ctzll(mask)], selector->bit);
   }
 }
@@ -114,7 +114,7 @@ static bool send_one(struct engine *engine, const struct event_batch *batch, uin
 
 bool engine_send_digests(struct engine *engine, const struct event_batch *batch) {
   uint64_t bits[EVENT_BATCH_ROWS][ENGINE_SELECTOR_WORDS];
-  const uint64_t rows = batch->count == 64 ? ~0ull : (1ull << batch->count) - 1;
+  const uint64_t rows = event_batch_rows(batch);
   transpose(engine, rows, bits);
   for (uint32_t row = 0; row < batch->count; row++)
     if (!send_one(engine, batch, row, bits[row])) return false;

@@ -93,6 +93,10 @@ uint32_t event_batch_add(struct event_batch *batch);
 /* Takes the last row back (its event proved bad). */
 void event_batch_remove_last(struct event_batch *batch);
 static inline bool event_batch_full(const struct event_batch *batch) { return batch->count == EVENT_BATCH_ROWS; }
+/* One bit for each of its rows. */
+static inline uint64_t event_batch_rows(const struct event_batch *batch) {
+  return event_batch_full(batch) ? ~0ull : (1ull << batch->count) - 1;
+}
 /* The value of a cell; a null when there is none. */
 const struct value *event_batch_value(const struct event_batch *batch, uint32_t row, uint32_t slot);
 /* The column slot that holds this attribute for this kind of event, or -1 when no rule reads it. */
@@ -100,6 +104,9 @@ int event_column_find(const struct rule_image *image, enum event_kind kind, enum
                       uint32_t key_length);
 /* Sets a column; the last call for a (slot, row) wins. Interns strings. */
 void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const struct value *value);
+/* The same in two steps, for a value that many rows share. */
+uint32_t event_batch_intern(const struct event_batch *batch, int slot, const struct value *value);
+void event_batch_set_interned(struct event_batch *batch, uint32_t row, int slot, const struct value *value, uint32_t interned);
 
 /* JSON body paths (`body.order.amount`): walk from the root (0) by member name; -1 when no rule reads below. A node may have a
  * slot (a rule reads exactly this path; else -1) and children. */

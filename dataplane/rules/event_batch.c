@@ -46,34 +46,50 @@ int event_column_find(const struct rule_image *image, enum event_kind kind, enum
   return -1;
 }
 
+static bool same_text(const struct image_constant *constant, const struct text_print *print, const char *text, uint32_t length) {
+  return constant->print.low == print->low && constant->print.high == print->high && constant->text.length == length &&
+         (length <= 16 || memcmp(constant->text.at, text, length) == 0);
+}
+
 static uint32_t intern(const struct image_column *column, const char *text, uint32_t length) {
-  const uint32_t hash = image_string_hash(text, length);
-  const uint32_t last = column->dictionary_slots - 1;
-  uint32_t at = hash & last;
+  const struct text_print print = image_text_print(text, length);
+  const uint32_t mark = dictionary_mark(column, print.hash), last = column->dictionary_slots - 1;
+  if (!(column->marks[mark / 64] >> mark % 64 & 1)) return 0;
+  uint32_t at = print.hash & last;
   for (uint32_t probes = 0; probes <= last; probes++, at = (at + 1) & last) {
     const struct image_constant *constant = &column->dictionary[at];
     if (constant->id == 0) return 0;
-    if (constant->hash == hash && constant->text.length == length && memcmp(constant->text.at, text, length) == 0)
-      return constant->id;
+    if (same_text(constant, &print, text, length)) return constant->id;
   }
   return 0;
 }
 
-void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const struct value *value) {
-  if (slot < 0) return;
+static inline uint32_t intern_value(const struct event_batch *batch, int slot, const struct value *value) {
   const struct image_kind *kind = &batch->image->kinds[batch->kind];
-  ALWAYS_ASSERT(row < batch->count && (uint32_t)slot < kind->column_count);
-  const size_t cell = (size_t)slot * EVENT_BATCH_ROWS + row;
+  ALWAYS_ASSERT((uint32_t)slot < kind->column_count);
   const struct image_column *column = &kind->columns[slot];
-  const uint64_t bit = 1ull << row;
-  if (value->type == VALUE_NULL) {
-    batch->present[slot] &= ~bit;
-    return;
-  }
-  batch->present[slot] |= bit;
+  return value->type == VALUE_STRING && column->dictionary_slots != 0 ? intern(column, value->text, value->length) : 0;
+}
+
+static inline void store(struct event_batch *batch, uint32_t row, int slot, const struct value *value, uint32_t interned) {
+  ALWAYS_ASSERT(row < batch->count && (uint32_t)slot < batch->column_capacity);
+  const size_t cell = (size_t)slot * EVENT_BATCH_ROWS + row;
+  const uint64_t present = batch->present[slot], bit = 1ull << row;
+  batch->present[slot] = value->type == VALUE_NULL ? present & ~bit : present | bit;
   batch->columns[cell] = *value;
-  if (column->dictionary_slots != 0)
-    batch->interned[cell] = value->type == VALUE_STRING ? intern(column, value->text, value->length) : 0;
+  batch->interned[cell] = interned;
+}
+
+uint32_t event_batch_intern(const struct event_batch *batch, int slot, const struct value *value) {
+  return slot < 0 ? 0 : intern_value(batch, slot, value);
+}
+
+void event_batch_set_interned(struct event_batch *batch, uint32_t row, int slot, const struct value *value, uint32_t interned) {
+  if (slot >= 0) store(batch, row, slot, value, interned);
+}
+
+void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const struct value *value) {
+  if (slot >= 0) store(batch, row, slot, value, intern_value(batch, slot, value));
 }
 
 int event_path_child(const struct rule_image *image, enum event_kind kind, int node, const char *key, uint32_t key_length) {

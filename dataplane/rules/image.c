@@ -20,29 +20,32 @@ static uint64_t load32(const char *at) {
   return word;
 }
 
-static uint32_t hash_text(uint64_t seed, const char *text, uint32_t length) {
+static struct text_print print_of(uint64_t seed, const char *text, uint32_t length) {
   const uint64_t odd_a = 0x9e3779b97f4a7c15u, odd_b = 0xd1b54a32d192ed03u;
   uint64_t state = seed ^ fold(length + odd_b, odd_a);
-  uint64_t low = 0, high = 0;
+  struct text_print print = {.low = 0, .high = 0};
   if (length >= 8) {
     const char *at = text;
     for (uint32_t left = length; left > 16; left -= 16, at += 16) state = fold(load64(at) ^ odd_a, load64(at + 8) ^ state);
-    low = load64(text + (length > 16 ? length - 16 : 0));
-    high = load64(text + length - 8);
+    print.low = load64(text + (length > 16 ? length - 16 : 0));
+    print.high = load64(text + length - 8);
   } else if (length >= 4) {
-    low = load32(text);
-    high = load32(text + length - 4);
+    print.low = load32(text);
+    print.high = load32(text + length - 4);
   } else if (length > 0) {
-    low = (uint64_t)(uint8_t)text[0] << 16 | (uint64_t)(uint8_t)text[length / 2] << 8 | (uint8_t)text[length - 1];
+    print.low = (uint64_t)(uint8_t)text[0] << 16 | (uint64_t)(uint8_t)text[length / 2] << 8 | (uint8_t)text[length - 1];
   }
-  const uint64_t mixed = fold(fold(low ^ odd_b, high ^ state), odd_a);
-  return (uint32_t)(mixed ^ mixed >> 32);
+  const uint64_t mixed = fold(fold(print.low ^ odd_b, print.high ^ state), odd_a);
+  print.hash = (uint32_t)(mixed ^ mixed >> 32);
+  return print;
 }
 
-uint32_t image_string_hash(const char *text, uint32_t length) { return hash_text(0, text, length); }
+struct text_print image_text_print(const char *text, uint32_t length) {
+  return print_of(0, text, length);
+}
 
 uint32_t image_key_hash(enum column_scope scope, const char *key, uint32_t length) {
-  return hash_text((uint64_t)(scope + 1) * 0x2545f4914f6cdd1du, key, length);
+  return print_of((uint64_t)(scope + 1) * 0x2545f4914f6cdd1du, key, length).hash;
 }
 
 uint32_t image_number_hash(int64_t bits) {

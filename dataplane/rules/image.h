@@ -43,28 +43,47 @@ struct image_column {
   uint32_t identity;           /* of the reference: the same in every generation, never that of another */
   struct image_text key;       /* attribute key; for SCOPE_BODY the dotted path */
   struct image_text reference; /* as spelled canonically in rules: span.http.method; the key in a violation's attributes */
-  /* Interned string constants compared by == != in: open addressing, power-of-two slots, hash = image_string_hash. */
+  /* Interned string constants compared by == != in: open addressing, power-of-two slots, by the print's hash. Most texts are no
+   * constant: those are told by `marks`, one bit a hash, slots * DICTIONARY_MARKS of them. */
   const struct image_constant *dictionary;
+  const uint64_t *marks;
   uint32_t dictionary_slots; /* 0: none */
   uint32_t constants;        /* in it: ids 1 to this */
   hs_database_t *patterns;   /* NULL: no regular expression on this column; block mode, HS_FLAG_UTF8 */
+  hs_database_t *literals;   /* of the `contains` on it that are scanned for; NULL: none */
+};
+
+/* The end of a text, all of it up to 16 bytes, and its hash: texts of that length with equal prints and lengths are equal. */
+struct text_print {
+  uint64_t low, high;
+  uint32_t hash;
 };
 
 struct image_constant {
   struct image_text text;
-  uint32_t hash;
+  struct text_print print;
   uint32_t id; /* 1.., 0: empty slot */
 };
 
 struct image_predicate {
   uint16_t column;
   uint8_t operation; /* enum predicate_operation */
+  bool scanned;      /* CONTAINS: the constant is in the column's literals, id = predicate index */
   uint32_t interned; /* id of a string constant for EQUAL and NOT_EQUAL */
   struct value constant;
   const struct value *list; /* IN; string members' interned ids are in list_interned */
   const uint32_t *list_interned;
   uint32_t list_count;
 };
+
+static inline bool predicate_is_scanned(const struct image_predicate *predicate) {
+  return predicate->scanned || predicate->operation == PREDICATE_MATCHES || predicate->operation == PREDICATE_NOT_MATCHES;
+}
+
+#define DICTIONARY_MARKS 8u
+static inline uint32_t dictionary_mark(const struct image_column *column, uint32_t hash) {
+  return hash >> 8 & (column->dictionary_slots * DICTIONARY_MARKS - 1);
+}
 
 /* Postfix over 64-bit masks: an operand index (predicate, or selector bit in trace programs) or one of these. */
 #define PROGRAM_AND 0xfffffffdu
@@ -102,11 +121,16 @@ struct image_key { /* the keys that are about one column */
   const struct image_limit *above; /* > and >=, lowest first */
   const struct image_limit *below; /* < and <=, highest first */
   uint32_t above_count, below_count;
+  bool patterns, literals; /* programs are keyed by matches of the column's databases */
 };
 
 struct image_candidates {
   const struct image_key *keys; /* by column, ascending */
   uint32_t key_count;
+  /* By scanned predicate that has a match: programs_of_matches[first_of_match[predicate]] up to, without, [.. predicate + 1]. */
+  const uint32_t *first_of_match; /* NULL: none; else one more than the kind has predicates */
+  const uint32_t *programs_of_matches;
+  uint32_t match_program_count;
   const uint64_t *always; /* one bit a program; NULL: too few programs for an index to pay, all are run */
 };
 
@@ -181,6 +205,6 @@ int value_compare(const struct value *a, const struct value *b);
 bool value_identity(const struct value *value, struct value *identity);
 
 /* The hashes are part of the image format: compiler and engine share them (image.c). */
-uint32_t image_string_hash(const char *text, uint32_t length);
+struct text_print image_text_print(const char *text, uint32_t length);
 uint32_t image_key_hash(enum column_scope scope, const char *key, uint32_t length);
 uint32_t image_number_hash(int64_t bits);

@@ -67,6 +67,8 @@ static bool predicate_is_sound(const struct image_kind *kind, const struct image
   if (predicate->column >= kind->column_count) return false;
   const bool pattern = predicate->operation == PREDICATE_MATCHES || predicate->operation == PREDICATE_NOT_MATCHES;
   if (pattern && !kind->columns[predicate->column].patterns) return false;
+  if (predicate->scanned && (predicate->operation != PREDICATE_CONTAINS || !kind->columns[predicate->column].literals))
+    return false;
   if (predicate->operation == PREDICATE_IN) {
     for (uint32_t i = 0; i < predicate->list_count; i++)
       if (!constant_is_sound(kind, predicate->column, predicate->list_interned[i], &predicate->list[i])) return false;
@@ -99,8 +101,10 @@ static bool numbers_are_sound(const struct image_key *key) {
 
 static bool key_is_sound(const struct image_kind *kind, const struct image_key *key, uint32_t programs) {
   if (key->column >= kind->column_count) return false;
+  const struct image_column *column = &kind->columns[key->column];
+  if ((key->patterns && !column->patterns) || (key->literals && !column->literals)) return false;
   if (key->constants) {
-    if (key->constants != kind->columns[key->column].constants) return false;
+    if (key->constants != column->constants) return false;
     for (uint32_t id = 1; id <= key->constants; id++)
       if (key->first[id] < key->first[id - 1]) return false;
     if (key->first[key->constants] > key->program_count) return false;
@@ -111,13 +115,22 @@ static bool key_is_sound(const struct image_kind *kind, const struct image_key *
          limits_are_sound(key->below, key->below_count, -1, programs);
 }
 
+static bool matches_are_sound(const struct image_kind *kind, const struct image_candidates *candidates, uint32_t programs) {
+  if (!candidates->first_of_match) return true;
+  for (uint32_t i = 0; i < kind->predicate_count; i++)
+    if (candidates->first_of_match[i + 1] < candidates->first_of_match[i]) return false;
+  for (uint32_t i = 0; i < candidates->match_program_count; i++)
+    if (candidates->programs_of_matches[i] >= programs) return false;
+  return candidates->first_of_match[kind->predicate_count] <= candidates->match_program_count;
+}
+
 static bool candidates_are_sound(const struct image_kind *kind, const struct image_candidates *candidates, uint32_t programs) {
   if (!candidates->always) return candidates->key_count == 0;
   for (uint32_t i = 0; i < candidates->key_count; i++) {
     if (!key_is_sound(kind, &candidates->keys[i], programs)) return false;
     if (i > 0 && candidates->keys[i].column <= candidates->keys[i - 1].column) return false;
   }
-  return true;
+  return matches_are_sound(kind, candidates, programs);
 }
 
 static bool rule_is_sound(const struct image_kind *kind, const struct image_rule *rule) {

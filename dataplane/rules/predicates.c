@@ -1,5 +1,4 @@
 #include "rules_internal.h"
-#include "utf8.h"
 
 #define PASSES_BEFORE_INDEX 8
 
@@ -86,110 +85,97 @@ static uint64_t rows_of_id(struct evaluation *evaluation, struct column_facts *f
   return facts->present & rows_equal(evaluation->batch->interned + (size_t)column * EVENT_BATCH_ROWS, id);
 }
 
+static bool all_interned(const struct image_predicate *predicate) {
+  for (uint32_t i = 0; i < predicate->list_count; i++)
+    if (!predicate->list_interned[i]) return false;
+  return true;
+}
+
 static uint64_t rows_in_list(struct evaluation *evaluation, struct column_facts *facts, const struct image_predicate *predicate) {
   uint64_t mask = 0;
-  for (uint32_t i = 0; i < predicate->list_count; i++) {
-    if (!predicate->list_interned[i]) return one_by_one(evaluation->batch, predicate, facts->present);
+  for (uint32_t i = 0; i < predicate->list_count; i++)
     mask |= rows_of_id(evaluation, facts, predicate->column, predicate->list_interned[i]);
-  }
   return mask;
 }
 
 static uint64_t rows_compared(struct evaluation *evaluation, struct column_facts *facts,
                               const struct image_predicate *predicate) {
-  const enum predicate_operation operation = (enum predicate_operation)predicate->operation;
-  if (predicate->constant.type != VALUE_INTEGER) return one_by_one(evaluation->batch, predicate, facts->present);
   column_integers(evaluation, predicate->column);
-  return compare_integers(facts, operation, predicate->constant.integer) |
+  return compare_integers(facts, (enum predicate_operation)predicate->operation, predicate->constant.integer) |
          one_by_one(evaluation->batch, predicate, facts->present & ~facts->integers);
 }
 
-struct scan {
-  struct evaluation *evaluation;
-  uint64_t row_bit;
-};
-
-static int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *context) {
-  const struct scan *scan = context;
-  struct predicate_state *state = &scan->evaluation->predicates[id];
-  (void)from, (void)to, (void)flags;
-  ALWAYS_ASSERT(id < scan->evaluation->kind->predicate_count);
-  if (state->stamp != scan->evaluation->stamp) *state = (struct predicate_state){.stamp = scan->evaluation->stamp};
-  state->rows |= scan->row_bit;
-  return 0;
-}
-
-/* All patterns of a column in one scan of each value. Only valid UTF-8 is text to a pattern. */
-static void scan_column(struct evaluation *evaluation, struct column_facts *facts, uint16_t column) {
-  const struct event_batch *batch = evaluation->batch;
-  const struct value *values = batch->columns + (size_t)column * EVENT_BATCH_ROWS;
-  hs_database_t *patterns = batch->image->kinds[batch->kind].columns[column].patterns;
-  facts->has_scanned = true;
-  for (uint64_t left = facts->present; left; left &= left - 1) {
-    const unsigned row = (unsigned)__builtin_ctzll(left);
-    const struct value *value = &values[row];
-    struct scan scan = {.evaluation = evaluation, .row_bit = 1ull << row};
-    if (value->type != VALUE_STRING || !utf8_valid(value->text, value->length)) continue;
-    if (hs_scan(patterns, value->text ? value->text : "", value->length, 0, evaluation->scratch, on_match, &scan) == HS_SUCCESS)
-      facts->scanned |= scan.row_bit;
-  }
-}
-
-static uint64_t rows_matched(struct evaluation *evaluation, struct column_facts *facts, uint32_t index) {
-  const struct image_predicate *predicate = &evaluation->kind->predicates[index];
-  const struct predicate_state *state = &evaluation->predicates[index];
-  if (!facts->has_scanned) scan_column(evaluation, facts, predicate->column);
-  const uint64_t matched = state->stamp == evaluation->stamp ? state->rows : 0;
-  return predicate->operation == PREDICATE_MATCHES ? matched : facts->scanned & ~matched;
-}
-
-static uint64_t evaluate_one(struct evaluation *evaluation, uint32_t index) {
-  const struct image_predicate *predicate = &evaluation->kind->predicates[index];
-  if (predicate->operation == PREDICATE_CONSTANT) return predicate->constant.boolean ? ~0ull : 0;
-  struct column_facts *facts = column_facts_of(evaluation, predicate->column);
-  if (facts->present == 0) return 0;
+/* Of all rows at once, as that costs no more than of one. False: row by row. */
+static bool evaluate_whole(struct evaluation *evaluation, struct column_facts *facts, const struct image_predicate *predicate,
+                           uint64_t *rows) {
   switch ((enum predicate_operation)predicate->operation) {
   case PREDICATE_EQUAL:
-    if (predicate->interned) return rows_of_id(evaluation, facts, predicate->column, predicate->interned);
-    return rows_compared(evaluation, facts, predicate);
   case PREDICATE_NOT_EQUAL:
-    if (predicate->interned) return facts->present & ~rows_of_id(evaluation, facts, predicate->column, predicate->interned);
-    return rows_compared(evaluation, facts, predicate);
+    if (predicate->interned) {
+      *rows = rows_of_id(evaluation, facts, predicate->column, predicate->interned);
+      if (predicate->operation == PREDICATE_NOT_EQUAL) *rows = facts->present & ~*rows;
+      return true;
+    }
+    break;
   case PREDICATE_LESS:
   case PREDICATE_LESS_OR_EQUAL:
   case PREDICATE_GREATER:
   case PREDICATE_GREATER_OR_EQUAL:
-    return rows_compared(evaluation, facts, predicate);
-  case PREDICATE_IN:
-    return rows_in_list(evaluation, facts, predicate);
-  case PREDICATE_MATCHES:
-  case PREDICATE_NOT_MATCHES:
-    return rows_matched(evaluation, facts, index);
-  case PREDICATE_CONTAINS:
-  case PREDICATE_TRUE:
-  case PREDICATE_CONSTANT:
     break;
+  case PREDICATE_IN:
+    if (!all_interned(predicate)) return false;
+    *rows = rows_in_list(evaluation, facts, predicate);
+    return true;
+  default:
+    return false;
   }
-  return one_by_one(evaluation->batch, predicate, facts->present);
+  if (predicate->constant.type != VALUE_INTEGER) return false;
+  *rows = rows_compared(evaluation, facts, predicate);
+  return true;
 }
 
-uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index) {
+/* Matches are kept raw; what has not been scanned of the wanted rows is scanned now. */
+static uint64_t rows_matched(struct evaluation *evaluation, const struct image_predicate *predicate, uint32_t index,
+                             uint64_t wanted) {
+  const struct predicate_state *state = &evaluation->predicates[index];
+  const bool literal = predicate->operation == PREDICATE_CONTAINS;
+  const uint64_t scanned = literal ? column_scan_literals(evaluation, predicate->column, wanted)
+                                   : column_scan_patterns(evaluation, predicate->column, wanted);
+  const uint64_t matched = state->stamp == evaluation->stamp ? state->rows : 0;
+  return predicate->operation == PREDICATE_NOT_MATCHES ? scanned & ~matched : matched;
+}
+
+uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index, uint64_t wanted) {
   ALWAYS_ASSERT(index < evaluation->kind->predicate_count);
-  const uint64_t rows = evaluate_one(evaluation, index);
-  evaluation->predicates[index] = (struct predicate_state){.stamp = evaluation->stamp + 1, .rows = rows};
-  return rows;
+  const struct image_predicate *predicate = &evaluation->kind->predicates[index];
+  if (predicate->operation == PREDICATE_CONSTANT) return predicate->constant.boolean ? ~0ull : 0;
+  struct column_facts *facts = column_facts_of(evaluation, predicate->column);
+  if ((facts->present & wanted) == 0) return 0;
+  if (predicate_is_scanned(predicate)) return rows_matched(evaluation, predicate, index, wanted & facts->present);
+  struct predicate_state *state = predicate_state_of(evaluation, index);
+  uint64_t rows;
+  if (evaluate_whole(evaluation, facts, predicate, &rows)) {
+    state->known = ~0ull;
+    state->rows = rows;
+  } else {
+    state->rows |= one_by_one(evaluation->batch, predicate, facts->present & wanted & ~state->known);
+    state->known |= wanted;
+  }
+  return state->rows;
 }
 
 bool evaluation_create(struct evaluation *evaluation, struct arena *arena, uint32_t column_capacity) {
   evaluation->predicates = ARENA_ARRAY(arena, struct predicate_state, ENGINE_PREDICATES_MAX);
+  evaluation->matched = ARENA_ARRAY(arena, uint32_t, ENGINE_PREDICATES_MAX);
   evaluation->columns = ARENA_ARRAY(arena, struct column_facts, column_capacity);
   evaluation->candidates = ARENA_ARRAY(arena, uint64_t, ENGINE_PROGRAMS_MAX / 64);
-  return evaluation->predicates && evaluation->columns && evaluation->candidates;
+  return evaluation->predicates && evaluation->matched && evaluation->columns && evaluation->candidates;
 }
 
 void evaluation_begin(struct evaluation *evaluation, const struct event_batch *batch, hs_scratch_t *scratch) {
   evaluation->batch = batch;
   evaluation->kind = &batch->image->kinds[batch->kind];
   evaluation->scratch = scratch;
-  evaluation->stamp += 2;
+  evaluation->stamp++;
+  evaluation->matched_count = 0;
 }

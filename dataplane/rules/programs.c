@@ -1,6 +1,8 @@
 #include "rules_internal.h"
 
-uint64_t program_run(const struct image_program *program, struct evaluation *evaluation) {
+/* Operations are bit by bit, so that no operand need be right outside the rows that are asked about; behind the first operand of
+ * a conjunction, outside those it has left. */
+uint64_t program_run(const struct image_program *program, struct evaluation *evaluation, uint64_t rows) {
   uint64_t stack[IMAGE_PROGRAM_DEPTH_MAX];
   uint32_t depth = 0;
   for (uint32_t i = 0; i < program->count; i++) {
@@ -9,7 +11,6 @@ uint64_t program_run(const struct image_program *program, struct evaluation *eva
     case PROGRAM_AND:
       depth--;
       stack[depth - 1] &= stack[depth];
-      if (depth == 1 && stack[0] == 0 && program->conjunction) return 0;
       break;
     case PROGRAM_OR:
       depth--;
@@ -20,11 +21,14 @@ uint64_t program_run(const struct image_program *program, struct evaluation *eva
       break;
     default:
       ALWAYS_ASSERT(depth < IMAGE_PROGRAM_DEPTH_MAX);
-      stack[depth++] = predicate_rows(evaluation, operation);
-      if (depth == 1 && stack[0] == 0 && program->conjunction) return 0;
+      stack[depth++] = predicate_rows(evaluation, operation, rows);
+    }
+    if (depth == 1 && program->conjunction) {
+      rows &= stack[0];
+      if (rows == 0) return 0;
     }
   }
-  return depth ? stack[0] : 0;
+  return depth ? stack[0] & rows : 0;
 }
 
 bool program_holds(const struct image_program *program, const uint64_t bits[ENGINE_SELECTOR_WORDS]) {

@@ -18,10 +18,13 @@ void intrinsics_fill(struct event_batch *batch, struct intrinsic_text *text);
 /* What the predicates and keys on one column share about the batch at hand. Each part is made when first asked for. */
 #define COLUMN_ID_SLOTS 128u /* open addressing over the at most 64 ids of a batch */
 struct column_facts {
-  uint64_t stamp;             /* of the batch these are of */
-  uint64_t present;           /* rows that are not null */
-  uint64_t integers, scanned; /* rows that are integers; rows that the patterns have seen */
-  bool has_integers, has_ids, has_scanned;
+  uint64_t stamp;            /* of the batch these are of */
+  uint64_t present;          /* rows that are not null */
+  uint64_t integers;         /* rows that are integers */
+  uint64_t patterns_seen;    /* rows that need no scan by patterns any more; scanned: those of them that are text */
+  uint64_t patterns_scanned; /* only valid UTF-8 is text to a pattern */
+  uint64_t literals_seen;
+  bool has_integers, has_ids;
   uint8_t passes;                     /* over the ids, by predicates that had no index of them */
   uint8_t distinct_count;             /* ids of rule constants in the batch */
   uint8_t distinct[EVENT_BATCH_ROWS]; /* their slots */
@@ -31,8 +34,9 @@ struct column_facts {
 };
 
 struct predicate_state {
-  uint64_t stamp; /* evaluation.stamp: `rows` are raw pattern matches; stamp + 1: they are the answer; else: not asked yet */
-  uint64_t rows;
+  uint64_t stamp; /* of the batch this is of */
+  uint64_t known; /* rows whose answer is in `rows`; of scanned predicates always none */
+  uint64_t rows;  /* of scanned predicates: raw matches in the rows seen so far */
 };
 
 /* One batch against one kind of an image. Predicates are evaluated when a program first asks for them. */
@@ -40,21 +44,29 @@ struct evaluation {
   const struct event_batch *batch;
   const struct image_kind *kind;
   hs_scratch_t *scratch;
-  uint64_t stamp;                     /* even, two more each batch: what older batches left behind needs no clearing */
+  uint64_t stamp;                     /* one more each batch: what older batches left behind needs no clearing */
   struct predicate_state *predicates; /* ENGINE_PREDICATES_MAX */
-  struct column_facts *columns;       /* as many as a batch may have */
-  uint64_t *candidates;               /* ENGINE_PROGRAMS_MAX bits */
+  uint32_t *matched;                  /* scanned predicates with a match in this batch, as they came; ENGINE_PREDICATES_MAX */
+  uint32_t matched_count;
+  struct column_facts *columns; /* as many as a batch may have */
+  uint64_t *candidates;         /* ENGINE_PROGRAMS_MAX bits */
 };
 
 /* predicates.c */
 bool evaluation_create(struct evaluation *evaluation, struct arena *arena, uint32_t column_capacity);
 void evaluation_begin(struct evaluation *evaluation, const struct event_batch *batch, hs_scratch_t *scratch);
-uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index);
-/* The rows a predicate holds of; bits past the batch's rows may be set by constants. */
-static inline uint64_t predicate_rows(struct evaluation *evaluation, uint32_t index) {
+uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index, uint64_t wanted);
+static inline struct predicate_state *predicate_state_of(struct evaluation *evaluation, uint32_t index) {
+  struct predicate_state *state = &evaluation->predicates[index];
+  if (state->stamp != evaluation->stamp) *state = (struct predicate_state){.stamp = evaluation->stamp};
+  return state;
+}
+/* Which of the wanted rows a predicate holds of; the other bits mean nothing. */
+static inline uint64_t predicate_rows(struct evaluation *evaluation, uint32_t index, uint64_t wanted) {
   ALWAYS_ASSERT(index < ENGINE_PREDICATES_MAX);
   const struct predicate_state *state = &evaluation->predicates[index];
-  return state->stamp == evaluation->stamp + 1 ? state->rows : predicate_evaluate(evaluation, index);
+  if (state->stamp == evaluation->stamp && (wanted & ~state->known) == 0) return state->rows;
+  return predicate_evaluate(evaluation, index, wanted);
 }
 
 /* row_masks.c: 64 rows at once, so that each is one vector loop; the caller keeps the rows that are there. */
@@ -68,6 +80,11 @@ const struct column_facts *column_integers(struct evaluation *evaluation, uint16
 const struct column_facts *column_ids(struct evaluation *evaluation, uint16_t column);
 uint64_t column_rows_of_id(const struct column_facts *facts, uint32_t id);
 
+/* column_scans.c: bring the matches of the column's patterns, or literals, up to the wanted rows. Return the rows that were
+ * looked at so far, for patterns without those that are no text. */
+uint64_t column_scan_patterns(struct evaluation *evaluation, uint16_t column, uint64_t wanted);
+uint64_t column_scan_literals(struct evaluation *evaluation, uint16_t column, uint64_t wanted);
+
 /* image_check.c: whether the engine can run this image without leaving its bounds, whatever the batch. */
 bool image_is_sound(const struct rule_image *image);
 
@@ -76,8 +93,8 @@ void candidates_find(struct evaluation *evaluation, const struct image_candidate
 /* The first candidate from `at` on; `count` when there is none. */
 uint32_t candidates_next(const struct evaluation *evaluation, uint32_t at, uint32_t count);
 
-/* programs.c */
-uint64_t program_run(const struct image_program *program, struct evaluation *evaluation);
+/* programs.c: the rows among `rows` that the program is true of. */
+uint64_t program_run(const struct image_program *program, struct evaluation *evaluation, uint64_t rows);
 bool program_holds(const struct image_program *program, const uint64_t bits[ENGINE_SELECTOR_WORDS]);
 
 /* message.c: renders a value the way a message shows it; returns bytes written, at most `room`. */

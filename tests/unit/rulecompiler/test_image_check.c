@@ -26,6 +26,12 @@ static const char *const text =
     "  - {name: b2, on: span, if: 'span.c <= 3'}\n"
     "  - {name: b3, on: span, if: 'span.c < 0'}\n"
     "  - {name: p, on: span, if: 'name =~ \"^op\" || name !~ \"x\" || name contains \"q\"'}\n"
+    "  - {name: c0, on: span, if: 'span.e contains \"one\"'}\n"
+    "  - {name: c1, on: span, if: 'span.e contains \"two\"'}\n"
+    "  - {name: c2, on: span, if: 'span.e contains \"x\" || span.e =~ \"^t\"'}\n"
+    "  - {name: c3, on: span, if: 'span.e contains \"y\" || span.e =~ \"r$\"'}\n"
+    "  - {name: m0, on: span, if: 'span.e =~ \"o.*r\"'}\n"
+    "  - {name: m1, on: span, if: 'span.e =~ \"z\"'}\n"
     "  - {name: w, on: webhook, if: 'body.a.b = 1 && body.a.c = \"k\"'}\n"
     "  - {name: t0, when: '{span.a = \"x\"} && !{root}', always: '{span.b = 1} || {span.c > 4}', never: '{span.a = \"y\"}'}\n"
     "  - {name: t1, when: '{span.a = \"z\"}', never: '{span.a = \"v\"}'}\n";
@@ -49,7 +55,11 @@ static void add_words(const void *at, size_t bytes) {
 
 static void add_program(const struct image_program *program) { add_words(program->operations, program->count * 4ull); }
 
-static void add_candidates(const struct image_candidates *candidates) {
+static void add_candidates(const struct image_kind *kind, const struct image_candidates *candidates) {
+  if (candidates->first_of_match) {
+    add_words(candidates->first_of_match, (kind->predicate_count + 1) * 4ull);
+    add_words(candidates->programs_of_matches, candidates->match_program_count * 4ull);
+  }
   for (uint32_t i = 0; i < candidates->key_count; i++) {
     const struct image_key *key = &candidates->keys[i];
     if (key->constants) add_words(key->first, (key->constants + 1) * 4ull);
@@ -80,8 +90,8 @@ static void collect(const struct rule_image *image) {
     if (spans->predicates[i].list_count) add_words(spans->predicates[i].list_interned, spans->predicates[i].list_count * 4ull);
   add_words(spans->lookup, spans->lookup_slots * 2ull);
   for (uint32_t i = 0; i < webhooks->path_count; i++) add_words(&webhooks->paths[i].first_child, 12);
-  add_candidates(&spans->candidates);
-  add_candidates(&image->selector_candidates);
+  add_candidates(spans, &spans->candidates);
+  add_candidates(spans, &image->selector_candidates);
 }
 
 struct world {
@@ -100,11 +110,8 @@ static void open_world(struct world *world) {
   world->config.digests_to[0] = line_ring_create(arena, 1u << 12);
   world->engine = engine_create(arena, &world->config, 1);
   assert_non_null(world->engine);
-  assert_int_equal(world->image->kinds[EVENT_SPAN].candidates.key_count, 3);
-  assert_int_equal(world->image->kinds[EVENT_SPAN].candidates.keys[0].above_count +
-                       world->image->kinds[EVENT_SPAN].candidates.keys[1].above_count +
-                       world->image->kinds[EVENT_SPAN].candidates.keys[2].above_count,
-                   4);
+  assert_int_equal(world->image->kinds[EVENT_SPAN].candidates.key_count, 4);
+  assert_int_equal(world->image->kinds[EVENT_SPAN].candidates.match_program_count, 8);
 }
 
 static void close_world(struct world *world) {
@@ -121,12 +128,13 @@ static void run(struct world *world) {
     batch->fields[at].name = (struct event_text){"operation", 9};
     batch->fields[at].end_ns = 3;
     batch->fields[at].trace_id[0] = 1;
-    for (unsigned key = 0; key < 3; key++) {
+    for (unsigned key = 0; key < 5; key++) {
       const char name = (char)('a' + key);
       const int slot = event_column_find(world->image, EVENT_SPAN, SCOPE_SPAN, &name, 1);
       const struct value value =
-          key == 0 ? (struct value){.text = texts[row % 5], .length = (uint32_t)strlen(texts[row % 5]), .type = VALUE_STRING}
-                   : (struct value){.integer = row % 7, .type = VALUE_INTEGER};
+          key == 0 || key == 4
+              ? (struct value){.text = texts[row % 5], .length = (uint32_t)strlen(texts[row % 5]), .type = VALUE_STRING}
+              : (struct value){.integer = row % 7, .type = VALUE_INTEGER};
       event_batch_set(batch, at, slot, &value);
     }
   }
@@ -211,15 +219,23 @@ static void test_each_damage(void **state) {
   check_refused(image, &image->trace_rules[1].trace_rule, 4, 0);
   check_refused(image, &image->trace_rules[0].when.operations[0], 4, IMAGE_SELECTORS_MAX);
   const struct image_candidates *candidates = &spans->candidates;
-  const struct image_key *strings = NULL, *numbers = NULL, *limits = NULL;
+  const struct image_key *strings = NULL, *numbers = NULL, *limits = NULL, *searches = NULL;
   for (uint32_t i = 0; i < candidates->key_count; i++) {
+    if (candidates->keys[i].literals) searches = &candidates->keys[i];
     if (candidates->keys[i].constants) strings = &candidates->keys[i];
     if (candidates->keys[i].number_slots && !candidates->keys[i].constants) numbers = &candidates->keys[i];
     if (candidates->keys[i].above_count) limits = &candidates->keys[i];
   }
-  assert_true(strings && numbers && limits);
+  assert_true(strings && numbers && limits && searches && searches->patterns);
   check_refused(image, &candidates->keys[1].column, 2, candidates->keys[0].column);
   check_refused(image, &candidates->keys[2].column, 2, spans->column_count);
+  check_refused(image, &strings->patterns, 1, true);
+  check_refused(image, &strings->literals, 1, true);
+  check_refused(image, &searches->column, 2, limits->column);
+  check_refused(image, &candidates->first_of_match[1], 4, 1000);
+  check_refused(image, &candidates->first_of_match[spans->predicate_count], 4, candidates->match_program_count + 1);
+  check_refused(image, &candidates->programs_of_matches[0], 4, spans->rule_count);
+  check_refused(image, &spans->predicates[0].scanned, 1, true);
   check_refused(image, &strings->constants, 4, strings->constants - 1);
   check_refused(image, &strings->first[strings->constants], 4, strings->program_count + 1);
   check_refused(image, &strings->first[0], 4, 1000);
