@@ -64,7 +64,7 @@ static void finish_dictionary(struct image_builder *builder, struct column_build
   column->column.marks = marks;
   for (size_t i = 0; i < column->constant_count; i++) {
     const struct image_text text = column->constants[i];
-    const struct text_print print = image_text_print(text.at, text.length);
+    const struct text_print print = text_print_of(text.at, text.length);
     const uint32_t mark = dictionary_mark(&column->column, print.hash);
     uint32_t at = print.hash & (slots - 1);
     while (dictionary[at].id) at = (at + 1) & (slots - 1);

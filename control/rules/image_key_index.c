@@ -37,8 +37,21 @@ struct column_entries {
   uint32_t count[KEY_SORTS];
 };
 
-static void index_strings(struct image_builder *builder, const struct column_entries *entries, uint32_t constants,
+static const uint32_t *equalities_of(struct image_builder *builder, const struct image_kind *kind, uint16_t column) {
+  const uint32_t constants = kind->columns[column].constants;
+  uint32_t *equals = region_take(builder->region, constants * sizeof *equals);
+  for (uint32_t i = 0; i < constants; i++) equals[i] = PREDICATE_NONE;
+  for (uint32_t i = 0; i < kind->predicate_count; i++) {
+    const struct image_predicate *predicate = &kind->predicates[i];
+    if (predicate->operation == PREDICATE_EQUAL && predicate->column == column && predicate->interned)
+      equals[predicate->interned - 1] = i;
+  }
+  return equals;
+}
+
+static void index_strings(struct image_builder *builder, const struct image_kind *kind, const struct column_entries *entries,
                           struct image_key *key) {
+  const uint32_t constants = kind->columns[key->column].constants;
   if (entries->count[KEY_STRING] == 0) return;
   uint32_t *first = region_take(builder->region, ((size_t)constants + 1) * sizeof *first);
   uint32_t at = 0;
@@ -49,6 +62,7 @@ static void index_strings(struct image_builder *builder, const struct column_ent
   ALWAYS_ASSERT(at == entries->count[KEY_STRING]);
   key->constants = constants;
   key->first = first;
+  key->equals = equalities_of(builder, kind, key->column);
 }
 
 static void index_numbers(struct image_builder *builder, const struct column_entries *entries, struct image_key *key) {
@@ -82,7 +96,7 @@ static struct image_key index_column(struct image_builder *builder, const struct
   uint32_t *programs = region_take(builder->region, programs_count * sizeof *programs);
   for (uint32_t i = 0; i < programs_count; i++) programs[i] = equalities[i].program;
   key.programs = programs;
-  index_strings(builder, entries, kind->columns[column].constants, &key);
+  index_strings(builder, kind, entries, &key);
   index_numbers(builder, entries, &key);
   key.above = index_limits(builder, entries->of[KEY_ABOVE], entries->count[KEY_ABOVE]);
   key.above_count = entries->count[KEY_ABOVE];

@@ -7,7 +7,7 @@
 
 #define KEY_PREDICATES_MAX 16u
 #define KEY_LIST_MAX 64u      /* a longer list is no key */
-#define KEYED_PROGRAMS_MIN 4u /* of one column and sort: fewer are sooner run than looked up */
+#define KEYED_PROGRAMS_MIN 4u /* of one column and sort: fewer are sooner run than looked up, but for few strings */
 /* How unselective a comparison is thought to be, counted in programs that make an equality: one that many share tells less. */
 #define COST_RESOURCE 4u /* a batch often is of few resources */
 #define COST_LIMIT 64u
@@ -167,20 +167,25 @@ static void add_entries(struct key_builder *keys, uint32_t program, uint32_t ind
   add_entry(keys, entry);
 }
 
+static bool pays(const struct key_builder *keys, const struct key_entry *entry, const uint32_t *counts) {
+  if (entry->sort == KEY_STRING && keys->kind->columns[entry->column].constants <= IMAGE_FEW_CONSTANTS) return true;
+  return counts[entry->column * KEY_SORTS + entry->sort] >= KEYED_PROGRAMS_MIN;
+}
+
+static bool is_always(const struct key_builder *keys, uint32_t program) { return keys->always[program / 64] >> program % 64 & 1; }
+
 /* Programs whose key has a part on a column that few others are looked up by go to `always`, with all their entries. */
 static void drop_small(struct key_builder *keys) {
-  uint32_t *counts = calloc((size_t)keys->kind->column_count * KEY_SORTS, sizeof *counts);
+  uint32_t *counts = calloc((size_t)keys->kind->column_count * KEY_SORTS + 1, sizeof *counts);
   ALWAYS_ASSERT(counts);
   for (size_t i = 0; i < keys->entry_count; i++) counts[keys->entries[i].column * KEY_SORTS + keys->entries[i].sort]++;
   for (size_t i = 0; i < keys->entry_count; i++) {
-    const struct key_entry *entry = &keys->entries[i];
-    if (counts[entry->column * KEY_SORTS + entry->sort] < KEYED_PROGRAMS_MIN)
-      keys->always[entry->program / 64] |= 1ull << entry->program % 64;
+    const uint32_t program = keys->entries[i].program;
+    if (!pays(keys, &keys->entries[i], counts)) keys->always[program / 64] |= 1ull << program % 64;
   }
   size_t kept = 0;
   for (size_t i = 0; i < keys->entry_count; i++)
-    if (!(keys->always[keys->entries[i].program / 64] >> keys->entries[i].program % 64 & 1))
-      keys->entries[kept++] = keys->entries[i];
+    if (!is_always(keys, keys->entries[i].program)) keys->entries[kept++] = keys->entries[i];
   keys->entry_count = kept;
   free(counts);
 }

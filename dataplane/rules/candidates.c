@@ -4,12 +4,37 @@ static void add_programs(struct evaluation *evaluation, const struct image_key *
   for (uint32_t at = first; at < end; at++) bit_set(evaluation->candidates, key->programs[at]);
 }
 
+/* The rows of an id are the answer of the equality with it, which the programs are about to ask for. */
+static void add_id(struct evaluation *evaluation, const struct image_key *key, uint32_t id, uint64_t rows) {
+  const uint32_t predicate = key->equals[id - 1];
+  if (predicate != PREDICATE_NONE) {
+    struct predicate_state *state = predicate_state_of(evaluation, predicate);
+    state->known = ~0ull;
+    state->rows = rows;
+  }
+  add_programs(evaluation, key, key->first[id - 1], key->first[id]);
+}
+
+/* Whether to look for each constant in all rows, or for all constants row by row. */
+static bool by_constant(uint32_t constants, uint64_t present) {
+  return constants <= 4 || (constants <= IMAGE_FEW_CONSTANTS && __builtin_popcountll(present) > 16);
+}
+
 static void add_by_id(struct evaluation *evaluation, const struct image_key *key) {
+  const uint64_t present = evaluation->batch->present[key->column];
+  if (by_constant(key->constants, present)) {
+    const uint32_t *interned = evaluation->batch->interned + (size_t)key->column * EVENT_BATCH_ROWS;
+    for (uint32_t id = 1; id <= key->constants; id++) {
+      const uint64_t rows = present & rows_equal(interned, id);
+      if (rows) add_id(evaluation, key, id, rows);
+    }
+    return;
+  }
   const struct column_facts *facts = column_ids(evaluation, key->column);
   for (uint32_t i = 0; i < facts->distinct_count; i++) {
-    const uint32_t id = facts->ids[facts->distinct[i]];
+    const uint32_t slot = facts->distinct[i], id = facts->ids[slot];
     ALWAYS_ASSERT(id <= key->constants);
-    add_programs(evaluation, key, key->first[id - 1], key->first[id]);
+    add_id(evaluation, key, id, facts->id_rows[slot]);
   }
 }
 

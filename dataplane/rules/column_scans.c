@@ -36,7 +36,7 @@ static void group(const struct value *values, uint64_t rows, struct groups *grou
   for (uint64_t left = rows; left; left &= left - 1) {
     const unsigned row = (unsigned)__builtin_ctzll(left);
     if (values[row].type != VALUE_STRING) continue;
-    uint32_t slot = image_text_print(values[row].text, values[row].length).hash % GROUP_SLOTS;
+    uint32_t slot = text_print_of(values[row].text, values[row].length).hash % GROUP_SLOTS;
     while (slots[slot] != 0xff && !same_text(&values[groups->first[slots[slot]]], &values[row])) slot = (slot + 1) % GROUP_SLOTS;
     if (slots[slot] == 0xff) {
       slots[slot] = (uint8_t)groups->count;

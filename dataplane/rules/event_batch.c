@@ -52,7 +52,7 @@ static bool same_text(const struct image_constant *constant, const struct text_p
 }
 
 static uint32_t intern(const struct image_column *column, const char *text, uint32_t length) {
-  const struct text_print print = image_text_print(text, length);
+  const struct text_print print = text_print_of(text, length);
   const uint32_t mark = dictionary_mark(column, print.hash), last = column->dictionary_slots - 1;
   if (!(column->marks[mark / 64] >> mark % 64 & 1)) return 0;
   uint32_t at = print.hash & last;

@@ -6,6 +6,7 @@
  * once a batch into a 64-bit row mask), and boolean programs over those masks. Trace rules are programs over selectors (span
  * programs), whose "some span of this trace matched" bits live in the trace table. */
 #include "event.h"
+#include "text_print.h"
 #include <hs/hs.h>
 
 #define IMAGE_SELECTORS_MAX 256 /* bits in a trace entry and digest */
@@ -53,12 +54,6 @@ struct image_column {
   hs_database_t *literals;   /* of the `contains` on it that are scanned for; NULL: none */
 };
 
-/* The end of a text, all of it up to 16 bytes, and its hash: texts of that length with equal prints and lengths are equal. */
-struct text_print {
-  uint64_t low, high;
-  uint32_t hash;
-};
-
 struct image_constant {
   struct image_text text;
   struct text_print print;
@@ -99,6 +94,8 @@ struct image_program {
 /* Which programs of a list can be true of any row of a batch, so that only those are run. A program outside `always` has a key,
  * chosen by control/rules: comparisons of which at least one holds of every row that the program is true of. A program may stand
  * at several places. */
+#define PREDICATE_NONE UINT32_MAX
+#define IMAGE_FEW_CONSTANTS 16u /* a column of no more may be searched for each of them */
 struct image_limit {
   struct value constant; /* an integer or a double, never NaN */
   uint32_t program;
@@ -114,6 +111,7 @@ struct image_key { /* the keys that are about one column */
   /* Equality with a string, by interned id 1..constants: programs[first[id - 1]] up to, without, programs[first[id]]. */
   uint32_t constants; /* 0: none; else those of the column's dictionary */
   const uint32_t *first;
+  const uint32_t *equals;             /* by id - 1: the predicate that is equality with it alone, or PREDICATE_NONE */
   const struct image_number *numbers; /* open addressing, hash = image_number_hash */
   uint32_t number_slots;              /* power of two; 0: none */
   const uint32_t *programs;           /* of both */
@@ -205,6 +203,5 @@ int value_compare(const struct value *a, const struct value *b);
 bool value_identity(const struct value *value, struct value *identity);
 
 /* The hashes are part of the image format: compiler and engine share them (image.c). */
-struct text_print image_text_print(const char *text, uint32_t length);
 uint32_t image_key_hash(enum column_scope scope, const char *key, uint32_t length);
 uint32_t image_number_hash(int64_t bits);

@@ -99,6 +99,14 @@ static bool numbers_are_sound(const struct image_key *key) {
   return used < key->number_slots;
 }
 
+static bool is_equality(const struct image_kind *kind, const struct image_key *key, uint32_t id) {
+  const uint32_t index = key->equals[id - 1];
+  if (index == PREDICATE_NONE) return true;
+  if (index >= kind->predicate_count) return false;
+  const struct image_predicate *predicate = &kind->predicates[index];
+  return predicate->operation == PREDICATE_EQUAL && predicate->column == key->column && predicate->interned == id;
+}
+
 static bool key_is_sound(const struct image_kind *kind, const struct image_key *key, uint32_t programs) {
   if (key->column >= kind->column_count) return false;
   const struct image_column *column = &kind->columns[key->column];
@@ -108,6 +116,8 @@ static bool key_is_sound(const struct image_kind *kind, const struct image_key *
     for (uint32_t id = 1; id <= key->constants; id++)
       if (key->first[id] < key->first[id - 1]) return false;
     if (key->first[key->constants] > key->program_count) return false;
+    for (uint32_t id = 1; id <= key->constants; id++)
+      if (!is_equality(kind, key, id)) return false;
   }
   for (uint32_t i = 0; i < key->program_count; i++)
     if (key->programs[i] >= programs) return false;

@@ -12,16 +12,21 @@ static struct value text_value(const char *text, uint32_t length) {
 
 /* Rows of one resource come one after the other and share its text. */
 static void fill_text(struct event_batch *batch, int slot, bool service) {
+  struct value *values = batch->columns + (size_t)slot * EVENT_BATCH_ROWS;
+  uint32_t *interned = batch->interned + (size_t)slot * EVENT_BATCH_ROWS;
   struct event_text before = {.at = NULL};
-  uint32_t interned = 0;
+  uint32_t id = 0;
+  uint64_t present = 0;
   for (uint32_t row = 0; row < batch->count; row++) {
     const struct event_text text = service ? batch->fields[row].service : batch->fields[row].name;
     if (!text.at) continue;
-    const struct value value = text_value(text.at, text.length);
-    if (text.at != before.at || text.length != before.length) interned = event_batch_intern(batch, slot, &value);
-    event_batch_set_interned(batch, row, slot, &value, interned);
+    values[row] = text_value(text.at, text.length);
+    if (text.at != before.at || text.length != before.length) id = event_batch_intern(batch, slot, &values[row]);
+    interned[row] = id;
+    present |= 1ull << row;
     before = text;
   }
+  batch->present[slot] = present;
 }
 
 static unsigned word_of(const struct event_batch *batch, uint32_t row, enum intrinsic intrinsic) {

@@ -1,6 +1,6 @@
 #include "rules_internal.h"
 
-#define PASSES_BEFORE_INDEX 8
+#define PASSES_BEFORE_INDEX 16
 
 static bool equals(const struct value *value, uint32_t interned, const struct value *constant, uint32_t constant_interned) {
   if (constant->type == VALUE_STRING && constant_interned) return interned == constant_interned;

@@ -63,6 +63,7 @@ static void add_candidates(const struct image_kind *kind, const struct image_can
   for (uint32_t i = 0; i < candidates->key_count; i++) {
     const struct image_key *key = &candidates->keys[i];
     if (key->constants) add_words(key->first, (key->constants + 1) * 4ull);
+    if (key->constants) add_words(key->equals, key->constants * 4ull);
     add_words(key->programs, key->program_count * 4ull);
     for (uint32_t n = 0; n < key->number_slots; n++) add_words(&key->numbers[n].first, 8);
     for (uint32_t l = 0; l < key->above_count; l++) add_words(&key->above[l].program, 4);
@@ -239,6 +240,8 @@ static void test_each_damage(void **state) {
   check_refused(image, &strings->constants, 4, strings->constants - 1);
   check_refused(image, &strings->first[strings->constants], 4, strings->program_count + 1);
   check_refused(image, &strings->first[0], 4, 1000);
+  check_refused(image, &strings->equals[0], 4, spans->predicate_count);
+  check_refused(image, &strings->equals[0], 4, strings->equals[1]);
   check_refused(image, &strings->programs[0], 4, spans->rule_count);
   check_refused(image, &limits->above[0].program, 4, spans->rule_count);
   check_refused(image, &limits->above[0].constant.integer, 4, 100);

@@ -157,7 +157,7 @@ static void test_lookup_and_dictionary(void **state) {
     assert_true(one->dictionary[i].id <= 300);
     assert_false(seen[one->dictionary[i].id]);
     seen[one->dictionary[i].id] = true;
-    const struct text_print print = image_text_print(one->dictionary[i].text.at, one->dictionary[i].text.length);
+    const struct text_print print = text_print_of(one->dictionary[i].text.at, one->dictionary[i].text.length);
     const uint32_t mark = dictionary_mark(one, print.hash);
     assert_int_equal(one->dictionary[i].print.hash, print.hash);
     assert_true(one->marks[mark / 64] >> mark % 64 & 1);
