@@ -11,6 +11,7 @@ void otlp_rows_begin(struct otlp_rows *rows, struct event_batch *batch, const st
   rows->result = result;
   rows->reads_span_attributes = false;
   memset(rows->slot_by_mark, 0xff, sizeof rows->slot_by_mark);
+  rows->resource_count = rows->resource_row = 0;
   otlp_resource_begin(rows);
   const struct image_kind *kind = batch->image ? &batch->image->kinds[EVENT_SPAN] : NULL;
   for (uint32_t slot = 0; kind && slot < kind->column_count; slot++) {
@@ -22,8 +23,20 @@ void otlp_rows_begin(struct otlp_rows *rows, struct event_batch *batch, const st
   }
 }
 
+/* The resource's values into all its rows, a column at a time. */
+static void fill_resource(struct otlp_rows *rows) {
+  if (rows->resource_row == rows->batch->count) return;
+  for (uint32_t i = 0; i < rows->resource_count; i++) {
+    const struct otlp_resource_value *of = &rows->resource[i];
+    event_batch_set_run(rows->batch, rows->resource_row, of->slot, &of->value, of->interned);
+  }
+  rows->resource_row = rows->batch->count;
+}
+
 /* The sink empties the batch; when it had no room what it left, if anything, is dropped by otlp_rows_end. */
 static bool hand_over(struct otlp_rows *rows) {
+  fill_resource(rows);
+  rows->resource_row = 0;
   if (rows->batch->count == 0 || rows->sink->evaluate(rows->sink->context, rows->batch)) return true;
   rows->result->outcome = OTLP_NO_ROOM;
   return false;
@@ -42,6 +55,7 @@ void otlp_rows_end(struct otlp_rows *rows, bool complete, const char *error, uin
 }
 
 void otlp_resource_begin(struct otlp_rows *rows) {
+  fill_resource(rows);
   rows->service = (struct event_text){.at = NULL};
   rows->resource_count = 0;
 }
@@ -72,10 +86,6 @@ int otlp_span_begin(struct otlp_rows *rows) {
   struct event_fields *fields = &rows->batch->fields[row];
   fields->name = (struct event_text){.at = "", .length = 0};
   fields->service = rows->service;
-  for (uint32_t i = 0; i < rows->resource_count; i++) {
-    const struct otlp_resource_value *of = &rows->resource[i];
-    event_batch_set_interned(rows->batch, row, of->slot, &of->value, of->interned);
-  }
   return (int)row;
 }
 

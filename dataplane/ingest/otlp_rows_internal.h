@@ -22,8 +22,8 @@ struct otlp_rows {
   /* By key mark: the one SCOPE_SPAN column with that mark, or one of the two below. Most keys are no rule's, and are told so
    * without hashing them. */
   uint16_t slot_by_mark[256];
-  struct event_text service; /* of the current resource */
-  uint32_t resource_count;
+  struct event_text service;             /* of the current resource */
+  uint32_t resource_count, resource_row; /* the first row of the batch that has not got its values yet */
   struct otlp_resource_value resource[OTLP_RESOURCE_COLUMNS_MAX];
 };
 
@@ -53,6 +53,20 @@ static inline uint8_t otlp_key_mark(const char *key, uint32_t length) {
   return (uint8_t)(length * 37u + (uint8_t)key[length - 1] + (uint8_t)key[length / 2] * 7u);
 }
 
+/* Keys are short: eight bytes at a time, the last eight perhaps again, cost less than a call. */
+static inline bool otlp_same_key(const char *a, const char *b, uint32_t length) {
+  uint64_t left, right, difference = 0;
+  if (length < sizeof left) return memcmp(a, b, length) == 0;
+  for (uint32_t at = 0; at + sizeof left < length; at += sizeof left) {
+    memcpy(&left, a + at, sizeof left);
+    memcpy(&right, b + at, sizeof right);
+    difference |= left ^ right;
+  }
+  memcpy(&left, a + length - sizeof left, sizeof left);
+  memcpy(&right, b + length - sizeof right, sizeof right);
+  return (difference | (left ^ right)) == 0;
+}
+
 /* The column of a span attribute, or -1. */
 static inline int otlp_span_column(const struct otlp_rows *rows, const char *key, uint32_t key_length) {
   const uint16_t slot = rows->slot_by_mark[otlp_key_mark(key, key_length)];
@@ -60,5 +74,5 @@ static inline int otlp_span_column(const struct otlp_rows *rows, const char *key
   const struct rule_image *image = rows->batch->image;
   if (slot == OTLP_MARK_SHARED) return event_column_find(image, EVENT_SPAN, SCOPE_SPAN, key, key_length);
   const struct image_text *expected = &image->kinds[EVENT_SPAN].columns[slot].key;
-  return expected->length == key_length && memcmp(expected->at, key, key_length) == 0 ? slot : -1;
+  return expected->length == key_length && otlp_same_key(expected->at, key, key_length) ? slot : -1;
 }

@@ -26,7 +26,8 @@ struct groups {
 };
 
 static bool same_text(const struct value *a, const struct value *b) {
-  return a->length == b->length && (a->text == b->text || memcmp(a->text, b->text, a->length) == 0);
+  if (a->length != b->length) return false;
+  return a->length == 0 || a->text == b->text || memcmp(a->text, b->text, a->length) == 0;
 }
 
 static void group(const struct value *values, uint64_t rows, struct groups *groups) {

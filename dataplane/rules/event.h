@@ -104,9 +104,9 @@ int event_column_find(const struct rule_image *image, enum event_kind kind, enum
                       uint32_t key_length);
 /* Sets a column; the last call for a (slot, row) wins. Interns strings. */
 void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const struct value *value);
-/* The same in two steps, for a value that many rows share. */
+/* The same in two steps, for a value that all rows from one on share. */
 uint32_t event_batch_intern(const struct event_batch *batch, int slot, const struct value *value);
-void event_batch_set_interned(struct event_batch *batch, uint32_t row, int slot, const struct value *value, uint32_t interned);
+void event_batch_set_run(struct event_batch *batch, uint32_t first_row, int slot, const struct value *value, uint32_t interned);
 
 /* JSON body paths (`body.order.amount`): walk from the root (0) by member name; -1 when no rule reads below. A node may have a
  * slot (a rule reads exactly this path; else -1) and children. */

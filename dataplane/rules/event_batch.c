@@ -84,8 +84,19 @@ uint32_t event_batch_intern(const struct event_batch *batch, int slot, const str
   return slot < 0 ? 0 : intern_value(batch, slot, value);
 }
 
-void event_batch_set_interned(struct event_batch *batch, uint32_t row, int slot, const struct value *value, uint32_t interned) {
-  if (slot >= 0) store(batch, row, slot, value, interned);
+void event_batch_set_run(struct event_batch *batch, uint32_t first_row, int slot, const struct value *value, uint32_t interned) {
+  if (slot < 0) return;
+  ALWAYS_ASSERT((uint32_t)slot < batch->column_capacity);
+  struct value *values = batch->columns + (size_t)slot * EVENT_BATCH_ROWS;
+  uint32_t *ids = batch->interned + (size_t)slot * EVENT_BATCH_ROWS;
+  uint64_t rows = 0;
+  for (uint32_t row = first_row; row < batch->count; row++) {
+    values[row] = *value;
+    ids[row] = interned;
+    rows |= 1ull << row;
+  }
+  const uint64_t present = batch->present[slot];
+  batch->present[slot] = value->type == VALUE_NULL ? present & ~rows : present | rows;
 }
 
 void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const struct value *value) {

@@ -38,16 +38,20 @@ static unsigned word_of(const struct event_batch *batch, uint32_t row, enum intr
 
 static void fill_words(struct event_batch *batch, int slot, enum intrinsic intrinsic) {
   const char *const *words = intrinsic == INTRINSIC_KIND ? kind_words : batch->kind == EVENT_ALERT ? firing_words : status_words;
-  struct value values[WORDS_MAX] = {{.type = VALUE_NULL}};
-  uint32_t interned[WORDS_MAX] = {0};
+  struct value *values = batch->columns + (size_t)slot * EVENT_BATCH_ROWS;
+  uint32_t *interned = batch->interned + (size_t)slot * EVENT_BATCH_ROWS;
+  struct value known[WORDS_MAX] = {{.type = VALUE_NULL}};
+  uint32_t ids[WORDS_MAX] = {0};
   for (uint32_t row = 0; row < batch->count; row++) {
     const unsigned word = word_of(batch, row, intrinsic);
-    if (values[word].type == VALUE_NULL) {
-      values[word] = text_value(words[word], (uint32_t)strlen(words[word]));
-      interned[word] = event_batch_intern(batch, slot, &values[word]);
+    if (known[word].type == VALUE_NULL) {
+      known[word] = text_value(words[word], (uint32_t)strlen(words[word]));
+      ids[word] = event_batch_intern(batch, slot, &known[word]);
     }
-    event_batch_set_interned(batch, row, slot, &values[word], interned[word]);
+    values[row] = known[word];
+    interned[row] = ids[word];
   }
+  batch->present[slot] = event_batch_rows(batch);
 }
 
 static struct value duration_of(const struct event_fields *fields) {
