@@ -126,10 +126,10 @@ static double pass(struct run *run, bool judge, uint64_t *found) {
   const struct event_sink sink = {.context = run, .evaluate = judge ? judge_batch : drop_batch};
   const uint64_t start_ns = bench_now_ns();
   for (unsigned r = 0; r < WORKLOAD_REQUESTS; r++) {
-    struct otlp_result result;
+    struct span_result result;
     otlp_decode_protobuf(work.body[OTLP_PROTOBUF][r], (uint32_t)work.bytes[OTLP_PROTOBUF][r],
                          engine_batch(run->engine, EVENT_SPAN), &sink, &result);
-    bench_check(result.outcome == OTLP_OK && result.spans == WORKLOAD_SPANS, "the request is decoded");
+    bench_check(result.outcome == SPANS_DECODED && result.spans == WORKLOAD_SPANS, "the request is decoded");
     engine_commit(run->engine);
     uint32_t bytes;
     for (; record_ring_peek(run->records, &bytes); ++*found) record_ring_advance(run->records);
