@@ -6,6 +6,9 @@
 #include <string.h>
 
 #define WAIT_SLICE_NS 1000000u
+#define IDLE_WAIT_LEAST_NS 10000u
+#define IDLE_WAIT_PART 16u     /* of the time since the last record: a busy journal looks often, an idle one seldom */
+#define GATHER_PAUSE_NS 30000u /* between two looks at the rings while a batch is in flight */
 #define CLOSE_WAITS_MAX 10000u /* times WAIT_SLICE_NS: a disk that does not answer keeps its buffers */
 
 int journal_fail(struct journal *journal, int error) {
@@ -34,6 +37,12 @@ static bool take_buffers(struct journal *journal) {
   journal->preparer.zeros = aligned_alloc(JOURNAL_BLOCK_BYTES, ZERO_SLICE_BYTES_MOST);
   if (!journal->header_block || !journal->preparer.zeros) return false;
   memset(journal->preparer.zeros, 0, ZERO_SLICE_BYTES_MOST);
+  const struct iovec buffers[] = {{journal->batches[0].bytes, journal->config.batch_bytes_max},
+                                  {journal->batches[1].bytes, journal->config.batch_bytes_max},
+                                  {journal->header_block, JOURNAL_BLOCK_BYTES},
+                                  {journal->preparer.zeros, ZERO_SLICE_BYTES_MOST}};
+  _Static_assert(sizeof buffers / sizeof *buffers <= JOURNAL_IO_BUFFERS_MAX, "all are registered");
+  journal->io->operations->set_buffers(journal->io, buffers, sizeof buffers / sizeof *buffers);
   return true;
 }
 
@@ -76,12 +85,24 @@ static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   int result = poke(journal);
   if (result < 0) return result;
   const uint32_t gathered = journal_gather(journal);
+  if (gathered > 0) journal->gathered_at_ns = now_ns;
   const bool was_in_flight = journal->in_flight || journal->opening;
   result = journal_flush(journal, wall_ns);
   if (result < 0) return result;
   result = journal_prepare(journal, now_ns);
   if (result < 0) return result;
   return gathered > 0 || (!was_in_flight && (journal->in_flight || journal->opening));
+}
+
+/* With a batch in flight the thread sleeps even when records go on coming: the kernel completes a durable write in a worker of
+ * this core, and a thread that gathers without a rest keeps it from running for whole time slices. */
+static uint64_t wait_of(const struct journal *journal, uint64_t now_ns, uint64_t wait_ns, bool busy) {
+  const bool writes = journal->in_flight || journal->opening;
+  if (busy) return writes && wait_ns > GATHER_PAUSE_NS ? GATHER_PAUSE_NS : writes ? wait_ns : 0;
+  if (writes) return wait_ns;
+  const uint64_t idle_ns = now_ns > journal->gathered_at_ns ? (now_ns - journal->gathered_at_ns) / IDLE_WAIT_PART : 0;
+  const uint64_t wait = idle_ns > IDLE_WAIT_LEAST_NS ? idle_ns : IDLE_WAIT_LEAST_NS;
+  return wait < wait_ns ? wait : wait_ns;
 }
 
 int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns) {
@@ -92,8 +113,9 @@ int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uin
   if (durable < 0) return journal_fail(journal, durable);
   const int busy = work(journal, now_ns, wall_ns);
   if (busy < 0) return journal_fail(journal, busy);
-  if (handled > 0 || busy > 0 || wait_ns == 0) return durable;
-  const int waited = reap(journal, now_ns, wait_ns, &handled);
+  const uint64_t wait = handled > 0 ? 0 : wait_of(journal, now_ns, wait_ns, busy > 0);
+  if (wait == 0) return durable;
+  const int waited = reap(journal, now_ns, wait, &handled);
   if (waited < 0) return journal_fail(journal, waited);
   if (handled > 0) {
     /* The next flush starts with what has gathered during this one, at once. */
@@ -178,6 +200,7 @@ void journal_close(struct journal *journal) {
   if (journal->opening) io->operations->close(io, journal->next.file);
   if (journal->preparer.file >= 0) io->operations->close(io, journal->preparer.file);
   for (uint32_t i = 0; i < journal->prepared_count; i++) io->operations->close(io, journal->prepared[i].file);
+  io->operations->set_buffers(io, NULL, 0);
   for (unsigned i = 0; i < 2; i++) free(journal->batches[i].bytes);
   free(journal->header_block);
   free(journal->preparer.zeros);

@@ -2,12 +2,12 @@
 /* The journal's parts. All belongs to the journal thread, except what is marked any:ro. */
 #include "journal_format_internal.h"
 
-#define ZERO_SLICE_BYTES                                                                                                         \
-  (256u * 1024u) /* of a segment that is prepared beside batches: short, so that none waits long for it                          \
-                  */
-#define ZERO_SLICE_BYTES_MOST (1024u * 1024u) /* when batches wait for a segment */
-#define SPACE_RETRY_NS 1000000000u            /* a full disk is asked again */
-#define WRITE_RETRIES_MAX 1000u               /* without progress; then it is an error */
+/* A slice of a segment that is zeroed beside batches is as long as two of them: preparation keeps ahead of use, and no batch
+ * waits long for a slice. With none in flight, or none prepared, the longest. */
+#define ZERO_SLICE_BYTES_LEAST (16u * 1024u)
+#define ZERO_SLICE_BYTES_MOST (1024u * 1024u)
+#define SPACE_RETRY_NS 1000000000u /* a full disk is asked again */
+#define WRITE_RETRIES_MAX 1000u    /* without progress; then it is an error */
 
 enum journal_token { TOKEN_BATCH = 1, TOKEN_HEADER, TOKEN_PREPARE };
 
@@ -72,6 +72,7 @@ struct journal {
   uint8_t *header_block;
   struct prepared_segment next; /* whose header it is */
   uint32_t next_ring;           /* where gathering starts, for fairness */
+  uint64_t gathered_at_ns;      /* when a ring last had a record */
 
   struct prepared_segment prepared[JOURNAL_SEGMENTS_AHEAD_MAX];
   uint32_t prepared_count;
