@@ -30,7 +30,7 @@ static bool config_is_sound(const struct journal_config *config) {
 static bool take_buffers(struct journal *journal) {
   for (unsigned i = 0; i < 2; i++) {
     journal->batches[i].bytes = aligned_alloc(JOURNAL_BLOCK_BYTES, journal->config.batch_bytes_max);
-    journal->batches[i].used = sizeof(struct batch_header);
+    journal->batches[i].used = JOURNAL_BATCH_HEADER_BYTES;
     if (!journal->batches[i].bytes) return false;
   }
   journal->header_block = aligned_alloc(JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES);
@@ -214,5 +214,23 @@ uint64_t journal_durable_lsn(const struct journal *journal) {
 int journal_failed(const struct journal *journal) { return atomic_load_explicit(&journal->failed, memory_order_acquire); }
 
 int journal_stalled(const struct journal *journal) { return atomic_load_explicit(&journal->stalled, memory_order_relaxed); }
+
+static void raise(_Atomic uint64_t *value, uint64_t to) {
+  uint64_t now = atomic_load_explicit(value, memory_order_relaxed);
+  while (now < to && !atomic_compare_exchange_weak_explicit(value, &now, to, memory_order_release, memory_order_relaxed)) {
+  }
+}
+
+void journal_set_state_lsn(struct journal *journal, uint64_t lsn) { raise(&journal->state_lsn, lsn); }
+
+uint64_t journal_state_lsn(const struct journal *journal) {
+  return atomic_load_explicit(&journal->state_lsn, memory_order_relaxed);
+}
+
+void journal_set_oldest_segment(struct journal *journal, uint64_t segment) { raise(&journal->oldest_segment, segment); }
+
+uint64_t journal_current_segment(const struct journal *journal) {
+  return atomic_load_explicit(&journal->current_segment, memory_order_acquire);
+}
 
 const struct journal_counters *journal_counters(const struct journal *journal) { return &journal->counters; }

@@ -60,7 +60,9 @@ struct journal {
   uint64_t segment_end; /* its length */
   uint64_t offset;      /* of the next batch */
   uint32_t segment_seed;
-  uint32_t chain; /* the last batch's checksum */
+  uint32_t chain;                          /* the last batch's checksum */
+  uint8_t chain_hash[JOURNAL_CHAIN_BYTES]; /* after it */
+  bool first_in_segment;                   /* the next batch is; its header is in header_block */
   uint64_t next_lsn;
 
   struct journal_batch batches[2];
@@ -82,6 +84,9 @@ struct journal {
   _Atomic uint64_t durable_lsn;
   _Atomic int failed;
   _Atomic int stalled;
+  _Atomic uint64_t current_segment;
+  /* any:rw journal:ro */
+  _Atomic uint64_t state_lsn, oldest_segment;
   struct journal_counters counters;
 };
 

@@ -19,7 +19,7 @@ static void start_content(struct journal *journal, struct journal_batch *batch) 
   batch->first_lsn = journal->next_lsn;
   batch->segment_seed = journal->segment_seed;
   batch->content = journal_lsn_seed(batch->segment_seed, batch->first_lsn);
-  batch->summed = sizeof(struct batch_header);
+  batch->summed = JOURNAL_BATCH_HEADER_BYTES;
 }
 
 static void copy_record(struct journal *journal, struct journal_batch *batch, const void *record, uint32_t bytes) {
@@ -85,7 +85,11 @@ static int open_next_segment(struct journal *journal, uint64_t wall_ns) {
       .segment_bytes = journal->config.segment_bytes,
       .batch_bytes_max = journal->config.batch_bytes_max,
       .previous_checksum = journal->chain,
+      .chain_kind = journal->config.hash_chain ? JOURNAL_CHAIN_SHA256 : JOURNAL_CHAIN_NONE,
+      .state_lsn = atomic_load_explicit(&journal->state_lsn, memory_order_acquire),
+      .oldest_segment = atomic_load_explicit(&journal->oldest_segment, memory_order_acquire),
   };
+  memcpy(header->chain, journal->chain_hash, sizeof header->chain);
   memcpy(header->node_id, journal->identity.node_id, sizeof header->node_id);
   segment_header_seal(journal->header_block);
   journal->opening = true;
@@ -106,7 +110,9 @@ int journal_header_completed(struct journal *journal, int result) {
   journal->segment_end = journal->config.segment_bytes;
   journal->offset = JOURNAL_BLOCK_BYTES;
   journal->segment_seed = journal_segment_seed(&journal->identity, journal->segment);
+  journal->first_in_segment = true;
   journal->opening = false;
+  atomic_store_explicit(&journal->current_segment, journal->segment, memory_order_release);
   return 0;
 }
 
@@ -114,7 +120,7 @@ int journal_header_completed(struct journal *journal, int result) {
 static void sum_up_again(struct journal *journal, struct journal_batch *batch) {
   start_content(journal, batch);
   uint64_t lsn = batch->first_lsn;
-  for (uint32_t at = sizeof(struct batch_header); at < batch->used; lsn++) {
+  for (uint32_t at = JOURNAL_BATCH_HEADER_BYTES; at < batch->used; lsn++) {
     struct record_frame *frame = (void *)(batch->bytes + at);
     sum_up_record(batch, frame, lsn);
     at += record_frame_bytes(frame->bytes);
@@ -138,6 +144,9 @@ static uint32_t batch_finish(struct journal *journal, struct journal_batch *batc
       .previous_checksum = journal->chain,
       .used_bytes = batch->used,
   };
+  struct batch_chain *chain = (void *)(header + 1);
+  *chain = (struct batch_chain){.reserved = {0}};
+  memcpy(chain->before, journal->chain_hash, sizeof chain->before);
   header->magic = JOURNAL_BATCH_MAGIC;
   header->checksum = batch_header_checksum(header, batch->content);
   journal->chain = header->checksum;
@@ -164,9 +173,14 @@ int journal_flush(struct journal *journal, uint64_t wall_ns) {
   journal->in_flight = true;
   journal->filling ^= 1u;
   struct journal_batch *other = &journal->batches[journal->filling];
-  other->used = sizeof(struct batch_header);
+  other->used = JOURNAL_BATCH_HEADER_BYTES;
   other->count = 0;
-  return journal_write_start(journal, &journal->write, &request);
+  const int started = journal_write_start(journal, &journal->write, &request);
+  /* While the disk works. The next batch holds the result. */
+  if (started == 0 && journal->config.hash_chain)
+    journal_chain_next(journal->first_in_segment ? journal->header_block : NULL, batch->bytes, bytes, journal->chain_hash);
+  journal->first_in_segment = false;
+  return started;
 }
 
 static void count_batch(struct journal *journal, const struct journal_batch *batch) {

@@ -117,6 +117,7 @@ static int read_new(struct violation_store *store, uint64_t durable_lsn) {
     case JOURNAL_READ_END:
       return 0;
     case JOURNAL_READ_DAMAGED:
+    case JOURNAL_READ_REMOVED:
       return -EBADMSG;
     case JOURNAL_READ_ERROR:
       return -EIO;

@@ -42,7 +42,7 @@ static void reseal(uint8_t *block, size_t left, uint64_t segment) {
   if (memcmp(block, "TRIP", 4) == 0)
     segment_header_seal(block);
   else if (batch_claimed_bytes(block, left) > 0)
-    batch_seal((void *)block, journal_segment_seed(&identity, segment));
+    batch_seal((void *)block, journal_segment_seed(&identity, segment), JOURNAL_VERSION);
 }
 
 enum edit { EDIT_BYTES, EDIT_RESEAL, EDIT_COPY_BLOCK, EDIT_ZERO_BLOCK, EDIT_CUT, EDIT_REMOVE, EDIT_MOVE, EDITS };
