@@ -77,6 +77,8 @@ struct config {
     uint32_t batch_bytes_max;
     uint32_t ring_bytes; /* a shard's record ring */
     uint32_t index_violations;
+    bool hash_chain;
+    uint64_t retain_age_ns, retain_bytes, retain_records; /* 0: no limit */
   } journal;
   struct {
     uint32_t connections_max; /* a shard */

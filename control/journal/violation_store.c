@@ -6,8 +6,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#define CANDIDATES 256u /* taken from the index at a time, so that a long query never holds the lock while it reads */
+#define REMOVALS_MAX 100u /* a reader that retention overtakes again and again */
+#define CANDIDATES 256u   /* taken from the index at a time, so that a long query never holds the lock while it reads */
 
 /* What filters need to leave a record unread; text is told apart by checksum and compared when the record is read. */
 struct entry {
@@ -31,7 +33,11 @@ struct violation_store {
   uint64_t added;        /* ever; entry i (0 = first ever) is at i % capacity */
   uint64_t count;
   uint64_t last_lsn;
+  uint64_t forgotten_lsn; /* entries below it are gone, and perhaps their segments */
+  uint64_t run_first_lsn, run_total;
   struct violation_counts *by_rule;
+  void (*see)(void *context, uint64_t lsn, const struct record_header *record);
+  void *see_context;
 };
 
 struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity) {
@@ -81,6 +87,7 @@ static void add(struct violation_store *store, uint64_t lsn, const struct record
   ALWAYS_ASSERT(lsn > store->last_lsn);
   store->last_lsn = lsn;
   if (is_violation) {
+    if (lsn >= store->run_first_lsn) store->run_total++;
     const uint32_t rule = rule_checksum(violation.rule.at, violation.rule.length);
     violation_counts_add(store->by_rule, violation.rule, rule);
     store->entries[store->added % store->capacity] = (struct entry){
@@ -99,25 +106,47 @@ static void add(struct violation_store *store, uint64_t lsn, const struct record
   pthread_mutex_unlock(&store->lock);
 }
 
+void violation_store_observe(struct violation_store *store,
+                             void (*see)(void *context, uint64_t lsn, const struct record_header *record), void *context) {
+  store->see = see;
+  store->see_context = context;
+}
+
+void violation_store_begin_run(struct violation_store *store, uint64_t first_lsn) { store->run_first_lsn = first_lsn; }
+
+/* At the LSN after the last that was read, or, when retention was faster, at the oldest that is left. */
+static int open_reader(struct violation_store *store) {
+  uint64_t oldest_lsn = 0, from_lsn = violation_store_last_lsn(store) + 1;
+  int error = journal_oldest_lsn(store->io, &oldest_lsn);
+  if (error < 0) return error;
+  journal_reader_close(store->reader);
+  store->reader = journal_reader_open(store->io, oldest_lsn > from_lsn ? oldest_lsn : from_lsn, &error);
+  return error;
+}
+
 static int read_new(struct violation_store *store, uint64_t durable_lsn) {
-  const uint64_t last_lsn = violation_store_last_lsn(store);
-  if (durable_lsn <= last_lsn) return 0;
+  if (durable_lsn <= violation_store_last_lsn(store)) return 0;
   if (!store->reader) {
-    int error;
-    store->reader = journal_reader_open(store->io, last_lsn + 1, &error);
-    if (!store->reader) return error;
+    const int opened = open_reader(store);
+    if (opened < 0) return opened;
   }
-  for (;;) {
+  for (uint32_t removals = 0;;) {
     uint64_t lsn;
     const struct record_header *record;
     switch (journal_reader_next(store->reader, durable_lsn, &lsn, &record)) {
     case JOURNAL_READ_RECORD:
+      if (store->see) store->see(store->see_context, lsn, record);
       add(store, lsn, record, journal_reader_position(store->reader));
       break;
     case JOURNAL_READ_END:
       return 0;
+    case JOURNAL_READ_REMOVED: {
+      const int opened = open_reader(store);
+      if (opened < 0) return opened;
+      if (++removals > REMOVALS_MAX) return -EAGAIN;
+      break;
+    }
     case JOURNAL_READ_DAMAGED:
-    case JOURNAL_READ_REMOVED:
       return -EBADMSG;
     case JOURNAL_READ_ERROR:
       return -EIO;
@@ -127,6 +156,19 @@ static int read_new(struct violation_store *store, uint64_t durable_lsn) {
 
 int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn) {
   pthread_mutex_lock(&store->catching_up);
+  const int result = read_new(store, durable_lsn);
+  pthread_mutex_unlock(&store->catching_up);
+  return result;
+}
+
+int violation_store_catch_up_within(struct violation_store *store, uint64_t durable_lsn, uint64_t wait_ns) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  const uint64_t nanoseconds = (uint64_t)until.tv_nsec + wait_ns;
+  until.tv_sec += (time_t)(nanoseconds / 1000000000u);
+  until.tv_nsec = (long)(nanoseconds % 1000000000u);
+  const int locked = pthread_mutex_timedlock(&store->catching_up, &until);
+  if (locked != 0) return -locked;
   const int result = read_new(store, durable_lsn);
   pthread_mutex_unlock(&store->catching_up);
   return result;
@@ -172,6 +214,22 @@ static uint64_t entries_below(const struct violation_store *store, uint64_t lsn)
   return low;
 }
 
+void violation_store_forget(struct violation_store *store, uint64_t before_lsn) {
+  pthread_mutex_lock(&store->lock);
+  if (before_lsn > store->forgotten_lsn) {
+    store->forgotten_lsn = before_lsn;
+    store->count -= entries_below(store, before_lsn);
+  }
+  pthread_mutex_unlock(&store->lock);
+}
+
+static bool is_forgotten(struct violation_store *store, uint64_t lsn) {
+  pthread_mutex_lock(&store->lock);
+  const bool forgotten = lsn < store->forgotten_lsn;
+  pthread_mutex_unlock(&store->lock);
+  return forgotten;
+}
+
 /* The next candidates in the query's order; moves its cursor past all that was looked at. */
 static uint32_t take_candidates(struct violation_store *store, struct query *query, struct entry *candidates, uint32_t most) {
   uint32_t taken = 0;
@@ -193,13 +251,15 @@ static uint32_t take_candidates(struct violation_store *store, struct query *que
 }
 
 /* 1: given, 0: no match, -ECANCELED: the caller stops, or another -errno. */
-static int give(struct journal_reader *reader, const struct query *query, const struct entry *entry,
-                bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *context) {
+static int give(struct violation_store *store, struct journal_reader *reader, const struct query *query,
+                const struct entry *entry, bool (*each)(void *context, uint64_t lsn, const struct violation *violation),
+                void *context) {
   const struct journal_position position = {.segment = entry->segment,
                                             .offset = (uint64_t)entry->block * JOURNAL_BLOCK_BYTES,
                                             .offset_in_batch = entry->offset_in_batch};
   const struct record_header *record = journal_reader_at(reader, position, entry->lsn);
   struct violation violation;
+  if (!record && is_forgotten(store, entry->lsn)) return 0;
   if (!record || !violation_decode(record, record->bytes, &violation)) return -EBADMSG;
   if (!matches(query, &violation)) return 0;
   return each(context, entry->lsn, &violation) ? 1 : -ECANCELED;
@@ -225,7 +285,7 @@ int violation_store_query(struct violation_store *store, const struct violation_
     const uint32_t count = take_candidates(store, &query, candidates, left < CANDIDATES ? left : CANDIDATES);
     if (count == 0) break;
     for (uint32_t i = 0; i < count && result >= 0; i++) {
-      result = give(reader, &query, &candidates[i], each, context);
+      result = give(store, reader, &query, &candidates[i], each, context);
       if (result == 1 || result == -ECANCELED) given++;
     }
   }
@@ -245,6 +305,13 @@ uint64_t violation_store_count(struct violation_store *store) {
   const uint64_t count = store->count;
   pthread_mutex_unlock(&store->lock);
   return count;
+}
+
+uint64_t violation_store_run_total(struct violation_store *store) {
+  pthread_mutex_lock(&store->lock);
+  const uint64_t total = store->run_total;
+  pthread_mutex_unlock(&store->lock);
+  return total;
 }
 
 uint64_t violation_store_last_lsn(struct violation_store *store) {

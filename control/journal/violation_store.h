@@ -18,8 +18,17 @@ struct violation_filter {
 
 struct violation_store;
 struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity);
+/* `see` is called once with each record of any type, in LSN order, as it is read. Before the first catch-up. */
+void violation_store_observe(struct violation_store *store,
+                             void (*see)(void *context, uint64_t lsn, const struct record_header *record), void *context);
+/* Violations from this LSN on are of this run. Before the first catch-up. */
+void violation_store_begin_run(struct violation_store *store, uint64_t first_lsn);
 /* Reads what has become durable since the last call (the whole log at first). 0 or -errno. */
 int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn);
+/* The same, but does not wait longer than `wait_ns` for another thread that is at it: -ETIMEDOUT, and what is there is there. */
+int violation_store_catch_up_within(struct violation_store *store, uint64_t durable_lsn, uint64_t wait_ns);
+/* Before the segments below this LSN are removed: no query reads them any more. */
+void violation_store_forget(struct violation_store *store, uint64_t before_lsn);
 /* Calls `each` for each match in order, up to `limit`; `each` returns false to stop. Returns how many were given, or -errno. The
  * lock is not held while it reads and calls; text of a violation lives until `each` returns. */
 int violation_store_query(struct violation_store *store, const struct violation_filter *filter,
@@ -27,6 +36,7 @@ int violation_store_query(struct violation_store *store, const struct violation_
 /* Violations read so far, those that the index has let go included. */
 uint64_t violation_store_total(struct violation_store *store);
 uint64_t violation_store_count(struct violation_store *store);
+uint64_t violation_store_run_total(struct violation_store *store); /* of those read so far, those of this run */
 /* The last LSN, of any type of record, that was read. */
 uint64_t violation_store_last_lsn(struct violation_store *store);
 /* Of all violations read so far: by rule, "" for all rules beyond the first thousand together. The lock is held meanwhile. */

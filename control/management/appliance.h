@@ -17,8 +17,18 @@ struct appliance_port {
 struct appliance_journal {
   uint64_t durable_lsn, recovered_records, recovered_truncated_bytes;
   uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
-  uint64_t flush_ns_sum, flush_ns_max;
-  int failed; /* 0 or -errno */
+  uint64_t flush_ns_sum, flush_ns_max, space_refusals;
+  int failed;  /* 0 or -errno */
+  int stalled; /* 0, or -ENOSPC while there is no room for another segment */
+  struct {
+    uint64_t segments, bytes, oldest_lsn; /* in use */
+    uint64_t held_segments;               /* over the limits of retention, but needed */
+    uint64_t removed_segments, removed_bytes;
+    uint64_t age_limit_ns, byte_limit, record_limit; /* 0: none */
+  } kept;
+  uint64_t state_lsn, snapshots;
+  uint64_t indexed_lsn; /* violations up to it can be asked for */
+  bool indexing;        /* the log of earlier runs is still being read into the index */
 };
 
 struct appliance_rules {

@@ -52,14 +52,27 @@ static json_t *ports_of(const struct appliance_snapshot *snapshot) {
   return ports;
 }
 
+static json_t *limit_of(uint64_t limit) { return limit ? json_integer((json_int_t)limit) : json_null(); }
+
+static json_t *kept_of(const struct appliance_journal *journal) {
+  return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "segments", (json_int_t)journal->kept.segments, "bytes",
+                   (json_int_t)journal->kept.bytes, "oldest_lsn", (json_int_t)journal->kept.oldest_lsn, "held_segments",
+                   (json_int_t)journal->kept.held_segments, "removed_segments", (json_int_t)journal->kept.removed_segments,
+                   "removed_bytes", (json_int_t)journal->kept.removed_bytes, "age_limit_seconds",
+                   limit_of(journal->kept.age_limit_ns / 1000000000u), "byte_limit", limit_of(journal->kept.byte_limit),
+                   "record_limit", limit_of(journal->kept.record_limit));
+}
+
 static json_t *journal_of(const struct appliance_journal *journal) {
   const double mean_us = journal->batches ? (double)journal->flush_ns_sum / (double)journal->batches / 1e3 : 0;
-  return json_pack("{s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I}", "failed", journal->failed != 0, "durable_lsn",
-                   (json_int_t)journal->durable_lsn, "records", (json_int_t)journal->records, "batches",
-                   (json_int_t)journal->batches, "batch_bytes", (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us,
-                   "flush_max_us", (double)journal->flush_ns_max / 1e3, "recovered_records",
-                   (json_int_t)journal->recovered_records, "recovered_truncated_bytes",
-                   (json_int_t)journal->recovered_truncated_bytes);
+  return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "failed", journal->failed != 0,
+                   "out_of_space", journal->stalled != 0, "durable_lsn", (json_int_t)journal->durable_lsn, "records",
+                   (json_int_t)journal->records, "batches", (json_int_t)journal->batches, "batch_bytes",
+                   (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us, "flush_max_us",
+                   (double)journal->flush_ns_max / 1e3, "recovered_records", (json_int_t)journal->recovered_records,
+                   "recovered_truncated_bytes", (json_int_t)journal->recovered_truncated_bytes, "state_lsn",
+                   (json_int_t)journal->state_lsn, "snapshots", (json_int_t)journal->snapshots, "indexed_lsn",
+                   (json_int_t)journal->indexed_lsn, "indexing", journal->indexing, "kept", kept_of(journal));
 }
 
 enum MHD_Result handle_status(struct management_request *request) {

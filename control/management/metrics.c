@@ -254,6 +254,20 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
   single(out, "tripline_journal_segments_prepared_total", "counter", "Segments prepared.", (double)journal->segments_prepared);
   single(out, "tripline_journal_failed", "gauge", "1 after a write error: nothing is acknowledged as durable.",
          journal->failed != 0);
+  single(out, "tripline_journal_out_of_space", "gauge", "1 while the disk has no room for another segment.",
+         journal->stalled != 0);
+  single(out, "tripline_journal_segments", "gauge", "Segments in use.", (double)journal->kept.segments);
+  single(out, "tripline_journal_bytes", "gauge", "Their bytes.", (double)journal->kept.bytes);
+  single(out, "tripline_journal_oldest_lsn", "gauge", "The oldest LSN that is kept.", (double)journal->kept.oldest_lsn);
+  single(out, "tripline_journal_retention_held_segments", "gauge", "Segments over the limits of retention, but still needed.",
+         (double)journal->kept.held_segments);
+  single(out, "tripline_journal_removed_segments_total", "counter", "Segments that retention removed.",
+         (double)journal->kept.removed_segments);
+  single(out, "tripline_journal_state_lsn", "gauge", "Recovery reads from here on.", (double)journal->state_lsn);
+  single(out, "tripline_journal_state_snapshots_total", "counter", "Snapshots of rule set and remembered ids.",
+         (double)journal->snapshots);
+  single(out, "tripline_journal_indexed_lsn", "gauge", "Violations up to this LSN can be asked for.",
+         (double)journal->indexed_lsn);
   single(out, "tripline_journal_recovered_records", "gauge", "Records found at start.", (double)journal->recovered_records);
 }
 

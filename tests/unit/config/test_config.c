@@ -42,23 +42,29 @@ static void an_empty_file_is_the_default(void **state) {
 
 static void a_file_overrides_key_by_key(void **state) {
   (void)state;
-  assert_int_equal(parse("data_dir: /srv/trip\n"
-                         "management: {socket: /run/c.sock, socket_group: ops, listen: '[::1]:9000'}\n"
-                         "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us}\n"
-                         "ports:\n"
-                         "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
-                         " verify_checksums: yes}\n"
-                         "eal: {memory_mib: 1024, extra: --log-level=8}\n"
-                         "rules: {files: [a.yaml, rules.d]}\n"
-                         "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB}}\n"
-                         "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
-                         " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
-                         "traces: {live_max: 4096, captures_max: 2048, idle: 750ms}\n"
-                         "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000}\n"
-                         "tcp: {connections_max: 128, idle_timeout: 1h}\n"),
-                   0);
+  assert_int_equal(
+      parse("data_dir: /srv/trip\n"
+            "management: {socket: /run/c.sock, socket_group: ops, listen: '[::1]:9000'}\n"
+            "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us}\n"
+            "ports:\n"
+            "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
+            " verify_checksums: yes}\n"
+            "eal: {memory_mib: 1024, extra: --log-level=8}\n"
+            "rules: {files: [a.yaml, rules.d]}\n"
+            "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB}}\n"
+            "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
+            " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
+            "traces: {live_max: 4096, captures_max: 2048, idle: 750ms}\n"
+            "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000, hash_chain: no, retain_age: 720h,"
+            " retain_bytes: 10GiB, retain_records: 1000000}\n"
+            "tcp: {connections_max: 128, idle_timeout: 1h}\n"),
+      0);
   assert_string_equal(complaints, "");
   assert_string_equal(config.data_dir, "/srv/trip");
+  assert_false(config.journal.hash_chain);
+  assert_true(config.journal.retain_age_ns == 720ull * 3600 * 1000000000);
+  assert_true(config.journal.retain_bytes == 10ull << 30);
+  assert_int_equal(config.journal.retain_records, 1000000);
   assert_string_equal(config.management.listen_address, "[::1]");
   assert_int_equal(config.management.listen_port, 9000);
   assert_int_equal(config.shards.core_count, 2);

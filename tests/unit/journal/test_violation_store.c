@@ -1,5 +1,6 @@
 #include "cmocka_test.h"
 #include "journal_fault_io.h"
+#include "journal_format_internal.h"
 #include "journal_rig.h"
 #include "violation_store.h"
 #include <errno.h>
@@ -239,6 +240,70 @@ static void test_a_read_error_passes(void **state) {
   faulty->operations->destroy(faulty);
 }
 
+static void see(void *context, uint64_t lsn, const struct record_header *record) {
+  uint64_t *seen = context;
+  assert_int_equal(lsn, ++*seen);
+  assert_true(record->type == RECORD_VIOLATION || record->type == RECORD_WEBHOOK);
+}
+
+static bool count_one(void *context, uint64_t lsn, const struct violation *violation) {
+  (void)lsn, (void)violation;
+  ++*(uint32_t *)context;
+  return true;
+}
+
+static void test_every_record_is_seen_once_and_this_run_is_counted(void **state) {
+  (void)state;
+  uint64_t seen = 0;
+  violation_store_observe(store, see, &seen);
+  violation_store_begin_run(store, 21);
+  append(1, 20);
+  assert_int_equal(violation_store_catch_up_within(store, 30, 1000000), 0);
+  assert_int_equal(violation_store_catch_up(store, 40), 0);
+  assert_int_equal(violation_store_catch_up(store, 40), 0);
+  assert_int_equal(seen, 40);
+  assert_int_equal(violation_store_total(store), 20);
+  assert_int_equal(violation_store_run_total(store), 10);
+}
+
+/* Retention: what is forgotten is not read, and its segments may go while queries run. */
+static void test_what_is_forgotten_is_not_asked_for(void **state) {
+  (void)state;
+  append(1, 400);
+  assert_int_equal(violation_store_catch_up(store, journal_durable_lsn(rig.journal)), 0);
+  uint64_t *segments;
+  size_t files;
+  assert_int_equal(journal_list_segments(io, &segments, &files), 0);
+  assert_true(files > 2);
+  struct journal_reader *reader;
+  int error;
+  reader = journal_reader_open(io, 1, &error);
+  uint64_t lsn = 0;
+  const struct record_header *record;
+  do assert_int_equal(journal_reader_next(reader, 800, &lsn, &record), JOURNAL_READ_RECORD);
+  while (journal_reader_position(reader).segment == 1);
+  journal_reader_close(reader);
+  violation_store_forget(store, lsn);
+  violation_store_forget(store, 2);
+  assert_int_equal(io->operations->remove(io, "journal-0000000000000001.seg"), 0);
+  uint32_t count = 0;
+  const struct violation_filter filter = {.severity = -1, .limit = 1000};
+  const int given = violation_store_query(store, &filter, count_one, &count);
+  assert_int_equal(given, violation_store_count(store));
+  assert_int_equal(given, 400 - (int)(lsn - 1) / 2);
+  assert_int_equal(violation_store_total(store), 400);
+  free(segments);
+}
+
+/* A store that is opened late begins at what is left. */
+static void test_the_index_begins_at_what_retention_left(void **state) {
+  (void)state;
+  append(1, 400);
+  assert_int_equal(io->operations->remove(io, "journal-0000000000000001.seg"), 0);
+  assert_int_equal(violation_store_catch_up(store, journal_durable_lsn(rig.journal)), 0);
+  assert_true(violation_store_total(store) < 400 && violation_store_total(store) > 0);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -253,6 +318,9 @@ int main(void) {
       TEST(test_a_restart_finds_them_again),
       TEST(test_damage_is_an_error_not_an_answer),
       TEST(test_a_read_error_passes),
+      TEST(test_every_record_is_seen_once_and_this_run_is_counted),
+      TEST(test_what_is_forgotten_is_not_asked_for),
+      TEST(test_the_index_begins_at_what_retention_left),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
