@@ -58,6 +58,7 @@ struct config {
   struct config_otlp_listener {
     uint16_t port; /* 4318, 4317 */
     bool acknowledge_durable;
+    enum record_durability durability;
     uint32_t max_body_bytes;
   } otlp_http, otlp_grpc;
   struct {

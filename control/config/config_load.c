@@ -105,12 +105,20 @@ READER(read_otlp_acknowledge) {
   static const char *const words[] = {"received", "durable", NULL};
   LISTENER->acknowledge_durable = config_read_word(reader, node, words) == 1;
 }
+READER(read_otlp_durability) { LISTENER->durability = config_read_durability(reader, node); }
 READER(read_otlp_body) { LISTENER->max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520); }
 READER(read_otlp_listen) { LISTENER->port = (uint16_t)config_read_number(reader, node, 1, 65535); }
-static const struct config_key otlp_keys[] = {
-    {"acknowledge", read_otlp_acknowledge}, {"max_body_bytes", read_otlp_body}, {"listen", read_otlp_listen}, {NULL, NULL}};
-READER(read_otlp_http) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_http); }
-READER(read_otlp_grpc) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_grpc); }
+static const struct config_key otlp_keys[] = {{"acknowledge", read_otlp_acknowledge},
+                                              {"durability", read_otlp_durability},
+                                              {"max_body_bytes", read_otlp_body},
+                                              {"listen", read_otlp_listen},
+                                              {NULL, NULL}};
+static void read_otlp(struct config_reader *reader, const yaml_node_t *node, struct config_otlp_listener *listener) {
+  config_read_mapping(reader, node, otlp_keys, listener);
+  config_check_durability(reader, node, listener->durability, &listener->acknowledge_durable);
+}
+READER(read_otlp_http) { read_otlp(reader, node, &CONFIG->otlp_http); }
+READER(read_otlp_grpc) { read_otlp(reader, node, &CONFIG->otlp_grpc); }
 static const struct config_key listener_keys[] = {{"otlp_http", read_otlp_http}, {"otlp_grpc", read_otlp_grpc}, {NULL, NULL}};
 READER(read_listeners) { config_read_mapping(reader, node, listener_keys, target); }
 

@@ -57,8 +57,10 @@ static bool make_rings(struct daemon *daemon, struct shard_config *configs) {
 }
 
 static struct shard_otlp_listener otlp_listener(const struct config_otlp_listener *listener) {
-  return (struct shard_otlp_listener){
-      .port = listener->port, .acknowledge_durable = listener->acknowledge_durable, .max_body_bytes = listener->max_body_bytes};
+  return (struct shard_otlp_listener){.port = listener->port,
+                                      .acknowledge_durable = listener->acknowledge_durable,
+                                      .durability = listener->durability,
+                                      .max_body_bytes = listener->max_body_bytes};
 }
 
 static void fill_limits(const struct config *config, struct shard_config *shard) {

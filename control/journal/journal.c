@@ -31,6 +31,7 @@ static bool take_buffers(struct journal *journal) {
   for (unsigned i = 0; i < 2; i++) {
     journal->batches[i].bytes = aligned_alloc(JOURNAL_BLOCK_BYTES, journal->config.batch_bytes_max);
     journal->batches[i].used = JOURNAL_BATCH_HEADER_BYTES;
+    journal->batches[i].due_ns = UINT64_MAX;
     if (!journal->batches[i].bytes) return false;
   }
   journal->header_block = aligned_alloc(JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES);
@@ -84,10 +85,10 @@ static int poke(struct journal *journal) {
 static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   int result = poke(journal);
   if (result < 0) return result;
-  const uint32_t gathered = journal_gather(journal);
+  const uint32_t gathered = journal_gather(journal, now_ns);
   if (gathered > 0) journal->gathered_at_ns = now_ns;
   const bool was_in_flight = journal->in_flight || journal->opening;
-  result = journal_flush(journal, wall_ns);
+  result = journal_flush(journal, now_ns, wall_ns);
   if (result < 0) return result;
   result = journal_prepare(journal, now_ns);
   if (result < 0) return result;
@@ -100,6 +101,8 @@ static uint64_t wait_of(const struct journal *journal, uint64_t now_ns, uint64_t
   const bool writes = journal->in_flight || journal->opening;
   if (busy) return writes && wait_ns > GATHER_PAUSE_NS ? GATHER_PAUSE_NS : writes ? wait_ns : 0;
   if (writes) return wait_ns;
+  const struct journal_batch *batch = &journal->batches[journal->filling];
+  if (batch->count > 0 && batch->due_ns > now_ns && batch->due_ns - now_ns < wait_ns) wait_ns = batch->due_ns - now_ns;
   const uint64_t idle_ns = now_ns > journal->gathered_at_ns ? (now_ns - journal->gathered_at_ns) / IDLE_WAIT_PART : 0;
   const uint64_t wait = idle_ns > IDLE_WAIT_LEAST_NS ? idle_ns : IDLE_WAIT_LEAST_NS;
   return wait < wait_ns ? wait : wait_ns;
@@ -125,18 +128,25 @@ int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uin
   return waited;
 }
 
+static int end_drain(struct journal *journal, int result) {
+  journal->draining = false;
+  return result;
+}
+
 int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   const uint64_t start_ns = journal->io->operations->now(journal->io);
+  journal->draining = true;
   for (;;) {
     const uint64_t now = now_ns + (journal->io->operations->now(journal->io) - start_ns);
     const int result = journal_step(journal, now, wall_ns, WAIT_SLICE_NS);
-    if (result < 0) return result;
+    if (result < 0) return end_drain(journal, result);
     bool waiting = journal->in_flight || journal->opening || journal->batches[journal->filling].count > 0;
     uint32_t bytes;
     for (uint32_t i = 0; i < journal->config.ring_count && !waiting; i++)
       waiting = record_ring_peek(journal->config.rings[i], &bytes) != NULL;
-    if (!waiting) return 0;
-    if (journal_stalled(journal) && !has_writes(journal) && journal->prepared_count == 0) return journal_stalled(journal);
+    if (!waiting) return end_drain(journal, 0);
+    if (journal_stalled(journal) && !has_writes(journal) && journal->prepared_count == 0)
+      return end_drain(journal, journal_stalled(journal));
   }
 }
 
@@ -219,6 +229,10 @@ static void raise(_Atomic uint64_t *value, uint64_t to) {
   uint64_t now = atomic_load_explicit(value, memory_order_relaxed);
   while (now < to && !atomic_compare_exchange_weak_explicit(value, &now, to, memory_order_release, memory_order_relaxed)) {
   }
+}
+
+void journal_request_flush(struct journal *journal) {
+  atomic_fetch_add_explicit(&journal->flush_requests, 1, memory_order_release);
 }
 
 void journal_set_state_lsn(struct journal *journal, uint64_t lsn) { raise(&journal->state_lsn, lsn); }

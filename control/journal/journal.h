@@ -59,6 +59,9 @@ int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
 /* Waits for what is in flight, not for what the rings hold. */
 void journal_close(struct journal *journal);
 
+/* What has gathered goes out at once, whatever durability it was published with. Any thread. */
+void journal_request_flush(struct journal *journal);
+
 uint64_t journal_durable_lsn(const struct journal *journal); /* all records at or below are durable; 0: none */
 int journal_failed(const struct journal *journal);           /* 0 or -errno */
 /* 0, or -ENOSPC while the disk has no room for another segment: what is in the rings waits there, so producers are pushed back,

@@ -22,3 +22,11 @@ struct record_header {
 };
 
 #define RECORD_SHARD_CONTROL 0xffffu
+
+/* How soon what was published is to be made durable. A flush that one record asks for is shared by all. */
+enum record_durability {
+  DURABILITY_STRICT,   /* the next flush starts when the one in flight ends */
+  DURABILITY_BALANCED, /* at 1,000 records, or after 10 ms */
+  DURABILITY_RELAXED,  /* after 100 ms */
+  DURABILITIES,
+};

@@ -86,11 +86,12 @@ enum http_disposition shard_handle_otlp(struct shard *shard, struct http_exchang
     return HTTP_ANSWERED;
   }
   const bool raised = record_ring_reserved_count(shard->config.records) > 0;
+  record_ring_set_durability(shard->config.records, listener->durability);
   const uint64_t position = engine_commit(shard->engine);
   if (parked && raised) {
     parked->encoding = encoding;
     parked->result = result;
-    shard_wait_durable(shard, parked, position);
+    shard_wait_durable(shard, parked, position, listener->durability);
     return HTTP_PARKED;
   }
   if (parked) shard_unpark(shard, parked);
@@ -116,6 +117,7 @@ void shard_receive_otlp_datagram(void *context, const struct ip_address *source,
   struct otlp_result result = {0};
   decode(shard, OTLP_PROTOBUF, shard->datagram, length, &result);
   if (result.outcome == OTLP_OK) {
+    record_ring_set_durability(shard->config.records, shard->config.otlp.durability);
     engine_commit(shard->engine);
     return;
   }

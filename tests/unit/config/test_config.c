@@ -91,6 +91,25 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.management.listen_port, 0);
 }
 
+static void durability_goes_with_acknowledgement(void **state) {
+  (void)state;
+  assert_int_equal(
+      parse("webhooks: {sources: [{name: a}, {name: b, durability: balanced}, {name: c, durability: relaxed},"
+            " {name: d, durability: strict, acknowledge: received}]}\n"
+            "listeners: {otlp_grpc: {durability: balanced, acknowledge: durable}, otlp_http: {durability: relaxed}}"),
+      0);
+  const struct webhook_source *sources = config.webhooks.sources;
+  assert_int_equal(sources[0].durability, DURABILITY_STRICT);
+  assert_int_equal(sources[1].durability, DURABILITY_BALANCED);
+  assert_int_equal(sources[2].durability, DURABILITY_RELAXED);
+  assert_true(sources[0].acknowledge_durable && sources[1].acknowledge_durable);
+  assert_false(sources[2].acknowledge_durable || sources[3].acknowledge_durable); /* nothing to wait for */
+  assert_int_equal(config.otlp_grpc.durability, DURABILITY_BALANCED);
+  assert_true(config.otlp_grpc.acknowledge_durable);
+  assert_int_equal(config.otlp_http.durability, DURABILITY_RELAXED);
+  assert_false(config.otlp_http.acknowledge_durable);
+}
+
 static void a_port_has_addresses_of_both_families_and_tags(void **state) {
   (void)state;
   assert_int_equal(parse("ports:\n  - {ipv4: [192.0.2.2/24, 192.0.2.3/24], ipv6: ['2001:db8::2/64', 'fe80::2/64'],"
@@ -121,6 +140,10 @@ static void a_port_has_addresses_of_both_families_and_tags(void **state) {
 static const struct {
   const char *text, *complaint;
 } errors[] = {
+    {SOURCE "{name: s, durability: relaxed, acknowledge: durable}\n",
+     "t.yaml:3:51: acknowledge: durable waits for a flush, durability: relaxed answers before it\n"},
+    {"listeners: {otlp_http: {durability: relaxed, acknowledge: durable}}",
+     "t.yaml:1:59: acknowledge: durable waits for a flush, durability: relaxed answers before it\n"},
     {"data_dri: x", "t.yaml:1:1: unknown key 'data_dri'; did you mean 'data_dir'?\n"},
     {"shards:\n  conut: 2\n", "t.yaml:2:3: unknown key 'conut'; did you mean 'count'?\n"},
     {"frobnicate: 1", "t.yaml:1:1: unknown key 'frobnicate'\n"},
@@ -274,11 +297,17 @@ static void a_file_that_is_not_there(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_empty_file_is_the_default),         cmocka_unit_test(a_port_has_addresses_of_both_families_and_tags),
-      cmocka_unit_test(a_file_overrides_key_by_key),          cmocka_unit_test(every_complaint_names_its_place),
-      cmocka_unit_test(all_complaints_are_reported_at_once),  cmocka_unit_test(what_is_not_yaml_is_an_error_with_its_place),
-      cmocka_unit_test(a_standard_webhooks_secret_is_base64), cmocka_unit_test(at_most_eight_secrets),
-      cmocka_unit_test(a_secret_file_is_its_owners_alone),    cmocka_unit_test(a_file_that_is_not_there),
+      cmocka_unit_test(an_empty_file_is_the_default),
+      cmocka_unit_test(durability_goes_with_acknowledgement),
+      cmocka_unit_test(a_port_has_addresses_of_both_families_and_tags),
+      cmocka_unit_test(a_file_overrides_key_by_key),
+      cmocka_unit_test(every_complaint_names_its_place),
+      cmocka_unit_test(all_complaints_are_reported_at_once),
+      cmocka_unit_test(what_is_not_yaml_is_an_error_with_its_place),
+      cmocka_unit_test(a_standard_webhooks_secret_is_base64),
+      cmocka_unit_test(at_most_eight_secrets),
+      cmocka_unit_test(a_secret_file_is_its_owners_alone),
+      cmocka_unit_test(a_file_that_is_not_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
