@@ -23,6 +23,8 @@ static void print_pairs(const char *prefix, json_t *object) {
   }
 }
 
+void cli_print_pairs(json_t *object) { print_pairs("", object); }
+
 int cli_status(const struct cli *cli) {
   static const struct cli_column checks[] = {{"CHECK", "name"}, {"PASSED", "passed"}, {"DETAIL", "detail"}, {NULL, NULL}};
   json_t *json;

@@ -157,5 +157,6 @@ void appliance_view_init(struct daemon *daemon) {
                                          .rules_acquire = rules_acquire,
                                          .rules_release = rules_release,
                                          .rules_apply = rules_apply,
+                                         .journal_flush = records_flush,
                                          .violations = violations};
 }

@@ -126,6 +126,7 @@ int records_start(struct daemon *daemon);
 /* The producer's end of the control ring is rules.lock's; the caller has it. Waits until all published is durable. 0 or -errno.
  */
 int records_wait_durable(struct daemon *daemon, uint64_t position);
+int records_flush(void *context, uint64_t *durable_lsn);
 void records_stop_thread(struct daemon *daemon); /* after the last record is durable */
 void records_close(struct daemon *daemon);
 

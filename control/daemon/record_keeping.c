@@ -152,6 +152,27 @@ int records_wait_durable(struct daemon *daemon, uint64_t position) {
   return 0;
 }
 
+static struct record_ring *ring_of(const struct daemon *daemon, uint32_t index) {
+  return index < daemon->shard_count ? daemon->shards[index].records : daemon->control_records;
+}
+
+int records_flush(void *context, uint64_t *durable_lsn) {
+  struct daemon *daemon = context;
+  const uint64_t deadline_ns = monotonic_ns() + DURABLE_WAIT_NS;
+  for (uint32_t i = 0; i <= daemon->shard_count; i++) {
+    const struct record_ring *ring = ring_of(daemon, i);
+    const uint64_t position = record_ring_published_position(ring);
+    while (record_ring_durable(ring) < position) {
+      if (journal_failed(daemon->journal)) return -EIO;
+      if (monotonic_ns() > deadline_ns) return -ETIMEDOUT;
+      journal_request_flush(daemon->journal);
+      usleep(200);
+    }
+  }
+  *durable_lsn = journal_durable_lsn(daemon->journal);
+  return journal_failed(daemon->journal) ? -EIO : 0;
+}
+
 void records_stop_thread(struct daemon *daemon) {
   if (!daemon->journal_thread) return;
   atomic_store_explicit(&daemon->stop_journal, true, memory_order_release);

@@ -94,5 +94,7 @@ struct appliance {
    * rules.files. */
   int (*rules_apply)(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
                      struct rule_errors *errors, struct appliance_apply_result *result);
+  /* Waits until all that was published before the call is durable. 0, -ETIMEDOUT, or -errno once the journal has failed. */
+  int (*journal_flush)(void *context, uint64_t *durable_lsn);
   struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
 };

@@ -126,6 +126,10 @@ void record_ring_rollback(struct record_ring *ring) {
 
 uint32_t record_ring_reserved_count(const struct record_ring *ring) { return ring->reserved_count; }
 
+uint64_t record_ring_published_position(const struct record_ring *ring) {
+  return atomic_load_explicit(&ring->published_end, memory_order_acquire);
+}
+
 uint64_t record_ring_durable(const struct record_ring *ring) {
   return atomic_load_explicit(&ring->durable, memory_order_acquire);
 }

@@ -32,6 +32,8 @@ uint64_t record_ring_publish(struct record_ring *ring);
 void record_ring_rollback(struct record_ring *ring);
 /* Records reserved and not yet published. */
 uint32_t record_ring_reserved_count(const struct record_ring *ring);
+/* Any thread. Of all that was published: durable when record_ring_durable is there. */
+uint64_t record_ring_published_position(const struct record_ring *ring);
 /* Any thread. */
 uint64_t record_ring_durable(const struct record_ring *ring);
 /* The size in bytes. Records of n bytes each take record_ring_footprint(n); those whose footprints and one more longest record
