@@ -17,9 +17,11 @@ int cli_usage(const struct cli *cli, bool asked) {
        "  tripline rules apply [FILE|DIR...] [--merge]\n"
        "                                          replace the whole set by these files (--merge: add or update by name);\n"
        "                                          without files: read the configured ones again\n"},
-      {"violations",
-       "  tripline violations list [--rule R] [--severity S] [--trace ID] [--since T] [--until T] [--limit N] [--after CURSOR]\n"
-       "  tripline violations tail [--count N]    each new durable violation, one JSON object a line\n"},
+      {"violations", "  tripline violations list [FILTERS] [--order newest|oldest] [--limit N] [--after CURSOR]\n"
+                     "  tripline violations count [FILTERS] [--by rule|severity|time] [--bucket 1h]\n"
+                     "      FILTERS: --id ID --rule R --severity S --service S --source span|trace|webhook|alert --trace ID "
+                     "--since T --until T\n"
+                     "  tripline violations tail [--count N]    each new durable violation, one JSON object a line\n"},
       {"journal",
        "  tripline journal info                   what is in it; this and the next read the files, without a daemon too\n"
        "  tripline journal verify                 walk all of it, checksums and hash chain; name the first break\n"

@@ -40,3 +40,6 @@ void config_check_durability(struct config_reader *reader, const yaml_node_t *no
                              bool *acknowledge_durable);
 const yaml_node_t *config_find(struct config_reader *reader, const yaml_node_t *mapping, const char *name);
 void config_read_port(struct config_reader *reader, const yaml_node_t *node, struct config_port *port);
+void config_read_listeners(struct config_reader *reader, const yaml_node_t *node, struct config *config);
+/* Which listener a connection or a datagram is for is known by its port. */
+void config_expect_distinct_ports(struct config_reader *reader, const yaml_node_t *root, const struct config *config);

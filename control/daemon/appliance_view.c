@@ -97,6 +97,23 @@ static void add_check(struct appliance_snapshot *snapshot, const char *name, boo
   snapshot->ready = snapshot->ready && passed;
 }
 
+/* Not ready while requests are refused: another appliance may have room. Pressure alone is only told. */
+static void check_overload(struct appliance_snapshot *snapshot) {
+  const uint32_t requests = 1u << SHED_SPANS | 1u << SHED_WEBHOOKS | 1u << SHED_DURABLE_SPANS | 1u << SHED_DURABLE_WEBHOOKS;
+  char detail[sizeof snapshot->checks[0].detail] = "";
+  size_t used = 0;
+  bool refusing = false;
+  for (uint32_t i = 0; i < snapshot->shard_count; i++) refusing = refusing || (snapshot->shards[i].shedding & requests);
+  for (unsigned r = 0; r < RESOURCES; r++)
+    for (uint32_t i = 0; i < snapshot->shard_count && used < sizeof detail; i++) {
+      const enum pressure state = snapshot->shards[i].pressure[r].state;
+      if (state == PRESSURE_NORMAL) continue;
+      used += (size_t)snprintf(detail + used, sizeof detail - used, "%s%s %s on shard %u", used ? ", " : "",
+                               pressure_resource_name(r), pressure_name(state), i);
+    }
+  add_check(snapshot, "overload", !refusing, used ? detail : refusing ? "requests are refused" : "no resource is short");
+}
+
 static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapshot, bool answered) {
   bool adopted = true, linked = true;
   for (uint32_t i = 0; i < daemon->shard_count; i++)
@@ -110,6 +127,7 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   add_check(snapshot, "journal", trouble == 0, trouble ? strerror(-trouble) : "writes are durable");
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
+  check_overload(snapshot);
   const bool draining = atomic_load_explicit(&daemon->draining, memory_order_relaxed);
   add_check(snapshot, "drain", !draining, draining ? "stopping" : "taking traffic");
 }

@@ -41,4 +41,5 @@ enum MHD_Result handle_rules_apply(struct management_request *request);
 enum MHD_Result handle_rules_validate(struct management_request *request);
 enum MHD_Result handle_journal_flush(struct management_request *request);
 enum MHD_Result handle_violations(struct management_request *request);
+enum MHD_Result handle_violations_counts(struct management_request *request);
 enum MHD_Result handle_violations_tail(struct management_request *request);

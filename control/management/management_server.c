@@ -54,6 +54,7 @@ static enum MHD_Result route_get(struct management_request *request) {
   if (strcmp(path, "/v1/shards") == 0) return handle_shards(request);
   if (strcmp(path, "/v1/rules") == 0) return handle_rules_list(request);
   if (strcmp(path, "/v1/violations") == 0) return handle_violations(request);
+  if (strcmp(path, "/v1/violations/counts") == 0) return handle_violations_counts(request);
   if (strcmp(path, "/v1/violations/tail") == 0) return handle_violations_tail(request);
   if (strcmp(path, "/v1/rules/apply") == 0 || strcmp(path, "/v1/rules/validate") == 0 || strcmp(path, "/v1/journal/flush") == 0)
     return answer_error(request, 405, "method", "this path takes POST");

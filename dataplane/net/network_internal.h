@@ -19,15 +19,22 @@ struct network {
   uint8_t window_shift; /* RFC 7323: smallest that lets the window field hold receive_buffer_bytes */
   bool paused, draining;
   struct stream *last_found; /* the segments of a burst come in runs of one connection */
+  struct stream *expected;   /* whose segment the frame in hand looks like; it may have ended since */
   struct stream *graveyard;  /* ended streams, linked by hash_next, until no caller can hold them */
   struct link pending;       /* streams with something to do at the next flush */
   struct link held;          /* streams that wait for the end of a pause */
   struct link half_open;     /* oldest first */
   struct link time_wait;     /* oldest first */
   struct timer_wheel *wheel;
+  struct {
+    struct siphash_key keys[2]; /* of `slot` and the one before */
+    uint64_t slot, sent_ns;     /* sent_ns: the last cookie */
+    bool keyed;
+  } cookies;
   struct link fragmented; /* datagrams being put together, oldest first */
   struct pool datagrams;
   struct pool streams, receive_blocks, send_blocks;
+  uint32_t shed_listeners; /* by bit: new connections go unanswered */
   struct network_config config;
 };
 
@@ -99,6 +106,9 @@ void fragments_receive(struct network *network, const struct packet *packet, con
 /* Forgets the datagrams whose time is over. */
 void fragments_expire(struct network *network);
 void icmp_receive(struct network *network, const struct packet *packet);
+/* Good ICMP; false when it is no error message. Else counted, as what was acted on or as a drop. */
+bool icmp_error_receive(struct network *network, const struct packet *packet);
+bool icmpv6_error_receive(struct network *network, const struct packet *packet);
 void udp_receive(struct network *network, const struct packet *packet);
 void tcp_receive(struct network *network, const struct packet *packet);
 

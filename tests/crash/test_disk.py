@@ -3,6 +3,7 @@
 usage: test_disk.py TRIPLINED TRIPLINE SOURCE. Runs in a network namespace of its own.
 """
 import http.client
+import itertools
 import json
 import os
 import subprocess
@@ -22,7 +23,9 @@ management: {socket: ./tripline-data/control.sock}
 rules: {files: [rules.yaml]}
 journal: {segment_bytes: 2MiB}
 """
-RULES = "rules:\n" + "".join(f'  - {{name: r{i}, on: webhook, if: body.n > 0, message: "${{body.n}} {"x" * 3500}"}}\n' for i in range(16))
+RULES = "rules:\n" + "".join(f'  - {{name: r{i}, on: webhook, if: body.n > 0, message: "${{body.n}} ${{body.fill}}"}}\n' for i in range(100))
+FILL = "x" * 3500
+SENDERS = 6
 READY = "http://127.0.0.1:9464/readyz"
 SKIP = 77
 
@@ -56,20 +59,22 @@ class Disk:
             os.unlink(self.image)
 
 
-class Load(threading.Thread):
-    """Orders, some 60 KB of violations each; which were answered 200."""
+class Load:
+    """Orders, some 360 KB of violations each; which were answered 200."""
 
     def __init__(self, first):
-        super().__init__()
-        self.number, self.ended, self.statuses, self.acknowledged = first, threading.Event(), {}, set()
+        self.numbers, self.ended, self.statuses, self.acknowledged = itertools.count(first), threading.Event(), {}, set()
+        self.threads = [threading.Thread(target=self.send) for _ in range(SENDERS)]
+        for thread in self.threads:
+            thread.start()
 
-    def run(self):
+    def send(self):
         while not self.ended.is_set():
             try:
-                connection = http.client.HTTPConnection("10.86.0.2", 8080, timeout=10)
+                connection = http.client.HTTPConnection("10.86.0.2", 8080, timeout=5)
                 while not self.ended.is_set():
-                    self.number += 1
-                    connection.request("POST", "/webhook/orders", json.dumps({"n": self.number}), {"Content-Type": "application/json"})
+                    number = next(self.numbers)
+                    connection.request("POST", "/webhook/orders", json.dumps({"n": number, "fill": FILL}), {"Content-Type": "application/json"})
                     answer = connection.getresponse()
                     answer.read()
                     self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
@@ -77,13 +82,14 @@ class Load(threading.Thread):
                         expect_true("503 says when to come back", answer.getheader("Retry-After"))
                         time.sleep(0.05)
                     elif answer.status == 200:
-                        self.acknowledged.add(self.number)
+                        self.acknowledged.add(number)
             except (OSError, http.client.HTTPException):
                 time.sleep(0.05)
 
     def stop(self):
         self.ended.set()
-        self.join()
+        for thread in self.threads:
+            thread.join()
 
 
 def is_ready():
@@ -108,7 +114,6 @@ def full_disk(appliance, disk):
         with open(filler, "wb") as file:
             os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - (3 << 20))
         load = Load(100000 * (cycle + 1))
-        load.start()
         wait_for("the disk is full", lambda: metric("tripline_journal_out_of_space") == 1, 120)
         wait_for("not ready", lambda: not is_ready())
         wait_for("refused with 503", lambda: load.statuses.get(503, 0) > 0, 120)
@@ -127,7 +132,6 @@ def full_disk(appliance, disk):
 
 def read_only(appliance, disk, loads):
     load = Load(900000)
-    load.start()
     wait_for("load", lambda: load.acknowledged)
     with open(f"/sys/fs/ext4/{os.path.basename(disk.device)}/trigger_fs_error", "w", encoding="ascii") as file:
         file.write("tripline")

@@ -106,6 +106,13 @@ uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length)
 
 uint32_t stream_write_room(const struct stream *stream) { return listening(stream) ? stream->room : 0; }
 
+uint32_t stream_unacknowledged(const struct stream *stream) {
+  (void)stream;
+  return 0;
+}
+
+bool stream_holds_received(const struct stream *stream) { return stream->held_bytes > 0; }
+
 void stream_resume(struct stream *stream) { stream->resume_due = true; }
 
 void stream_close(struct stream *stream) {
@@ -118,7 +125,7 @@ void stream_abort(struct stream *stream, uint64_t now_ns) { fake_stream_end(stre
 
 struct ip_address stream_peer_address(const struct stream *stream) {
   (void)stream;
-  return ip_address_of_ipv4(0x0a560001);
+  return ip_address_of_ipv4(FAKE_STREAM_PEER_IPV4);
 }
 
 uint16_t stream_peer_port(const struct stream *stream) {

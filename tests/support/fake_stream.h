@@ -4,6 +4,8 @@
 #include "stream.h"
 #include <stddef.h>
 
+#define FAKE_STREAM_PEER_IPV4 0x0a560001u
+
 struct stream {
   const struct stream_handler *handler;
   void *state;
