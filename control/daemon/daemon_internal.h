@@ -49,6 +49,7 @@ struct rules_recovery {
 /* Looks after the journal: indexes it, snapshots its state, removes what the limits let go. */
 struct daemon_keeper {
   pthread_t thread; /* 0: not started */
+  uint64_t snapshot_not_before_ns;
   /* keeper:rw any:ro */
   _Atomic uint64_t snapshots, snapshot_lsn, snapshot_bytes, removed_segments, removed_bytes;
   _Atomic uint64_t segments, segment_bytes, oldest_lsn, held_segments;

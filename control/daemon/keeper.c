@@ -13,6 +13,7 @@
 #define INDEX_STEP_LSNS 100000u /* between two looks at whether to stop */
 #define SNAPSHOT_SEGMENTS 4u    /* used since the last one; and it may cost an eighth of what is written at most */
 #define SNAPSHOT_PART 8u
+#define SNAPSHOT_PAUSE_NS 60000000000ull /* after one that failed */
 #define ROOM_WAIT_NS 10000000000ull
 
 static void set(_Atomic uint64_t *value, uint64_t to) { atomic_store_explicit(value, to, memory_order_relaxed); }
@@ -87,6 +88,7 @@ static void snapshot_state(struct daemon *daemon) {
   if (result == 0) result = write_ids(daemon, ids, count, covered_lsn);
   free(ids);
   if (result < 0) {
+    daemon->keeper.snapshot_not_before_ns = monotonic_ns() + SNAPSHOT_PAUSE_NS;
     if (!stopping(daemon)) log_warning("journal", "no snapshot of the state was written: %s", strerror(-result));
     return;
   }
@@ -98,6 +100,8 @@ static void snapshot_state(struct daemon *daemon) {
 
 static bool snapshot_due(const struct daemon *daemon, const struct journal_segment *segments, size_t count, size_t held) {
   if (atomic_load_explicit(&daemon->keeper.no_snapshots, memory_order_relaxed)) return false;
+  /* It would only wait in the ring, and be tried again behind that. */
+  if (journal_stalled(daemon->journal) || monotonic_ns() < daemon->keeper.snapshot_not_before_ns) return false;
   const uint64_t state_lsn = journal_state_lsn(daemon->journal);
   uint64_t newer = 0, newer_bytes = 0;
   for (size_t i = 0; i < count; i++) {

@@ -60,7 +60,7 @@ static int journal_set(struct daemon *daemon, const struct rule_set *set, uint64
     record_ring_rollback(daemon->control_records);
     return -EFBIG;
   }
-  return records_wait_durable(daemon, record_ring_publish(daemon->control_records)) == 0 ? 0 : -EIO;
+  return records_wait_durable(daemon, record_ring_publish(daemon->control_records));
 }
 
 int rules_journal_again(struct daemon *daemon) {

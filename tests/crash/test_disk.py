@@ -148,7 +148,7 @@ def read_only(appliance, disk, loads):
 
 def main():
     appliance = Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, {"rules.yaml": RULES})
-    disk = Disk(appliance.directory, 64)
+    disk = Disk(appliance.directory, 4096)  # sparse; more than the load writes
     os.makedirs("tripline-data", exist_ok=True)
     try:
         appliance.start()
