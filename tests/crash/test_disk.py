@@ -64,7 +64,7 @@ class Load:
 
     def __init__(self, first):
         self.numbers, self.ended, self.statuses, self.acknowledged = itertools.count(first), threading.Event(), {}, set()
-        self.threads = [threading.Thread(target=self.send) for _ in range(SENDERS)]
+        self.threads = [threading.Thread(target=self.send, daemon=True) for _ in range(SENDERS)]
         for thread in self.threads:
             thread.start()
 

@@ -62,7 +62,7 @@ def fill(first, until):
             if status not in (200, 503):
                 sys.exit(f"an order: {status}")
 
-    senders = [threading.Thread(target=send) for _ in range(SENDERS)]
+    senders = [threading.Thread(target=send, daemon=True) for _ in range(SENDERS)]
     for sender in senders:
         sender.start()
     wait_for("enough segments", until, 200)
