@@ -109,8 +109,8 @@ static void values_are_those_of_the_snapshot(void **state) {
   shard->http.shed[HTTP_SHED_HEADERS] = 13;
   shard->network.tcp_refused_address = 14;
   shard->addresses.refused[ADDRESS_BODY_BYTES] = 15;
-  histogram_record(&shard->shard.park_ns, 150000);
-  histogram_record(&shard->shard.park_ns, 3000000000);
+  histogram_record(&shard->shard.park_ns[DURABILITY_STRICT], 150000);
+  histogram_record(&shard->shard.park_ns[DURABILITY_STRICT], 3000000000);
   appliance_double_add(&appliance, "first", 3);
   char *text = render();
   expect_line(text, "tripline_wire_received_frames_total{shard=\"1\"} 18446744073709551615");
@@ -137,11 +137,14 @@ static void values_are_those_of_the_snapshot(void **state) {
   expect_line(text, "tripline_violations_pending 1");
   expect_line(text, "tripline_port_missed_frames_total{port=\"trip\"} 11");
   expect_line(text, "tripline_rule_violations_total{rule=\"first\"} 3");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"0.0001\"} 0");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"0.001\"} 1");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"1\"} 1");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"+Inf\"} 2");
-  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"0.0001\"} 0");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"0.001\"} 1");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"1\"} 1");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"+Inf\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\",durability=\"strict\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\",durability=\"balanced\"} 0");
+  expect_line(text, "tripline_durable_park_quantile_seconds{durability=\"balanced\",quantile=\"0.99\"} 0.000000000");
+  expect_line(text, "tripline_durable_park_quantile_seconds{durability=\"strict\",quantile=\"0.99\"} 3.000000000");
   free(text);
 }
 
