@@ -34,7 +34,7 @@ def py_zipkin():
 
         def send(self, payload):
             request = urllib.request.Request(f"http://{HOST}:{PORT}/api/v2/spans", payload.encode(), {"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 if answer.status != 202:
                     failures.append(f"status {answer.status}")
 
