@@ -78,6 +78,7 @@ def check_violations(appliance, plans):
     """Exactly those that were asked for, each once, durable."""
     marks = sorted(seq for plan in plans for seq in sequence(plan, plan["mark_every"]))
     missing = sorted(seq for plan in plans for seq in sequence(plan, plan["skip_every"]))
+    wait_for("the journal", lambda: metric("tripline_violations_pending") == 0)
     expect("a violation for every marked span", raised(appliance, "marked"), marks)
     wait_for("the traces' verdicts", lambda: len(raised(appliance, "charge-missing")) >= len(missing))
     expect("a violation for every trace without a charge", raised(appliance, "charge-missing"), missing)
