@@ -52,6 +52,7 @@ struct config {
     uint32_t core_count;
     int control_core, journal_core; /* -1: chosen */
     uint64_t idle_sleep_ns;         /* 0: always poll */
+    bool prefault;                  /* all memory at start; else when first used */
   } shards;
   uint32_t port_count;
   struct config_port ports[CONFIG_PORTS_MAX];
@@ -59,11 +60,12 @@ struct config {
   uint32_t hugepage_memory_mib;
   uint32_t rule_path_count;
   char rule_paths[CONFIG_RULE_PATHS_MAX][CONFIG_PATH_BYTES];
-  struct config_otlp_listener {
-    uint16_t port; /* 4318, 4317 */
+  struct config_span_listener {
+    uint16_t port; /* 4318, 4317, 9411; 0: off, Zipkin only */
     bool acknowledge_durable;
     uint32_t max_body_bytes;
-  } otlp_http, otlp_grpc;
+  } otlp_http, otlp_grpc, zipkin;
+  uint16_t jaeger_port; /* 6831, UDP; 0: off */
   struct {
     uint16_t port;            /* 8080 */
     uint32_t replay_capacity; /* ids remembered a shard */
@@ -83,9 +85,10 @@ struct config {
     uint32_t index_violations;
   } journal;
   struct {
-    uint32_t connections_max; /* a shard */
-    uint32_t half_open_max;
-    uint64_t keep_alive_idle_ns, keep_alive_interval_ns; /* RFC 9293 section 3.8.4; idle 0: never asked */
+    uint32_t connections_max;                                /* a shard */
+    uint32_t half_open_max;                                  /* a shard; 0: a quarter of connections_max */
+    uint32_t connections_per_address, half_open_per_address; /* of one shard; 0: no limit */
+    uint64_t keep_alive_idle_ns, keep_alive_interval_ns;     /* RFC 9293 section 3.8.4; idle 0: never asked */
     uint32_t keep_alive_count;
     uint64_t idle_timeout_ns, header_timeout_ns, body_timeout_ns, keep_alive_timeout_ns, time_wait_ns;
     uint32_t receive_buffer_bytes, receive_pool_bytes, send_buffer_bytes, send_pool_bytes;
@@ -93,6 +96,11 @@ struct config {
       uint32_t bytes, count;
     } body_pools[4];
   } tcp;
+  struct {
+    uint32_t requests_max;         /* in progress, a shard; 0: as many as there are connections and streams */
+    uint32_t requests_per_address; /* of one shard; 0: no limit */
+    uint32_t body_bytes_per_address;
+  } http;
   struct {
     uint32_t reassembly_max; /* datagrams in fragments at one time, 64 KiB each; 0: fragments are refused */
   } udp;

@@ -38,7 +38,6 @@ static void default_sources(struct config *config) {
 
 static void default_tcp(struct config *config) {
   config->tcp.connections_max = 16384;
-  config->tcp.half_open_max = 4096;
   config->tcp.idle_timeout_ns = 120ull * 1000000000;
   config->tcp.keep_alive_idle_ns = 60ull * 1000000000;
   config->tcp.keep_alive_interval_ns = 10ull * 1000000000;
@@ -73,6 +72,9 @@ void config_default(struct config *config) {
   config->otlp_http.max_body_bytes = 20971520;
   config->otlp_grpc.port = 4317;
   config->otlp_grpc.max_body_bytes = 4194304; /* what gRPC's own libraries take by default */
+  config->zipkin.port = 9411;
+  config->zipkin.max_body_bytes = 20971520;
+  config->jaeger_port = 6831;
   config->webhooks.port = 8080;
   config->webhooks.replay_capacity = 1u << 18;
   default_sources(config);

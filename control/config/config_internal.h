@@ -36,3 +36,6 @@ void config_read_mapping(struct config_reader *reader, const yaml_node_t *node, 
 
 void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source);
 void config_read_port(struct config_reader *reader, const yaml_node_t *node, struct config_port *port);
+void config_read_listeners(struct config_reader *reader, const yaml_node_t *node, struct config *config);
+/* Which listener a connection or a datagram is for is known by its port. */
+void config_expect_distinct_ports(struct config_reader *reader, const yaml_node_t *root, const struct config *config);

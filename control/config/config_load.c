@@ -41,6 +41,7 @@ READER(read_shard_count) { CONFIG->shards.count = (uint32_t)config_read_number(r
 READER(read_control_core) { CONFIG->shards.control_core = (int)config_read_number(reader, node, 0, 1023); }
 READER(read_journal_core) { CONFIG->shards.journal_core = (int)config_read_number(reader, node, 0, 1023); }
 READER(read_idle_sleep) { CONFIG->shards.idle_sleep_ns = config_read_duration(reader, node, 10000000); }
+READER(read_prefault) { CONFIG->shards.prefault = config_read_bool(reader, node); }
 READER(read_cores) {
   if (node->type != YAML_SEQUENCE_NODE) {
     config_complain(reader, node, "a list of core numbers is expected here");
@@ -55,9 +56,13 @@ READER(read_cores) {
     if (CONFIG->shards.core_count < 32) CONFIG->shards.cores[CONFIG->shards.core_count++] = number;
   }
 }
-static const struct config_key shard_keys[] = {{"count", read_shard_count},         {"cores", read_cores},
-                                               {"control_core", read_control_core}, {"journal_core", read_journal_core},
-                                               {"idle_sleep", read_idle_sleep},     {NULL, NULL}};
+static const struct config_key shard_keys[] = {{"count", read_shard_count},
+                                               {"cores", read_cores},
+                                               {"control_core", read_control_core},
+                                               {"journal_core", read_journal_core},
+                                               {"idle_sleep", read_idle_sleep},
+                                               {"prefault", read_prefault},
+                                               {NULL, NULL}};
 READER(read_shards) { config_read_mapping(reader, node, shard_keys, target); }
 
 READER(read_ports) {
@@ -100,19 +105,7 @@ READER(read_rule_files) {
 static const struct config_key rules_keys[] = {{"files", read_rule_files}, {NULL, NULL}};
 READER(read_rules) { config_read_mapping(reader, node, rules_keys, target); }
 
-#define LISTENER ((struct config_otlp_listener *)target)
-READER(read_otlp_acknowledge) {
-  static const char *const words[] = {"received", "durable", NULL};
-  LISTENER->acknowledge_durable = config_read_word(reader, node, words) == 1;
-}
-READER(read_otlp_body) { LISTENER->max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520); }
-READER(read_otlp_listen) { LISTENER->port = (uint16_t)config_read_number(reader, node, 1, 65535); }
-static const struct config_key otlp_keys[] = {
-    {"acknowledge", read_otlp_acknowledge}, {"max_body_bytes", read_otlp_body}, {"listen", read_otlp_listen}, {NULL, NULL}};
-READER(read_otlp_http) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_http); }
-READER(read_otlp_grpc) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_grpc); }
-static const struct config_key listener_keys[] = {{"otlp_http", read_otlp_http}, {"otlp_grpc", read_otlp_grpc}, {NULL, NULL}};
-READER(read_listeners) { config_read_mapping(reader, node, listener_keys, target); }
+READER(read_listeners) { config_read_listeners(reader, node, target); }
 
 READER(read_webhook_listen) { CONFIG->webhooks.port = (uint16_t)config_read_number(reader, node, 1, 65535); }
 READER(read_replay_capacity) { CONFIG->webhooks.replay_capacity = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
@@ -158,16 +151,39 @@ READER(read_journal) { config_read_mapping(reader, node, journal_keys, target); 
 
 READER(read_connections) { CONFIG->tcp.connections_max = (uint32_t)config_read_number(reader, node, 16, 1u << 20); }
 READER(read_tcp_idle) { CONFIG->tcp.idle_timeout_ns = config_read_duration(reader, node, 86400ull * 1000000000); }
+READER(read_half_open) { CONFIG->tcp.half_open_max = (uint32_t)config_read_number(reader, node, 0, 1u << 20); }
+READER(read_connections_per_address) {
+  CONFIG->tcp.connections_per_address = (uint32_t)config_read_number(reader, node, 0, 1u << 20);
+}
+READER(read_half_open_per_address) {
+  CONFIG->tcp.half_open_per_address = (uint32_t)config_read_number(reader, node, 0, 1u << 20);
+}
 READER(read_keep_alive_idle) { CONFIG->tcp.keep_alive_idle_ns = config_read_duration(reader, node, 86400ull * 1000000000); }
 READER(read_keep_alive_interval) {
   CONFIG->tcp.keep_alive_interval_ns = config_read_duration(reader, node, 3600ull * 1000000000);
   if (CONFIG->tcp.keep_alive_interval_ns == 0) config_complain(reader, node, "an interval of more than 0 is expected here");
 }
 READER(read_keep_alive_count) { CONFIG->tcp.keep_alive_count = (uint32_t)config_read_number(reader, node, 1, 127); }
-static const struct config_key tcp_keys[] = {
-    {"connections_max", read_connections},       {"idle_timeout", read_tcp_idle},
-    {"keep_alive_idle", read_keep_alive_idle},   {"keep_alive_interval", read_keep_alive_interval},
-    {"keep_alive_count", read_keep_alive_count}, {NULL, NULL}};
+static const struct config_key tcp_keys[] = {{"connections_max", read_connections},
+                                             {"connections_per_address", read_connections_per_address},
+                                             {"half_open_max", read_half_open},
+                                             {"half_open_per_address", read_half_open_per_address},
+                                             {"idle_timeout", read_tcp_idle},
+                                             {"keep_alive_idle", read_keep_alive_idle},
+                                             {"keep_alive_interval", read_keep_alive_interval},
+                                             {"keep_alive_count", read_keep_alive_count},
+                                             {NULL, NULL}};
+
+READER(read_requests_max) { CONFIG->http.requests_max = (uint32_t)config_read_number(reader, node, 0, 1u << 20); }
+READER(read_requests_per_address) { CONFIG->http.requests_per_address = (uint32_t)config_read_number(reader, node, 0, 1u << 20); }
+READER(read_body_bytes_per_address) {
+  CONFIG->http.body_bytes_per_address = (uint32_t)config_read_number(reader, node, 0, 1u << 30);
+}
+static const struct config_key http_keys[] = {{"requests_max", read_requests_max},
+                                              {"requests_per_address", read_requests_per_address},
+                                              {"body_bytes_per_address", read_body_bytes_per_address},
+                                              {NULL, NULL}};
+READER(read_http) { config_read_mapping(reader, node, http_keys, target); }
 READER(read_reassembly) { CONFIG->udp.reassembly_max = (uint32_t)config_read_number(reader, node, 0, 256); }
 static const struct config_key udp_keys[] = {{"reassembly_max", read_reassembly}, {NULL, NULL}};
 READER(read_udp) { config_read_mapping(reader, node, udp_keys, target); }
@@ -184,16 +200,9 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"traces", read_traces},
                                              {"journal", read_journal},
                                              {"tcp", read_tcp},
+                                             {"http", read_http},
                                              {"udp", read_udp},
                                              {NULL, NULL}};
-
-/* Which listener a connection is for is known by its port. */
-static void expect_distinct_ports(struct config_reader *reader, const yaml_node_t *root, const struct config *config) {
-  const uint16_t http = config->otlp_http.port, grpc = config->otlp_grpc.port, webhooks = config->webhooks.port;
-  if (http == grpc || grpc == webhooks || http == webhooks)
-    config_complain(reader, root, "otlp_http, otlp_grpc and webhooks listen on different ports: %u, %u and %u are not", http,
-                    grpc, webhooks);
-}
 
 static int read_document(struct config_reader *reader, yaml_parser_t *parser, struct config *config) {
   if (!yaml_parser_load(parser, &reader->document)) {
@@ -204,7 +213,7 @@ static int read_document(struct config_reader *reader, yaml_parser_t *parser, st
   const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
   if (root) {
     config_read_mapping(reader, root, top_keys, config);
-    expect_distinct_ports(reader, root, config);
+    config_expect_distinct_ports(reader, root, config);
   }
   yaml_document_delete(&reader->document);
   return reader->error_count ? -EINVAL : 0;

@@ -19,6 +19,7 @@ struct daemon_shard {
   /* The allocator's own count of what this thread took, by the thread itself; NULL before it runs. */
   _Atomic(const uint64_t *) allocated;
   uint64_t allocated_at_start; /* once it polls */
+  struct shard_snapshot last;  /* what it told last; under snapshot_lock */
 };
 
 struct daemon_port {
@@ -75,7 +76,6 @@ struct daemon {
 
   struct daemon_rules rules;
   pthread_mutex_t snapshot_lock;
-  struct shard_snapshot last_snapshots[SHARDS_MAX]; /* under snapshot_lock */
   struct appliance appliance;
   struct management_server *management;
   pthread_t journal_thread;
@@ -90,8 +90,8 @@ struct daemon {
 uint64_t monotonic_ns(void);
 uint64_t wall_ns(void);
 
-/* arena_mapped.c: start-up memory straight from the kernel, touched only when used */
-struct arena arena_mapped(void);
+/* arena_mapped.c: start-up memory straight from the kernel; taken at once where `*prefault` says so, else when first used */
+struct arena arena_mapped(bool *prefault);
 
 /* cores.c */
 int cores_choose(struct daemon *daemon); /* among those this process may run on */

@@ -55,14 +55,14 @@ static bool make_rings(struct daemon *daemon, struct shard_config *configs) {
   return true;
 }
 
-static struct shard_otlp_listener otlp_listener(const struct config_otlp_listener *listener) {
-  return (struct shard_otlp_listener){
+static struct shard_span_listener span_listener(const struct config_span_listener *listener) {
+  return (struct shard_span_listener){
       .port = listener->port, .acknowledge_durable = listener->acknowledge_durable, .max_body_bytes = listener->max_body_bytes};
 }
 
 static void fill_limits(const struct config *config, struct shard_config *shard) {
   shard->network.connections_max = config->tcp.connections_max;
-  shard->network.half_open_max = config->tcp.half_open_max;
+  shard->network.half_open_max = config->tcp.half_open_max ? config->tcp.half_open_max : config->tcp.connections_max / 4;
   shard->network.receive_buffer_bytes = config->tcp.receive_buffer_bytes;
   shard->network.receive_pool_bytes = config->tcp.receive_pool_bytes;
   shard->network.send_buffer_bytes = config->tcp.send_buffer_bytes;
@@ -73,6 +73,11 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->network.keep_alive_interval_ns = config->tcp.keep_alive_interval_ns;
   shard->network.keep_alive_count = config->tcp.keep_alive_count;
   shard->network.time_wait_ns = config->tcp.time_wait_ns;
+  shard->address_limits[ADDRESS_CONNECTIONS] = config->tcp.connections_per_address;
+  shard->address_limits[ADDRESS_HALF_OPEN] = config->tcp.half_open_per_address;
+  shard->address_limits[ADDRESS_REQUESTS] = config->http.requests_per_address;
+  shard->address_limits[ADDRESS_BODY_BYTES] = config->http.body_bytes_per_address;
+  shard->http.requests_max = config->http.requests_max;
   shard->http.connections_max = config->tcp.connections_max;
   shard->http.http2.connections_max =
       config->tcp.connections_max < HTTP2_CONNECTIONS_MAX ? config->tcp.connections_max : HTTP2_CONNECTIONS_MAX;
@@ -86,8 +91,10 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->http.body_grace_ns = BODY_GRACE_NS;
   shard->http.body_least_bytes = BODY_LEAST_BYTES;
   shard->http.keep_alive_timeout_ns = config->tcp.keep_alive_timeout_ns;
-  shard->otlp = otlp_listener(&config->otlp_http);
-  shard->otlp_grpc = otlp_listener(&config->otlp_grpc);
+  shard->otlp = span_listener(&config->otlp_http);
+  shard->otlp_grpc = span_listener(&config->otlp_grpc);
+  shard->zipkin = span_listener(&config->zipkin);
+  shard->jaeger_port = config->jaeger_port;
   shard->webhooks.port = config->webhooks.port;
   shard->webhooks.sources = config->webhooks.sources;
   shard->webhooks.source_count = config->webhooks.source_count;

@@ -1,5 +1,5 @@
 #include "metrics.h"
-#include "text_buffer_internal.h"
+#include "metrics_internal.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,12 +59,24 @@ static const struct shard_family families[] = {
     {"tripline_request_body_bytes_total", "counter", "Body bytes received, before decoding.", FIELD(http.body_bytes)},
     {"tripline_request_no_body_buffer_total", "counter", "Requests refused for want of a body buffer.",
      FIELD(http.no_body_buffer)},
+    {"tripline_requests_refused_in_progress_total", "counter", "Requests refused because too many were in progress in the shard.",
+     FIELD(http.refused_requests_max)},
+    {"tripline_request_bodies_withheld_total", "counter", "Of those, refused a buffer that was kept for others.",
+     FIELD(http.bodies_withheld)},
+    {"tripline_connections_closing_timed_out_total", "counter",
+     "Connections reset because the peer did not take its last answer.", FIELD(http.closing_timed_out)},
     {"tripline_http2_streams_refused_total", "counter", "HTTP/2 streams refused: none free, or draining.",
      FIELD(http.http2_streams_refused)},
     {"tripline_http2_connection_errors_total", "counter",
      "HTTP/2 connections ended for what the peer sent, or for want of memory.", FIELD(http.http2_errors)},
     {"tripline_http2_no_memory_total", "counter", "Times the memory of HTTP/2 was spent.", FIELD(http.http2_no_memory)},
     {"tripline_otlp_grpc_calls_total", "counter", "OTLP requests that came as gRPC calls.", FIELD(shard.otlp_grpc_calls)},
+    {"tripline_zipkin_requests_total", "counter", "Zipkin requests decoded.", FIELD(shard.zipkin_requests)},
+    {"tripline_otlp_datagrams_accepted_total", "counter", "OTLP datagrams whose spans were judged.",
+     FIELD(shard.otlp_datagrams.outcomes[DATAGRAM_ACCEPTED])},
+    {"tripline_jaeger_datagrams_total", "counter", "Jaeger datagrams received.", FIELD(shard.jaeger_datagrams.received)},
+    {"tripline_jaeger_datagrams_accepted_total", "counter", "Jaeger datagrams whose spans were judged.",
+     FIELD(shard.jaeger_datagrams.outcomes[DATAGRAM_ACCEPTED])},
     {"tripline_spans_decoded_total", "counter", "Spans found in requests, rejected ones included.", FIELD(shard.spans_decoded)},
     {"tripline_spans_evaluated_total", "counter", "Spans judged by the rules.", FIELD(shard.spans_evaluated)},
     {"tripline_webhooks_accepted_total", "counter", "Webhooks that took effect.", FIELD(shard.webhooks_accepted)},
@@ -150,6 +162,17 @@ static void render_gauges(struct text_buffer *out, const struct appliance_snapsh
         snapshot->shard_allocated_bytes[i] - snapshot->shard_allocated_at_start_bytes[i]);
 }
 
+static void render_datagrams(struct text_buffer *out, const struct appliance_snapshot *snapshot, const char *name,
+                             const char *help, size_t offset) {
+  head(out, name, "counter", help);
+  EACH_SHARD(i) {
+    const char *fields = (const char *)&snapshot->shards[i];
+    const struct datagram_counters *counters = (const struct datagram_counters *)(const void *)(fields + offset);
+    for (unsigned outcome = DATAGRAM_ACCEPTED + 1; outcome < DATAGRAM_OUTCOMES; outcome++)
+      line(out, name, i, "reason", datagram_outcome_name(outcome), counters->outcomes[outcome]);
+  }
+}
+
 static void render_labelled(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
   head(out, "tripline_frames_dropped_total", "counter", "Frames that went nowhere, by reason.");
   EACH_SHARD(i)
@@ -174,8 +197,8 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
   head(out, "tripline_spans_rejected_total", "counter", "Spans that were not judged, by reason.");
   EACH_SHARD(i) {
     const struct shard_counters *shard = &snapshot->shards[i].shard;
-    for (unsigned r = 0; r < OTLP_REJECTS; r++)
-      line(out, "tripline_spans_rejected_total", i, "reason", otlp_reject_name(r), shard->spans_rejected[r]);
+    for (unsigned r = 0; r < SPAN_REJECTS; r++)
+      line(out, "tripline_spans_rejected_total", i, "reason", span_reject_name(r), shard->spans_rejected[r]);
     line(out, "tripline_spans_rejected_total", i, "reason", "overload", shard->spans_rejected_overload);
     line(out, "tripline_spans_rejected_total", i, "reason", "malformed", shard->spans_rejected_malformed);
   }
@@ -195,14 +218,12 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
   EACH_SHARD(i) {
     line(out, "tripline_otlp_requests_total", i, "encoding", "protobuf", snapshot->shards[i].shard.otlp_requests[OTLP_PROTOBUF]);
     line(out, "tripline_otlp_requests_total", i, "encoding", "json", snapshot->shards[i].shard.otlp_requests[OTLP_JSON]);
-    line(out, "tripline_otlp_requests_total", i, "encoding", "datagram", snapshot->shards[i].shard.otlp_datagrams);
+    line(out, "tripline_otlp_requests_total", i, "encoding", "datagram", snapshot->shards[i].shard.otlp_datagrams.received);
   }
-  head(out, "tripline_otlp_datagrams_dropped_total", "counter", "OTLP datagrams that were not judged, by reason.");
-  EACH_SHARD(i) {
-    line(out, "tripline_otlp_datagrams_dropped_total", i, "reason", "overload", snapshot->shards[i].shard.otlp_datagrams_dropped);
-    line(out, "tripline_otlp_datagrams_dropped_total", i, "reason", "malformed",
-         snapshot->shards[i].shard.otlp_datagrams_malformed);
-  }
+  render_datagrams(out, snapshot, "tripline_otlp_datagrams_dropped_total", "OTLP datagrams that were not judged, by reason.",
+                   FIELD(shard.otlp_datagrams));
+  render_datagrams(out, snapshot, "tripline_jaeger_datagrams_dropped_total", "Jaeger datagrams that were not judged, by reason.",
+                   FIELD(shard.jaeger_datagrams));
 }
 
 static void render_histograms(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
@@ -355,6 +376,7 @@ char *metrics_render(const struct appliance_snapshot *snapshot, struct violation
   render_families(&out, snapshot);
   render_gauges(&out, snapshot);
   render_labelled(&out, snapshot);
+  metrics_render_pressure(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
   render_rules(&out, violations);

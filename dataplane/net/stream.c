@@ -15,6 +15,10 @@ uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length)
 
 uint32_t stream_write_room(const struct stream *stream) { return writable_state(stream) ? send_queue_room(stream) : 0; }
 
+uint32_t stream_unacknowledged(const struct stream *stream) { return stream->send_queued; }
+
+bool stream_holds_received(const struct stream *stream) { return stream->receive_head != NULL; }
+
 void stream_resume(struct stream *stream) {
   if (stream->state == TCP_CLOSED || !(stream->flags & STREAM_OPENED)) return;
   stream->flags |= STREAM_OFFER_DUE;

@@ -29,6 +29,8 @@ struct stream_handler {
   void (*peer_finished)(void *state, uint64_t now_ns);
   /* Room for writing has come back after a write was cut short. */
   void (*writable)(void *state, uint64_t now_ns);
+  /* May be NULL. `received` is likely to come soon: a chance to fetch what it will touch into the cache, and no more. */
+  void (*expect)(const void *state);
   /* The connection is gone; the handler forgets `state`. Called once for each successful `opened`. */
   void (*closed)(void *state, enum stream_end end, uint64_t now_ns);
 };
@@ -36,6 +38,10 @@ struct stream_handler {
 /* Queues bytes to send (copied); returns how many fitted, 0..length. */
 uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length);
 uint32_t stream_write_room(const struct stream *stream);
+/* Bytes written that the peer has not acknowledged. */
+uint32_t stream_unacknowledged(const struct stream *stream);
+/* Whether bytes wait in the receive buffer: not taken yet, or behind a hole. */
+bool stream_holds_received(const struct stream *stream);
 /* Offer the untaken bytes again at the end of the current step. */
 void stream_resume(struct stream *stream);
 /* FIN after what is queued; bytes still arriving are then discarded. */

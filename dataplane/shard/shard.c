@@ -25,23 +25,43 @@ static bool create_network(struct shard *shard, struct arena *arena, uint64_t no
   network.hash_key = config->table_key;
   network.isn_key = config->isn_key;
   network.output = shard_network_output(shard);
+  network.address_limits = shard->address_limits;
   network.tcp_listeners[0] = (struct network_tcp_listener){.port = config->otlp.port, .handler = handler};
   network.tcp_listeners[1] = (struct network_tcp_listener){.port = config->webhooks.port, .handler = handler};
   network.tcp_listener_count = 2;
   if (config->otlp_grpc.port)
     network.tcp_listeners[network.tcp_listener_count++] =
         (struct network_tcp_listener){.port = config->otlp_grpc.port, .handler = handler};
+  if (config->zipkin.port)
+    network.tcp_listeners[network.tcp_listener_count++] =
+        (struct network_tcp_listener){.port = config->zipkin.port, .handler = handler};
   network.udp_listeners[0] =
       (struct network_udp_listener){.port = config->otlp.port, .context = shard, .received = shard_receive_otlp_datagram};
   network.udp_listener_count = 1;
+  if (config->jaeger_port)
+    network.udp_listeners[network.udp_listener_count++] =
+        (struct network_udp_listener){.port = config->jaeger_port, .context = shard, .received = shard_receive_jaeger_datagram};
+  for (; shard->listener_count < network.tcp_listener_count; shard->listener_count++)
+    shard->listener_ports[shard->listener_count] = network.tcp_listeners[shard->listener_count].port;
   shard->network = network_create(arena, &network, now_ns);
   return shard->network != NULL;
+}
+
+static bool create_address_limits(struct shard *shard, struct arena *arena) {
+  struct address_limits_config limits = {.accounts_max = shard->config.network.connections_max, .key = shard->config.table_key};
+  bool any = false;
+  memcpy(limits.most, shard->config.address_limits, sizeof limits.most);
+  for (unsigned quota = 0; quota < ADDRESS_QUOTAS; quota++) any = any || limits.most[quota];
+  if (!any) return true;
+  shard->address_limits = address_limits_create(arena, &limits);
+  return shard->address_limits != NULL;
 }
 
 static bool create_http(struct shard *shard, struct arena *arena, uint64_t now_ns) {
   struct http_config http = shard->config.http;
   shard_application_init(shard);
   http.application = &shard->application;
+  http.address_limits = shard->address_limits;
   shard->http = http_server_create(arena, &http, now_ns);
   return shard->http != NULL;
 }
@@ -72,6 +92,7 @@ static uint32_t largest_body_bytes(const struct shard_config *config) {
   uint32_t bytes = SHARD_DATAGRAM_BYTES_MAX;
   if (config->otlp.max_body_bytes > bytes) bytes = config->otlp.max_body_bytes;
   if (config->otlp_grpc.max_body_bytes > bytes) bytes = config->otlp_grpc.max_body_bytes;
+  if (config->zipkin.max_body_bytes > bytes) bytes = config->zipkin.max_body_bytes;
   for (uint32_t i = 0; i < config->webhooks.source_count; i++)
     if (config->webhooks.sources[i].max_body_bytes > bytes) bytes = config->webhooks.sources[i].max_body_bytes;
   return bytes;
@@ -89,8 +110,8 @@ struct shard *shard_create(struct arena *arena, const struct shard_config *confi
   shard->timers = timer_wheel_create(arena, now_ns);
   shard->replay = replay_table_create(arena, config->webhooks.replay_capacity, &config->table_key);
   if (!shard->scratch || !shard->datagram || !shard->timers || !shard->replay) return NULL;
-  if (!shard_parked_create(shard, arena) || !create_engine(shard, arena, now_ns) || !create_http(shard, arena, now_ns) ||
-      !create_network(shard, arena, now_ns))
+  if (!create_address_limits(shard, arena) || !shard_parked_create(shard, arena) || !create_engine(shard, arena, now_ns) ||
+      !create_http(shard, arena, now_ns) || !create_network(shard, arena, now_ns))
     return NULL;
   return shard;
 }

@@ -13,6 +13,8 @@
 #include "network.h"
 #include "otlp.h"
 #include "replay_table.h"
+#include "shard_pressure.h"
+#include "span_result.h"
 #include "webhook.h"
 #include <stdatomic.h>
 
@@ -45,13 +47,15 @@ struct shard_config {
   struct siphash_key flow_key, isn_key, table_key, trace_key, replay_key; /* the same on all shards */
   struct siphash_key uuid_key;                                            /* of this shard */
   uint64_t node;                                                          /* into violation ids */
-  struct network_config network; /* limits and timeouts; the rest is filled by the shard */
-  struct http_config http;       /* likewise */
-  struct shard_otlp_listener {
+  struct network_config network;           /* limits and timeouts; the rest is filled by the shard */
+  struct http_config http;                 /* likewise */
+  uint32_t address_limits[ADDRESS_QUOTAS]; /* what one remote address may have; 0: no limit */
+  struct shard_span_listener {
     uint16_t port; /* 0: none; UDP too on that of OTLP/HTTP */
     bool acknowledge_durable;
     uint32_t max_body_bytes;
-  } otlp, otlp_grpc;
+  } otlp, otlp_grpc, zipkin;
+  uint16_t jaeger_port; /* UDP; 0: none */
   struct {
     uint16_t port;
     const struct webhook_source *sources;
@@ -78,17 +82,33 @@ enum webhook_refusal { /* why a webhook request was not accepted; WEBHOOK_VERDIC
 };
 const char *webhook_refusal_name(unsigned refusal);
 
+/* What became of a datagram of spans. Nobody is told but the counters: received = the sum of these. */
+enum datagram_outcome {
+  DATAGRAM_ACCEPTED,
+  DATAGRAM_MALFORMED,
+  DATAGRAM_PROTOCOL,  /* of another encoding than the port's */
+  DATAGRAM_METHOD,    /* a call of something else than the port offers */
+  DATAGRAM_TOO_LARGE, /* raises more than fits in one piece */
+  DATAGRAM_OVERLOAD,
+  DATAGRAM_OUTCOMES,
+};
+const char *datagram_outcome_name(enum datagram_outcome outcome);
+
 /* Single writer: the shard. */
 struct shard_counters {
   uint64_t steps, steps_busy, long_loops, busy_cycles, idle_cycles;
   uint64_t frames_handed_over, frames_taken_over, frames_hand_over_dropped;
   uint64_t burst_sizes[SHARD_BURST_FRAMES + 1];
-  uint64_t spans_decoded, spans_evaluated, spans_rejected[OTLP_REJECTS], spans_rejected_overload, spans_rejected_malformed;
+  uint64_t spans_decoded, spans_evaluated, spans_rejected[SPAN_REJECTS], spans_rejected_overload, spans_rejected_malformed;
   uint64_t otlp_requests[2], otlp_grpc_calls; /* calls are among the protobuf requests */
-  uint64_t otlp_datagrams, otlp_datagrams_dropped, otlp_datagrams_malformed;
+  uint64_t zipkin_requests;
+  struct datagram_counters {
+    uint64_t received, outcomes[DATAGRAM_OUTCOMES];
+  } otlp_datagrams, jaeger_datagrams;
   uint64_t webhooks_accepted, webhooks_durable, webhooks_received_only, webhooks_repeated;
   uint64_t webhooks_refused[REFUSALS];
   uint64_t webhook_secret_used[64][WEBHOOK_SECRETS_MAX]; /* by source, secret */
+  uint64_t shed[SHEDS];                                  /* requests and datagrams; connections are counted where they are */
   uint64_t overload_answers, receiving_paused, parked_exhausted, messages_no_room;
   uint32_t parked;           /* gauge: answers waiting */
   uint32_t webhooks_pending; /* gauge: accepted, not durable yet */
@@ -107,6 +127,9 @@ struct shard_snapshot {
   struct driver_queue_counters queue;
   struct record_ring_counters records;
   struct line_ring_counters messages_out; /* summed over destinations */
+  struct address_counters addresses;
+  struct watermark pressure[RESOURCES];
+  uint32_t shedding; /* bits of enum shed */
   bool drained;
 };
 

@@ -14,8 +14,8 @@ static uint64_t sum(const uint64_t *values, unsigned count) {
 
 static bool frames_of_network(const struct network_counters *network) {
   return equal("frames processed = delivered + answered + dropped", network->frames_received,
-               network->arp_answered + network->nd_answered + network->fragments_kept + network->icmp_answered + network->icmp_too_big +
-                   network->udp_delivered + network->tcp_delivered + sum(network->drops, NETWORK_DROPS));
+               network->arp_answered + network->nd_answered + network->fragments_kept + network->icmp_answered +
+                   network->icmp_too_big + network->udp_delivered + network->tcp_delivered + sum(network->drops, NETWORK_DROPS));
 }
 
 static bool requests(const struct http_counters *http) {
@@ -25,8 +25,12 @@ static bool requests(const struct http_counters *http) {
 
 static bool spans(const struct shard_counters *shard) {
   return equal("spans decoded = evaluated + rejected", shard->spans_decoded,
-               shard->spans_evaluated + sum(shard->spans_rejected, OTLP_REJECTS) + shard->spans_rejected_overload +
+               shard->spans_evaluated + sum(shard->spans_rejected, SPAN_REJECTS) + shard->spans_rejected_overload +
                    shard->spans_rejected_malformed);
+}
+
+static bool datagrams(const char *law, const struct datagram_counters *counters) {
+  return equal(law, counters->received, sum(counters->outcomes, DATAGRAM_OUTCOMES));
 }
 
 static bool webhooks(const struct shard_counters *shard) {
@@ -44,6 +48,19 @@ static bool records(const struct shard_snapshot *snapshot) {
                snapshot->engine.violations_emitted + snapshot->shard.webhooks_accepted);
 }
 
+/* What is in use is no more than there is. */
+static bool pressure(const struct shard_snapshot *snapshot) {
+  bool holds = true;
+  for (unsigned r = 0; r < RESOURCES; r++) {
+    const struct watermark *watermark = &snapshot->pressure[r];
+    if (watermark->used <= watermark->capacity) continue;
+    fprintf(stderr, "%s: %llu of %llu in use\n", pressure_resource_name((enum pressure_resource)r),
+            (unsigned long long)watermark->used, (unsigned long long)watermark->capacity);
+    holds = false;
+  }
+  return holds;
+}
+
 static bool of_each_shard(const struct simulated_appliance *appliance) {
   bool holds = true;
   for (uint16_t i = 0; i < appliance->options.shards; i++) {
@@ -51,9 +68,12 @@ static bool of_each_shard(const struct simulated_appliance *appliance) {
     holds &= frames_of_network(&snapshot->network);
     holds &= requests(&snapshot->http);
     holds &= spans(&snapshot->shard);
+    holds &= datagrams("OTLP datagrams = accepted + dropped", &snapshot->shard.otlp_datagrams);
+    holds &= datagrams("Jaeger datagrams = accepted + dropped", &snapshot->shard.jaeger_datagrams);
     holds &= webhooks(&snapshot->shard);
     holds &= traces(&snapshot->engine);
     holds &= records(snapshot);
+    holds &= pressure(snapshot);
   }
   return holds;
 }
@@ -125,6 +145,21 @@ bool conservation_holds(const struct simulated_appliance *appliance) {
   return holds;
 }
 
+/* Nothing that was short is short any more, but for the ids, which only time forgets; and nothing is shed. */
+static bool pressure_at_rest(const struct shard_snapshot *snapshot) {
+  bool holds = equal("at rest, shed", snapshot->shedding, 0);
+  for (unsigned r = 0; r < RESOURCES; r++) {
+    const struct watermark *watermark = &snapshot->pressure[r];
+    if (r == RESOURCE_REPLAY_IDS) continue;
+    if (!equal("at rest, pressure", watermark->state, PRESSURE_NORMAL)) {
+      fprintf(stderr, "of %s\n", pressure_resource_name((enum pressure_resource)r));
+      holds = false;
+    }
+    holds &= equal("at rest, in use", watermark->used, 0);
+  }
+  return holds & equal("at rest, addresses", snapshot->addresses.accounts, 0);
+}
+
 bool conservation_at_rest(const struct simulated_appliance *appliance) {
   const struct crossing crossing = crossing_of(appliance);
   uint64_t published = 0;
@@ -137,6 +172,7 @@ bool conservation_at_rest(const struct simulated_appliance *appliance) {
     holds &= equal("at rest, webhooks pending", snapshot->shard.webhooks_pending, 0);
     holds &= equal("at rest, live traces", snapshot->engine.traces_live, 0);
     holds &= equal("at rest, records waiting", snapshot->records.bytes_waiting, 0);
+    holds &= pressure_at_rest(snapshot);
     published += snapshot->records.published;
   }
   holds &= equal("violations emitted = durable", published,

@@ -106,6 +106,13 @@ uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length)
 
 uint32_t stream_write_room(const struct stream *stream) { return listening(stream) ? stream->room : 0; }
 
+uint32_t stream_unacknowledged(const struct stream *stream) {
+  (void)stream;
+  return 0;
+}
+
+bool stream_holds_received(const struct stream *stream) { return stream->held_bytes > 0; }
+
 void stream_resume(struct stream *stream) { stream->resume_due = true; }
 
 void stream_close(struct stream *stream) {
