@@ -44,7 +44,8 @@ struct engine_counters {
 struct engine;
 
 struct engine *engine_create(struct arena *arena, const struct engine_config *config, uint64_t now_ns);
-/* The image is within what an engine of this capacity can evaluate; control asks before it publishes. Threads: any. */
+/* The image is within what an engine of this capacity can evaluate, and every index in it leads where it should; control asks
+ * before it publishes. Threads: any. */
 bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity);
 /* Adopts an image (same or newer generation). Called between requests only. NULL image: no rules yet. */
 void engine_adopt(struct engine *engine, const struct rule_image *image);
