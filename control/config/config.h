@@ -63,6 +63,7 @@ struct config {
   struct config_span_listener {
     uint16_t port; /* 4318, 4317, 9411; 0: off, Zipkin only */
     bool acknowledge_durable;
+    enum record_durability durability;
     uint32_t max_body_bytes;
   } otlp_http, otlp_grpc, zipkin;
   uint16_t jaeger_port; /* 6831, UDP; 0: off */
@@ -83,6 +84,8 @@ struct config {
     uint32_t batch_bytes_max;
     uint32_t ring_bytes; /* a shard's record ring */
     uint32_t index_violations;
+    bool hash_chain;
+    uint64_t retain_age_ns, retain_bytes, retain_records; /* 0: no limit */
   } journal;
   struct {
     uint32_t connections_max;                                /* a shard */

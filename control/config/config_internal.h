@@ -35,6 +35,12 @@ struct config_key {
 void config_read_mapping(struct config_reader *reader, const yaml_node_t *node, const struct config_key *keys, void *target);
 
 void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source);
+/* `durability`, which says how soon records are flushed; and `acknowledge`, unless it goes without saying. */
+enum record_durability config_read_durability(struct config_reader *reader, const yaml_node_t *node);
+/* Answers wait for no relaxed flush: `acknowledge` is received then, and an error when it says durable. */
+void config_check_durability(struct config_reader *reader, const yaml_node_t *node, enum record_durability durability,
+                             bool *acknowledge_durable);
+const yaml_node_t *config_find(struct config_reader *reader, const yaml_node_t *mapping, const char *name);
 void config_read_port(struct config_reader *reader, const yaml_node_t *node, struct config_port *port);
 void config_read_listeners(struct config_reader *reader, const yaml_node_t *node, struct config *config);
 /* Which listener a connection or a datagram is for is known by its port. */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #define SNAPSHOT_WAIT_NS 1000000000ull
+#define INDEX_WAIT_NS 3000000000ull /* after a start the index is read in the background; short of it, what is there */
 
 static const char *const kind_names[] = {"embedded", "af_packet", "af_xdp", "tap", "memif", "pcap", "ring", "pci"};
 
@@ -64,6 +65,7 @@ static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapsho
 
 static void read_journal(struct daemon *daemon, struct appliance_journal *journal) {
   const struct journal_counters *counters = journal_counters(daemon->journal);
+  struct daemon_keeper *keeper = &daemon->keeper;
   *journal = (struct appliance_journal){
       .durable_lsn = journal_durable_lsn(daemon->journal),
       .recovered_records = daemon->recovery.records,
@@ -75,7 +77,22 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
       .segments_prepared = counters->segments_prepared,
       .flush_ns_sum = counters->flush_ns_sum,
       .flush_ns_max = counters->flush_ns_max,
+      .space_refusals = counters->space_refusals,
       .failed = journal_failed(daemon->journal),
+      .stalled = journal_stalled(daemon->journal),
+      .kept = {.segments = keeper->segments,
+               .bytes = keeper->segment_bytes,
+               .oldest_lsn = keeper->oldest_lsn,
+               .held_segments = keeper->held_segments,
+               .removed_segments = keeper->removed_segments,
+               .removed_bytes = keeper->removed_bytes,
+               .age_limit_ns = daemon->config.journal.retain_age_ns,
+               .byte_limit = daemon->config.journal.retain_bytes,
+               .record_limit = daemon->config.journal.retain_records},
+      .state_lsn = journal_state_lsn(daemon->journal),
+      .snapshots = keeper->snapshots,
+      .indexed_lsn = violation_store_last_lsn(daemon->violations),
+      .indexing = keeper->indexing,
   };
 }
 
@@ -139,8 +156,9 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
 
 static struct violation_store *violations(void *context) {
   struct daemon *daemon = context;
-  const int result = violation_store_catch_up(daemon->violations, journal_durable_lsn(daemon->journal));
-  if (result < 0) log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
+  const int result = violation_store_catch_up_within(daemon->violations, journal_durable_lsn(daemon->journal), INDEX_WAIT_NS);
+  if (result < 0 && result != -ETIMEDOUT)
+    log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
   return daemon->violations;
 }
 
@@ -158,7 +176,7 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   read_ports(daemon, snapshot);
   read_journal(daemon, &snapshot->journal);
   read_rules(daemon, &snapshot->rules);
-  snapshot->violations_durable = violation_store_total(violations(daemon)) - daemon->violations_recovered;
+  snapshot->violations_durable = violation_store_run_total(violations(daemon));
   run_checks(daemon, snapshot, result == 0);
   snapshot->logs_suppressed = log_suppressed();
   pthread_mutex_unlock(&daemon->snapshot_lock);
@@ -179,5 +197,6 @@ void appliance_view_init(struct daemon *daemon) {
                                          .rules_acquire = rules_acquire,
                                          .rules_release = rules_release,
                                          .rules_apply = rules_apply,
+                                         .journal_flush = records_flush,
                                          .violations = violations};
 }

@@ -24,8 +24,18 @@ struct appliance_port {
 struct appliance_journal {
   uint64_t durable_lsn, recovered_records, recovered_truncated_bytes;
   uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
-  uint64_t flush_ns_sum, flush_ns_max;
-  int failed; /* 0 or -errno */
+  uint64_t flush_ns_sum, flush_ns_max, space_refusals;
+  int failed;  /* 0 or -errno */
+  int stalled; /* 0, or -ENOSPC while there is no room for another segment */
+  struct {
+    uint64_t segments, bytes, oldest_lsn; /* in use */
+    uint64_t held_segments;               /* over the limits of retention, but needed */
+    uint64_t removed_segments, removed_bytes;
+    uint64_t age_limit_ns, byte_limit, record_limit; /* 0: none */
+  } kept;
+  uint64_t state_lsn, snapshots;
+  uint64_t indexed_lsn; /* violations up to it can be asked for */
+  bool indexing;        /* the log of earlier runs is still being read into the index */
 };
 
 struct appliance_rules {
@@ -92,5 +102,7 @@ struct appliance {
    * rules.files. */
   int (*rules_apply)(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
                      struct rule_errors *errors, struct appliance_apply_result *result);
+  /* Waits until all that was published before the call is durable. 0, -ETIMEDOUT, or -errno once the journal has failed. */
+  int (*journal_flush)(void *context, uint64_t *durable_lsn);
   struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
 };

@@ -109,8 +109,8 @@ static void values_are_those_of_the_snapshot(void **state) {
   shard->http.shed[HTTP_SHED_HEADERS] = 13;
   shard->network.tcp_refused_address = 14;
   shard->addresses.refused[ADDRESS_BODY_BYTES] = 15;
-  histogram_record(&shard->shard.park_ns, 150000);
-  histogram_record(&shard->shard.park_ns, 3000000000);
+  histogram_record(&shard->shard.park_ns[DURABILITY_STRICT], 150000);
+  histogram_record(&shard->shard.park_ns[DURABILITY_STRICT], 3000000000);
   appliance_double_add(&appliance, "first", 3);
   char *text = render();
   expect_line(text, "tripline_wire_received_frames_total{shard=\"1\"} 18446744073709551615");
@@ -119,8 +119,6 @@ static void values_are_those_of_the_snapshot(void **state) {
   expect_line(text, "tripline_responses_total{shard=\"1\",status=\"503\"} 6");
   expect_line(text, "tripline_spans_rejected_total{shard=\"1\",reason=\"overload\"} 7");
   expect_line(text, "tripline_webhooks_refused_total{shard=\"1\",reason=\"id_conflict\"} 8");
-  expect_line(text, "tripline_shard_answers{shard=\"0\"} 0");
-  expect_line(text, "tripline_shard_answers{shard=\"1\"} 1");
   expect_line(text, "tripline_pressure{shard=\"1\",resource=\"parked\"} 2");
   expect_line(text, "tripline_pressure{shard=\"0\",resource=\"parked\"} 0");
   expect_line(text, "tripline_pressure_used{shard=\"1\",resource=\"parked\"} 15");
@@ -133,15 +131,20 @@ static void values_are_those_of_the_snapshot(void **state) {
   expect_line(text, "tripline_connections_shed_total{shard=\"1\",what=\"slow_header\"} 13");
   expect_line(text, "tripline_tcp_refused_total{shard=\"1\",reason=\"address\"} 14");
   expect_line(text, "tripline_address_refused_total{shard=\"1\",quota=\"body_bytes\"} 15");
+  expect_line(text, "tripline_shard_answers{shard=\"0\"} 0");
+  expect_line(text, "tripline_shard_answers{shard=\"1\"} 1");
   expect_line(text, "tripline_violations_durable_total 9");
   expect_line(text, "tripline_violations_pending 1");
   expect_line(text, "tripline_port_missed_frames_total{port=\"trip\"} 11");
   expect_line(text, "tripline_rule_violations_total{rule=\"first\"} 3");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"0.0001\"} 0");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"0.001\"} 1");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"1\"} 1");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"+Inf\"} 2");
-  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"0.0001\"} 0");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"0.001\"} 1");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"1\"} 1");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"+Inf\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\",durability=\"strict\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\",durability=\"balanced\"} 0");
+  expect_line(text, "tripline_durable_park_quantile_seconds{durability=\"balanced\",quantile=\"0.99\"} 0.000000000");
+  expect_line(text, "tripline_durable_park_quantile_seconds{durability=\"strict\",quantile=\"0.99\"} 3.000000000");
   free(text);
 }
 
