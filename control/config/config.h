@@ -32,6 +32,10 @@ struct config_port {
   uint16_t mtu;
   uint16_t queues;       /* 0: one a shard */
   bool verify_checksums; /* software verification of received TCP/UDP where the port does not */
+  struct config_impairment {
+    uint32_t loss_ppm, duplicate_ppm, reorder_ppm; /* of the frames of each direction */
+    uint64_t delay_ns, seed;
+  } impairment; /* for tests: a worse wire; all rates and the delay 0: none */
 };
 
 struct config {
@@ -59,6 +63,7 @@ struct config {
   struct config_span_listener {
     uint16_t port; /* 4318, 4317, 9411; 0: off, Zipkin only */
     bool acknowledge_durable;
+    enum record_durability durability;
     uint32_t max_body_bytes;
   } otlp_http, otlp_grpc, zipkin;
   uint16_t jaeger_port; /* 6831, UDP; 0: off */
@@ -79,6 +84,8 @@ struct config {
     uint32_t batch_bytes_max;
     uint32_t ring_bytes; /* a shard's record ring */
     uint32_t index_violations;
+    bool hash_chain;
+    uint64_t retain_age_ns, retain_bytes, retain_records; /* 0: no limit */
   } journal;
   struct {
     uint32_t connections_max;                                /* a shard */

@@ -86,5 +86,6 @@ void config_default(struct config *config) {
   config->journal.batch_bytes_max = 1u << 20;
   config->journal.ring_bytes = 8u << 20;
   config->journal.index_violations = 1000000;
+  config->journal.hash_chain = true;
   default_tcp(config);
 }

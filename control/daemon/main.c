@@ -77,6 +77,7 @@ static int start(struct daemon *daemon) {
   if (result == 0) result = shards_create(daemon);
   if (result == 0) result = records_start(daemon);
   if (result == 0) result = rules_start(daemon);
+  if (result == 0) result = keeper_start(daemon);
   if (result != 0) return result;
   ports_run(daemon);
   result = shards_start(daemon);
@@ -84,7 +85,8 @@ static int start(struct daemon *daemon) {
 }
 
 static const char *port_or_off(uint16_t port, char text[8]) {
-  snprintf(text, 8, port ? "%u" : "off", port);
+  if (!port) return "off";
+  snprintf(text, 8, "%u", port);
   return text;
 }
 
@@ -128,6 +130,7 @@ static void stop(struct daemon *daemon) {
   const bool started = daemon->shard_count && daemon->shards[0].thread;
   if (started && !shards_drain(daemon, monotonic_ns() + DRAIN_NS)) log_warning("stop", "not all requests ended within 8 s");
   shards_stop(daemon);
+  keeper_stop(daemon);
   records_stop_thread(daemon);
   if (daemon->management) management_server_stop(daemon->management);
   ports_stop(daemon);

@@ -53,6 +53,7 @@ struct shard_config {
   struct shard_span_listener {
     uint16_t port; /* 0: none; UDP too on that of OTLP/HTTP */
     bool acknowledge_durable;
+    enum record_durability durability;
     uint32_t max_body_bytes;
   } otlp, otlp_grpc, zipkin;
   uint16_t jaeger_port; /* UDP; 0: none */
@@ -110,9 +111,9 @@ struct shard_counters {
   uint64_t webhook_secret_used[64][WEBHOOK_SECRETS_MAX]; /* by source, secret */
   uint64_t shed[SHEDS];                                  /* requests and datagrams; connections are counted where they are */
   uint64_t overload_answers, receiving_paused, parked_exhausted, messages_no_room;
-  uint32_t parked;           /* gauge: answers waiting */
-  uint32_t webhooks_pending; /* gauge: accepted, not durable yet */
-  struct histogram park_ns;  /* from commit to answer, durable acknowledgement */
+  uint32_t parked;                              /* gauge: answers waiting */
+  uint32_t webhooks_pending;                    /* gauge: accepted, not durable yet */
+  struct histogram park_ns[DURABILITY_RELAXED]; /* by durability: from commit to answer, durable acknowledgement */
 };
 
 /* Everything a shard counts, at one instant between two steps. */

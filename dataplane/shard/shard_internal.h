@@ -56,6 +56,7 @@ struct parked {
   enum parked_state state;
   uint64_t since_ns, give_up_ns;
   uint64_t position; /* in the record ring */
+  enum record_durability durability;
   const struct span_format *format;
   struct span_result result;
   bool claimed; /* the id is ours to settle or release */
@@ -188,7 +189,7 @@ void shard_receive_verdict(struct shard *shard, const struct replay_verdict_mess
 bool shard_parked_create(struct shard *shard, struct arena *arena);
 struct parked *shard_park(struct shard *shard, struct http_exchange *exchange);
 void shard_unpark(struct shard *shard, struct parked *parked);
-void shard_wait_durable(struct shard *shard, struct parked *parked, uint64_t position);
+void shard_wait_durable(struct shard *shard, struct parked *parked, uint64_t position, enum record_durability durability);
 bool shard_release_durable(struct shard *shard);
 void shard_fail_parked(struct shard *shard);
 void parked_queue_push(struct parked_queue *queue, struct parked *parked);
