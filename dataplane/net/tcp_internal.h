@@ -70,6 +70,7 @@ struct stream_key {
 _Static_assert(sizeof(struct stream_key) == 24, "no padding");
 
 struct stream {
+  struct stream_face face;
   struct stream_key key;
   struct stream *hash_next;
   struct network *network;
@@ -177,6 +178,9 @@ static inline uint32_t stream_control_seq(const struct stream *stream) {
 static inline uint32_t stream_held_bytes(const struct stream *stream) {
   return stream->rcv_nxt - stream->delivered - (stream->flags & STREAM_PEER_FIN_TAKEN ? 1 : 0);
 }
+
+/* stream.c */
+extern const struct stream_operations tcp_stream_operations;
 
 /* tcp_table.c */
 bool tcp_tables_create(struct network *network, struct arena *arena);
