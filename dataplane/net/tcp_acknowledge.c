@@ -103,16 +103,17 @@ static void acknowledge_new(struct stream *stream, const struct segment *segment
   }
 }
 
-/* RFC 9293 section 3.10.7.4: only a newer segment may move the window. True when it changed. */
+/* RFC 9293 section 3.10.7.4: only a newer segment may move the window; and one that acknowledges more is newer whatever its
+ * sequence number, or bytes sent again would carry the old window on beyond its edge. True when it changed. */
 static bool window_update(struct stream *stream, const struct segment *segment) {
-  if (!(seq_before(stream->snd_wl1, segment->seq) ||
+  if (!(seq_after(segment->ack, stream->snd_una) || seq_before(stream->snd_wl1, segment->seq) ||
         (stream->snd_wl1 == segment->seq && seq_at_or_before(stream->snd_wl2, segment->ack)))) {
     return false;
   }
   const uint32_t window = (uint32_t)segment->window << stream->send_shift;
   const bool changed = window != stream->snd_wnd;
   stream->snd_wnd = window;
-  stream->snd_wl1 = segment->seq;
+  stream->snd_wl1 = seq_max(stream->snd_wl1, segment->seq);
   stream->snd_wl2 = segment->ack;
   if (window > stream->snd_wnd_max) stream->snd_wnd_max = window;
   if (!changed) return false;

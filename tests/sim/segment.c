@@ -3,6 +3,8 @@
 
 #define ETHERNET_BYTES 14u
 #define IPV4_BYTES 20u
+#define IPV6_BYTES 40u
+#define TCP_BYTES 20u
 #define PROTOCOL_ICMP 1u
 #define PROTOCOL_TCP 6u
 #define PROTOCOL_UDP 17u
@@ -55,10 +57,65 @@ static uint32_t write_ipv4(const struct segment_ends *ends, uint32_t protocol, u
   return ETHERNET_BYTES + IPV4_BYTES + bytes;
 }
 
+static uint32_t pseudo_header_ipv6_sum(const uint8_t *ip, uint32_t transport_bytes) {
+  uint32_t sum = ip[6] + transport_bytes;
+  for (uint32_t i = 8; i < IPV6_BYTES; i += 2) sum += get16(ip + i);
+  return sum;
+}
+
+static uint32_t write_ipv6_tcp(const struct segment_ends *ends, uint32_t bytes, uint8_t *frame) {
+  uint8_t *ip = frame + ETHERNET_BYTES, *tcp = ip + IPV6_BYTES;
+  write_ethernet(ends, 0x86dd, frame);
+  memset(ip, 0, 8);
+  ip[0] = 0x60;
+  put16(ip + 4, bytes);
+  ip[6] = PROTOCOL_TCP;
+  ip[7] = 64;
+  memcpy(ip + 8, ends->client_ipv6, 16);
+  memcpy(ip + 24, ends->server_ipv6, 16);
+  put16(tcp + 16, checksum(tcp, bytes, pseudo_header_ipv6_sum(ip, bytes)));
+  return ETHERNET_BYTES + IPV6_BYTES + bytes;
+}
+
+/* Returns their length, a multiple of four. */
+static uint32_t write_options(const struct segment_options *options, uint8_t *at) {
+  const uint8_t *begin = at;
+  if (options->maximum_segment) {
+    memcpy(at, "\2\4", 2);
+    put16(at + 2, options->maximum_segment);
+    at += 4;
+  }
+  if (options->selective_permitted) {
+    memcpy(at, "\1\1\4\2", 4);
+    at += 4;
+  }
+  if (options->timestamps) {
+    memcpy(at, "\1\1\10\12", 4);
+    put32(at + 4, options->timestamp);
+    put32(at + 8, options->timestamp_echo);
+    at += 12;
+  }
+  if (options->scales) {
+    memcpy(at, "\1\3\3", 3);
+    at[3] = options->window_shift;
+    at += 4;
+  }
+  if (options->selective_count) {
+    memcpy(at, "\1\1\5", 3);
+    at[3] = (uint8_t)(2 + 8 * options->selective_count);
+    at += 4;
+    for (uint32_t i = 0; i < options->selective_count; i++, at += 8) {
+      put32(at, options->selective[i][0]);
+      put32(at + 4, options->selective[i][1]);
+    }
+  }
+  return (uint32_t)(at - begin);
+}
+
 uint32_t segment_write(const struct segment_ends *ends, const struct segment *segment, uint8_t *frame) {
-  uint8_t *tcp = frame + ETHERNET_BYTES + IPV4_BYTES;
-  const uint32_t header_bytes = segment->maximum_segment ? 24 : 20;
-  memset(tcp, 0, header_bytes);
+  uint8_t *tcp = frame + ETHERNET_BYTES + (ends->ipv6 ? IPV6_BYTES : IPV4_BYTES);
+  memset(tcp, 0, TCP_BYTES);
+  const uint32_t header_bytes = TCP_BYTES + write_options(&segment->options, tcp + TCP_BYTES);
   put16(tcp, ends->client_port);
   put16(tcp + 2, ends->server_port);
   put32(tcp + 4, segment->sequence);
@@ -66,28 +123,69 @@ uint32_t segment_write(const struct segment_ends *ends, const struct segment *se
   tcp[12] = (uint8_t)(header_bytes / 4 << 4);
   tcp[13] = segment->flags;
   put16(tcp + 14, segment->window);
-  if (segment->maximum_segment) {
-    tcp[20] = 2;
-    tcp[21] = 4;
-    put16(tcp + 22, segment->maximum_segment);
-  }
   if (segment->payload_bytes) memcpy(tcp + header_bytes, segment->payload, segment->payload_bytes);
-  return write_ipv4(ends, PROTOCOL_TCP, header_bytes + segment->payload_bytes, 16, frame);
+  const uint32_t bytes = header_bytes + segment->payload_bytes;
+  return ends->ipv6 ? write_ipv6_tcp(ends, bytes, frame) : write_ipv4(ends, PROTOCOL_TCP, bytes, 16, frame);
 }
 
-static bool ipv4_for_client(const struct segment_ends *ends, const uint8_t *frame, uint32_t length) {
+/* The TCP segment of a packet for the client; NULL when it is none. */
+static const uint8_t *ipv4_payload(const struct segment_ends *ends, const uint8_t *frame, uint32_t length, uint32_t *bytes) {
   const uint8_t *ip = frame + ETHERNET_BYTES;
-  if (length < SEGMENT_HEADERS_BYTES || memcmp(frame, ends->client_mac, 6) != 0 || get16(frame + 12) != 0x0800) return false;
-  if (ip[0] != 0x45 || get16(ip + 2) != length - ETHERNET_BYTES || checksum(ip, IPV4_BYTES, 0) != 0) return false;
-  return get32(ip + 12) == ends->server_ipv4 && get32(ip + 16) == ends->client_ipv4;
+  if (length < ETHERNET_BYTES + IPV4_BYTES + TCP_BYTES || get16(frame + 12) != 0x0800) return NULL;
+  if (ip[0] != 0x45 || get16(ip + 2) != length - ETHERNET_BYTES || checksum(ip, IPV4_BYTES, 0) != 0) return NULL;
+  if (get32(ip + 12) != ends->server_ipv4 || get32(ip + 16) != ends->client_ipv4 || ip[9] != PROTOCOL_TCP) return NULL;
+  *bytes = length - ETHERNET_BYTES - IPV4_BYTES;
+  return checksum(ip + IPV4_BYTES, *bytes, pseudo_header_sum(ip, *bytes)) == 0 ? ip + IPV4_BYTES : NULL;
+}
+
+static const uint8_t *ipv6_payload(const struct segment_ends *ends, const uint8_t *frame, uint32_t length, uint32_t *bytes) {
+  const uint8_t *ip = frame + ETHERNET_BYTES;
+  if (length < ETHERNET_BYTES + IPV6_BYTES + TCP_BYTES || get16(frame + 12) != 0x86dd || ip[0] >> 4 != 6) return NULL;
+  if (get16(ip + 4) != length - ETHERNET_BYTES - IPV6_BYTES || ip[6] != PROTOCOL_TCP) return NULL;
+  if (memcmp(ip + 8, ends->server_ipv6, 16) != 0 || memcmp(ip + 24, ends->client_ipv6, 16) != 0) return NULL;
+  *bytes = length - ETHERNET_BYTES - IPV6_BYTES;
+  return checksum(ip + IPV6_BYTES, *bytes, pseudo_header_ipv6_sum(ip, *bytes)) == 0 ? ip + IPV6_BYTES : NULL;
+}
+
+static bool read_selective(const uint8_t *at, uint32_t bytes, struct segment_options *options) {
+  if (bytes % 8 != 2 || bytes > 2 + 8 * SEGMENT_SELECTIVE_MAX) return false;
+  options->selective_count = bytes / 8;
+  for (uint32_t i = 0; i < options->selective_count; i++) {
+    options->selective[i][0] = get32(at + 2 + 8 * i);
+    options->selective[i][1] = get32(at + 6 + 8 * i);
+  }
+  return true;
+}
+
+static bool read_options(const uint8_t *at, uint32_t left, struct segment_options *options) {
+  while (left && at[0] != 0) {
+    const uint32_t bytes = at[0] == 1 ? 1 : left > 1 ? at[1] : 0;
+    if (bytes == 0 || bytes > left || (at[0] != 1 && bytes < 2)) return false;
+    if (at[0] == 2 && bytes == 4) options->maximum_segment = (uint16_t)get16(at + 2);
+    if (at[0] == 3 && bytes == 3) {
+      options->scales = true;
+      options->window_shift = at[2];
+    }
+    if (at[0] == 4 && bytes == 2) options->selective_permitted = true;
+    if (at[0] == 5 && !read_selective(at, bytes, options)) return false;
+    if (at[0] == 8 && bytes == 10) {
+      options->timestamps = true;
+      options->timestamp = get32(at + 2);
+      options->timestamp_echo = get32(at + 6);
+    }
+    at += bytes;
+    left -= bytes;
+  }
+  return true;
 }
 
 bool segment_read(const struct segment_ends *ends, const uint8_t *frame, uint32_t length, struct segment *segment) {
-  const uint8_t *ip = frame + ETHERNET_BYTES, *tcp = ip + IPV4_BYTES;
-  if (!ipv4_for_client(ends, frame, length) || ip[9] != PROTOCOL_TCP) return false;
-  const uint32_t bytes = length - ETHERNET_BYTES - IPV4_BYTES, header_bytes = (uint32_t)(tcp[12] >> 4) * 4;
-  if (checksum(tcp, bytes, pseudo_header_sum(ip, bytes)) != 0 || header_bytes < 20 || header_bytes > bytes) return false;
-  if (get16(tcp) != ends->server_port || get16(tcp + 2) != ends->client_port) return false;
+  uint32_t bytes = 0;
+  if (length < ETHERNET_BYTES || memcmp(frame, ends->client_mac, 6) != 0) return false;
+  const uint8_t *tcp = ends->ipv6 ? ipv6_payload(ends, frame, length, &bytes) : ipv4_payload(ends, frame, length, &bytes);
+  if (!tcp || get16(tcp) != ends->server_port || get16(tcp + 2) != ends->client_port) return false;
+  const uint32_t header_bytes = (uint32_t)(tcp[12] >> 4) * 4;
+  if (header_bytes < TCP_BYTES || header_bytes > bytes) return false;
   *segment = (struct segment){
       .sequence = get32(tcp + 4),
       .acknowledgement = get32(tcp + 8),
@@ -96,7 +194,7 @@ bool segment_read(const struct segment_ends *ends, const uint8_t *frame, uint32_
       .payload = tcp + header_bytes,
       .payload_bytes = bytes - header_bytes,
   };
-  return true;
+  return read_options(tcp + TCP_BYTES, header_bytes - TCP_BYTES, &segment->options);
 }
 
 uint32_t segment_write_datagram(const struct segment_ends *ends, const uint8_t *payload, uint32_t payload_bytes, uint8_t *frame) {

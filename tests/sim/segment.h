@@ -1,11 +1,11 @@
 #pragma once
-/* Ethernet, IPv4, TCP and UDP as the simulator's clients write and read them: slow and plain, sharing nothing with the stack
- * under test. */
+/* Ethernet, IP of both families, TCP and UDP as the simulator's clients write and read them: slow and plain, sharing nothing with
+ * the stack under test. */
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SEGMENT_HEADERS_BYTES 54u
 #define SEGMENT_FRAME_BYTES_MAX 9216u
+#define SEGMENT_SELECTIVE_MAX 4u
 
 enum segment_flag { SEGMENT_FIN = 0x01, SEGMENT_SYN = 0x02, SEGMENT_RST = 0x04, SEGMENT_ACK = 0x10 };
 
@@ -13,14 +13,25 @@ enum segment_flag { SEGMENT_FIN = 0x01, SEGMENT_SYN = 0x02, SEGMENT_RST = 0x04, 
 struct segment_ends {
   uint8_t client_mac[6], server_mac[6];
   uint32_t client_ipv4, server_ipv4; /* host byte order */
+  bool ipv6;                         /* TCP goes between these instead */
+  uint8_t client_ipv6[16], server_ipv6[16];
   uint16_t client_port, server_port;
+};
+
+struct segment_options {
+  uint16_t maximum_segment; /* 0: no such option */
+  bool scales, selective_permitted, timestamps;
+  uint8_t window_shift;
+  uint32_t timestamp, timestamp_echo;
+  uint32_t selective_count; /* RFC 2018 blocks: first sequence number, and the one behind the last */
+  uint32_t selective[SEGMENT_SELECTIVE_MAX][2];
 };
 
 struct segment {
   uint32_t sequence, acknowledgement;
-  uint16_t window;
+  uint16_t window; /* as on the wire */
   uint8_t flags;
-  uint16_t maximum_segment; /* 0: no option */
+  struct segment_options options;
   const uint8_t *payload;
   uint32_t payload_bytes;
 };

@@ -1,12 +1,11 @@
-/* The simulator: `simulate [FIRST [COUNT [PROCESSES]]]` runs COUNT stories from seed FIRST, each in a process of its own. For
- * every seed: a disturbed story; and every fourth seed an undisturbed one on one shard, on the same plan again on several (the
- * same verdicts), and once more (the same in every number). A seed that fails is named, and can be run alone. */
+/* The simulator of the whole appliance: `simulate [FIRST [COUNT [PROCESSES]]]`. For every seed a disturbed story; and every
+ * fourth seed an undisturbed one on one shard, on the same plan again on several (the same verdicts), and once more (the same in
+ * every number). */
+#include "seed_runner.h"
 #include "world.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 static void tell(uint64_t seed, const struct world_result *result) {
   printf("seed %llu: %u shards, %u clients, %u requests, %u connections (%u broken), %u refused, %llu spans, %u violations, "
@@ -43,44 +42,4 @@ static void run_seed(uint64_t seed) {
   if (seed % 4 == 0) run_undisturbed(seed);
 }
 
-/* Waits for one story to end. Returns whether it ended well. */
-static bool reap(pid_t *children, uint64_t *seeds, uint32_t processes) {
-  int status = 0;
-  const pid_t ended = wait(&status);
-  for (uint32_t i = 0; i < processes; i++) {
-    if (children[i] != ended) continue;
-    children[i] = 0;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
-    printf("seed %llu FAILED\n", (unsigned long long)seeds[i]);
-  }
-  return false;
-}
-
-int main(int argument_count, char **arguments) {
-  enum { PROCESSES_MAX = 64 };
-  const uint64_t first = argument_count > 1 ? strtoull(arguments[1], NULL, 10) : 1;
-  const uint64_t count = argument_count > 2 ? strtoull(arguments[2], NULL, 10) : 1;
-  uint32_t processes = argument_count > 3 ? (uint32_t)strtoul(arguments[3], NULL, 10) : 1;
-  pid_t children[PROCESSES_MAX] = {0};
-  uint64_t seeds[PROCESSES_MAX] = {0}, failed = 0, started = 0, ended = 0;
-  if (processes < 1) processes = 1;
-  if (processes > PROCESSES_MAX) processes = PROCESSES_MAX;
-  setvbuf(stdout, NULL, _IOLBF, 0);
-  while (ended < count) {
-    for (uint32_t i = 0; i < processes && started < count; i++) {
-      if (children[i]) continue;
-      seeds[i] = first + started++;
-      fflush(NULL);
-      children[i] = fork();
-      if (children[i] == 0) {
-        run_seed(seeds[i]);
-        exit(0);
-      }
-      if (children[i] < 0) return 2;
-    }
-    if (!reap(children, seeds, processes)) failed++;
-    ended++;
-  }
-  printf("%llu seeds, %llu failed\n", (unsigned long long)count, (unsigned long long)failed);
-  return failed ? 1 : 0;
-}
+int main(int argument_count, char **arguments) { return seed_runner(argument_count, arguments, run_seed); }

@@ -27,6 +27,8 @@ void appliance_init(struct simulated_appliance *appliance, const struct applianc
   ALWAYS_ASSERT(appliance->disk && appliance->set);
 }
 
+const uint8_t appliance_ipv6[16] = {0xfd, 0x86, [15] = 2};
+
 static struct rule_image *compile(struct simulated_appliance *appliance, const struct rule_image *previous) {
   struct rule_errors errors = {0};
   struct rule_image *image =
@@ -94,7 +96,8 @@ static struct siphash_key key(struct simulated_appliance *appliance) {
 
 static void fill_limits(const struct appliance_options *options, struct shard_config *config) {
   config->addresses[0] = ip_address_of_ipv4(APPLIANCE_IPV4);
-  config->address_count = 1;
+  config->addresses[1] = ip_address_of_bytes(appliance_ipv6);
+  config->address_count = 2;
   config->node = 7;
   config->network = (struct network_config){.connections_max = options->connections_max,
                                             .half_open_max = options->connections_max / 2,

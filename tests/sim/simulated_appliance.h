@@ -14,6 +14,7 @@
 #define APPLIANCE_SHARDS_MAX 4
 #define APPLIANCE_SOURCES_MAX 4
 #define APPLIANCE_IPV4 0x0a560002u /* 10.86.0.2 */
+extern const uint8_t appliance_ipv6[16];
 #define APPLIANCE_OTLP_PORT 4318
 #define APPLIANCE_WEBHOOK_PORT 8080
 

@@ -51,6 +51,9 @@ static void draw_wire(struct world *world, struct sim_wire_config *wire) {
     memcpy(world->ends[i].server_mac, wire->mac, sizeof mac);
     world->ends[i].client_ipv4 = 0x0a560064u + i;
     world->ends[i].server_ipv4 = APPLIANCE_IPV4;
+    world->ends[i].ipv6 = random_below(random, 3) == 0;
+    memcpy(world->ends[i].client_ipv6, (const uint8_t[16]){0xfd, 0x86, [14] = 1, [15] = (uint8_t)i}, 16);
+    memcpy(world->ends[i].server_ipv6, appliance_ipv6, 16);
   }
 }
 
