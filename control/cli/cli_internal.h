@@ -42,6 +42,7 @@ void cli_print(const struct cli *cli, json_t *whole, json_t *list, const struct 
 void cli_print_yaml(json_t *json);
 
 int cli_status(const struct cli *cli);
+int cli_config(const struct cli *cli);
 int cli_shards(const struct cli *cli);
 int cli_rules(const struct cli *cli);
 int cli_violations(const struct cli *cli);

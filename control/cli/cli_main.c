@@ -20,6 +20,7 @@ int cli_usage(const struct cli *cli, bool asked) {
       {"violations",
        "  tripline violations list [--rule R] [--severity S] [--trace ID] [--since T] [--until T] [--limit N] [--after CURSOR]\n"
        "  tripline violations tail [--count N]    each new durable violation, one JSON object a line\n"},
+      {"config", "  tripline config reload                  read the certificates again; a bad one changes nothing\n"},
       {"shards", "  tripline shards list                    one line a polling core\n"},
   };
   FILE *out = asked ? stdout : stderr;
@@ -116,7 +117,11 @@ int main(int count, char **arguments) {
   static const struct {
     const char *noun;
     int (*run)(const struct cli *cli);
-  } nouns[] = {{"status", cli_status}, {"shards", cli_shards}, {"rules", cli_rules}, {"violations", cli_violations}};
+  } nouns[] = {{"status", cli_status},
+               {"config", cli_config},
+               {"shards", cli_shards},
+               {"rules", cli_rules},
+               {"violations", cli_violations}};
   static struct cli cli;
   cli.socket = default_socket();
   if (!read_options(&cli, count, arguments)) return cli_usage(&cli, false);

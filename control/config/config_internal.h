@@ -32,5 +32,11 @@ struct config_key {
 /* Calls the reader of each key; unknown and repeated keys are complaints, with the nearest known name. */
 void config_read_mapping(struct config_reader *reader, const yaml_node_t *node, const struct config_key *keys, void *target);
 
+/* The value of a mapping's key, or NULL. */
+const yaml_node_t *config_find_value(struct config_reader *reader, const yaml_node_t *node, const char *name);
+
 void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source);
 void config_read_port(struct config_reader *reader, const yaml_node_t *node, struct config_port *port);
+/* Reads the files too, and complains where they are named. */
+void config_read_listener_tls(struct config_reader *reader, const yaml_node_t *node, struct config_tls *tls);
+void config_read_tls(struct config_reader *reader, const yaml_node_t *node, void *config);

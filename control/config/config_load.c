@@ -107,8 +107,12 @@ READER(read_otlp_acknowledge) {
 }
 READER(read_otlp_body) { LISTENER->max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520); }
 READER(read_otlp_listen) { LISTENER->port = (uint16_t)config_read_number(reader, node, 1, 65535); }
-static const struct config_key otlp_keys[] = {
-    {"acknowledge", read_otlp_acknowledge}, {"max_body_bytes", read_otlp_body}, {"listen", read_otlp_listen}, {NULL, NULL}};
+READER(read_otlp_tls) { config_read_listener_tls(reader, node, &LISTENER->tls); }
+static const struct config_key otlp_keys[] = {{"acknowledge", read_otlp_acknowledge},
+                                              {"max_body_bytes", read_otlp_body},
+                                              {"listen", read_otlp_listen},
+                                              {"tls", read_otlp_tls},
+                                              {NULL, NULL}};
 READER(read_otlp_http) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_http); }
 READER(read_otlp_grpc) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_grpc); }
 static const struct config_key listener_keys[] = {{"otlp_http", read_otlp_http}, {"otlp_grpc", read_otlp_grpc}, {NULL, NULL}};
@@ -136,8 +140,12 @@ READER(read_sources) {
     CONFIG->webhooks.source_count++;
   }
 }
-static const struct config_key webhook_keys[] = {
-    {"listen", read_webhook_listen}, {"replay_capacity", read_replay_capacity}, {"sources", read_sources}, {NULL, NULL}};
+READER(read_webhook_tls) { config_read_listener_tls(reader, node, &CONFIG->webhooks.tls); }
+static const struct config_key webhook_keys[] = {{"listen", read_webhook_listen},
+                                                 {"replay_capacity", read_replay_capacity},
+                                                 {"sources", read_sources},
+                                                 {"tls", read_webhook_tls},
+                                                 {NULL, NULL}};
 READER(read_webhooks) { config_read_mapping(reader, node, webhook_keys, target); }
 
 READER(read_live_max) { CONFIG->traces.live_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
@@ -177,6 +185,7 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"journal", read_journal},
                                              {"tcp", read_tcp},
                                              {"udp", read_udp},
+                                             {"tls", config_read_tls},
                                              {NULL, NULL}};
 
 /* Which listener a connection is for is known by its port. */

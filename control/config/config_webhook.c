@@ -118,19 +118,9 @@ static const struct config_key source_keys[] = {{"name", read_source_name},
                                                 {"secrets", read_source_secrets},
                                                 {NULL, NULL}};
 
-static const yaml_node_t *find_value(struct config_reader *reader, const yaml_node_t *node, const char *name) {
-  if (node->type != YAML_MAPPING_NODE) return NULL;
-  for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
-    const yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
-    if (key->type == YAML_SCALAR_NODE && strcmp((char *)key->data.scalar.value, name) == 0)
-      return yaml_document_get_node(&reader->document, pair->value);
-  }
-  return NULL;
-}
-
 void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source) {
   config_default_source(source);
-  const yaml_node_t *kind = find_value(reader, node, "kind");
+  const yaml_node_t *kind = config_find_value(reader, node, "kind");
   if (kind && kind->type == YAML_SCALAR_NODE) read_source_kind(reader, kind, source);
   const unsigned errors_before = reader->error_count;
   config_read_mapping(reader, node, source_keys, source);

@@ -118,6 +118,7 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   read_ports(daemon, snapshot);
   read_journal(daemon, &snapshot->journal);
   read_rules(daemon, &snapshot->rules);
+  certificates_view(daemon, snapshot);
   snapshot->violations_durable = violation_store_total(violations(daemon)) - daemon->violations_recovered;
   run_checks(daemon, snapshot, result == 0);
   snapshot->logs_suppressed = log_suppressed();
@@ -139,5 +140,6 @@ void appliance_view_init(struct daemon *daemon) {
                                          .rules_acquire = rules_acquire,
                                          .rules_release = rules_release,
                                          .rules_apply = rules_apply,
+                                         .certificates_reload = certificates_reload,
                                          .violations = violations};
 }

@@ -37,6 +37,15 @@ struct daemon_rules {
   bool last_reload_succeeded;
 };
 
+struct daemon_certificates {
+  pthread_mutex_t lock; /* all of this but the publication */
+  bool memory_installed;
+  struct tls_publication publication;
+  struct tls_identities *set; /* NULL: no listener has TLS */
+  uint64_t reloads, reload_failures;
+  bool last_reload_succeeded;
+};
+
 /* A rule set that recovery is putting together from its chunks. */
 struct rules_recovery {
   uint64_t set_id, total_bytes, got_bytes;
@@ -73,6 +82,7 @@ struct daemon {
   size_t replay_count, replay_capacity;
 
   struct daemon_rules rules;
+  struct daemon_certificates certificates;
   pthread_mutex_t snapshot_lock;
   struct appliance appliance;
   struct management_server *management;
@@ -123,6 +133,12 @@ int rules_apply(void *context, const struct appliance_file *files, size_t file_c
 void rules_reload(struct daemon *daemon);
 void rules_stop(struct daemon *daemon);
 void rules_recover(struct daemon *daemon, const struct record_header *record);
+
+/* certificate_service.c */
+int certificates_start(struct daemon *daemon);
+int certificates_reload(void *context, char *error, size_t room);
+void certificates_view(struct daemon *daemon, struct appliance_snapshot *snapshot);
+void certificates_stop(struct daemon *daemon);
 
 /* appliance_view.c */
 void appliance_view_init(struct daemon *daemon);

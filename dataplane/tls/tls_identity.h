@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define TLS_LISTENERS_MAX 4
+#define TLS_LISTENERS_MAX 8
 #define TLS_CLIENT_NAMES_MAX 16
 
 struct tls_text {

@@ -34,8 +34,12 @@ void tls_server_destroy(struct tls_server *server) {
   BIO_meth_free(server->bio_method);
 }
 
+bool tls_server_has(const struct tls_server *server, uint32_t listener) {
+  return listener < TLS_LISTENERS_MAX && server->identities->listeners[listener];
+}
+
 const struct stream_handler *tls_server_listener(struct tls_server *server, uint32_t number, const struct stream_handler *inner) {
-  ALWAYS_ASSERT(number < TLS_LISTENERS_MAX && server->identities->listeners[number]);
+  ALWAYS_ASSERT(tls_server_has(server, number));
   struct tls_listener *listener = &server->listeners[number];
   *listener = (struct tls_listener){.server = server, .inner = inner, .handler = tls_connection_handler, .number = number};
   listener->handler.context = listener;

@@ -71,6 +71,8 @@ struct tls_server;
 struct tls_server *tls_server_create(struct arena *arena, const struct tls_config *config, uint64_t now_ns);
 /* Gives back what OpenSSL took for connections. None of them may be called again. */
 void tls_server_destroy(struct tls_server *server);
+/* Whether the listener has an identity; that is settled at creation. */
+bool tls_server_has(const struct tls_server *server, uint32_t listener);
 /* What to register with the network for a listener that `inner` serves. */
 const struct stream_handler *tls_server_listener(struct tls_server *server, uint32_t listener,
                                                  const struct stream_handler *inner);
