@@ -137,9 +137,13 @@ void fixture_publish(struct tls_fixture *fixture, struct tls_identity *identity)
 }
 
 void fixture_start(struct tls_fixture *fixture, const char *certificate, const char *client_ca, const char *client_name) {
+  fixture_start_as(fixture, fixture_identity(certificate, client_ca, client_name));
+}
+
+void fixture_start_as(struct tls_fixture *fixture, struct tls_identity *identity) {
   inner_fixture = fixture;
   fixture->heap = heap_arena_create();
-  fixture_publish(fixture, fixture_identity(certificate, client_ca, client_name));
+  fixture_publish(fixture, identity);
   fixture->server = tls_server_create(heap_arena_arena(fixture->heap), &fixture->config, fixture->now_ns);
   if (!fixture->server) abort();
   fixture->inner_handler.context = fixture;
@@ -150,7 +154,7 @@ void fixture_end(struct tls_fixture *fixture) {
   const struct tls_counters counters = tls_server_counters(fixture->server);
   if (counters.connections || counters.open || counters.handshaking || counters.waiting) abort();
   tls_server_destroy(fixture->server);
-  for (unsigned i = 0; i < 8; i++) tls_identity_free(fixture->identities[i].listeners[0]);
+  for (unsigned i = 0; i < 8 && !fixture->keeps_identities; i++) tls_identity_free(fixture->identities[i].listeners[0]);
   for (unsigned i = 0; i < fixture->inner_count; i++) {
     if (fixture->inners[i].closed != 1) abort();
     free(fixture->inners[i].bytes);
@@ -202,13 +206,19 @@ static void trust(SSL_CTX *context, const char *name) {
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
 }
 
+SSL_CTX *client_context(const struct tls_client_options *options) {
+  SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_max_proto_version(context, options->version ? options->version : TLS1_3_VERSION);
+  trust(context, options->authority ? options->authority : "authority");
+  if (options->certificate) use_certificate(context, options->certificate);
+  if (options->groups && SSL_CTX_set1_groups_list(context, options->groups) != 1) abort();
+  return context;
+}
+
 void client_open(struct tls_client *client, struct tls_fixture *fixture, const struct tls_client_options *options) {
-  *client = (struct tls_client){.fixture = fixture, .context = SSL_CTX_new(TLS_client_method())};
-  SSL_CTX_set_max_proto_version(client->context, options->version ? options->version : TLS1_3_VERSION);
-  trust(client->context, options->authority ? options->authority : "authority");
-  if (options->certificate) use_certificate(client->context, options->certificate);
-  if (options->groups && SSL_CTX_set1_groups_list(client->context, options->groups) != 1) abort();
-  client->ssl = SSL_new(client->context);
+  SSL_CTX *context = options->context ? options->context : client_context(options);
+  *client = (struct tls_client){.fixture = fixture, .ssl = SSL_new(context)};
+  if (!options->context) SSL_CTX_free(context); /* `ssl` keeps it */
   if (options->protocols)
     SSL_set_alpn_protos(client->ssl, (const uint8_t *)options->protocols, (unsigned)strlen(options->protocols));
   SSL_set1_host(client->ssl, "tripline.test");
@@ -277,5 +287,5 @@ void client_free(struct tls_client *client) {
   if (client->stream) fake_stream_free(client->stream, client->fixture->now_ns);
   fixture_check(client->fixture);
   SSL_free(client->ssl);
-  SSL_CTX_free(client->context);
+  *client = (struct tls_client){0};
 }

@@ -29,7 +29,7 @@ struct tls_fixture {
   const struct stream_handler *handler;
   struct stream_handler inner_handler;
   uint64_t now_ns, wall_ns;
-  bool paused;
+  bool paused, keeps_identities; /* those are freed by others, or not */
   /* How the inner handler behaves. */
   bool refuses, echoes, closes_when_finished;
   uint32_t takes_most; /* of one offer */
@@ -46,6 +46,7 @@ struct tls_identity *fixture_identity(const char *name, const char *client_ca, c
 /* Limits that no test meets by chance; change `config` before fixture_start. `client_ca` and `client_name` may be NULL. */
 void fixture_prepare(struct tls_fixture *fixture);
 void fixture_start(struct tls_fixture *fixture, const char *certificate, const char *client_ca, const char *client_name);
+void fixture_start_as(struct tls_fixture *fixture, struct tls_identity *identity);
 void fixture_publish(struct tls_fixture *fixture, struct tls_identity *identity);
 void fixture_end(struct tls_fixture *fixture);
 /* Time passes and the server takes its step; streams are stepped by their owner. */
@@ -55,7 +56,6 @@ uint64_t fixture_failed(const struct tls_fixture *fixture, enum tls_failure fail
 
 struct tls_client {
   struct tls_fixture *fixture;
-  SSL_CTX *context;
   SSL *ssl;
   struct stream *stream; /* the server's end */
   size_t taken;          /* of what the server sent */
@@ -67,8 +67,11 @@ struct tls_client_options {
   const char *authority;   /* whom it trusts; NULL: "authority" */
   const char *protocols;   /* ALPN as on the wire, or NULL */
   const char *groups;
-  int version; /* the highest; 0: TLS 1.3 */
+  int version;      /* the highest; 0: TLS 1.3 */
+  SSL_CTX *context; /* made before from all of the above but the protocols; NULL: made for this client */
 };
+
+SSL_CTX *client_context(const struct tls_client_options *options);
 
 /* Nothing is sent yet; `stream` is NULL when the server refused it. */
 void client_open(struct tls_client *client, struct tls_fixture *fixture, const struct tls_client_options *options);
