@@ -91,6 +91,8 @@ struct config {
   struct {
     uint32_t connections_max; /* a shard */
     uint32_t half_open_max;
+    uint64_t keep_alive_idle_ns, keep_alive_interval_ns; /* RFC 9293 section 3.8.4; idle 0: never asked */
+    uint32_t keep_alive_count;
     uint64_t idle_timeout_ns, header_timeout_ns, body_timeout_ns, keep_alive_timeout_ns, time_wait_ns;
     uint32_t receive_buffer_bytes, receive_pool_bytes, send_buffer_bytes, send_pool_bytes;
     struct {

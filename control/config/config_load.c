@@ -166,8 +166,16 @@ READER(read_journal) { config_read_mapping(reader, node, journal_keys, target); 
 
 READER(read_connections) { CONFIG->tcp.connections_max = (uint32_t)config_read_number(reader, node, 16, 1u << 20); }
 READER(read_tcp_idle) { CONFIG->tcp.idle_timeout_ns = config_read_duration(reader, node, 86400ull * 1000000000); }
+READER(read_keep_alive_idle) { CONFIG->tcp.keep_alive_idle_ns = config_read_duration(reader, node, 86400ull * 1000000000); }
+READER(read_keep_alive_interval) {
+  CONFIG->tcp.keep_alive_interval_ns = config_read_duration(reader, node, 3600ull * 1000000000);
+  if (CONFIG->tcp.keep_alive_interval_ns == 0) config_complain(reader, node, "an interval of more than 0 is expected here");
+}
+READER(read_keep_alive_count) { CONFIG->tcp.keep_alive_count = (uint32_t)config_read_number(reader, node, 1, 127); }
 static const struct config_key tcp_keys[] = {
-    {"connections_max", read_connections}, {"idle_timeout", read_tcp_idle}, {NULL, NULL}};
+    {"connections_max", read_connections},       {"idle_timeout", read_tcp_idle},
+    {"keep_alive_idle", read_keep_alive_idle},   {"keep_alive_interval", read_keep_alive_interval},
+    {"keep_alive_count", read_keep_alive_count}, {NULL, NULL}};
 READER(read_reassembly) { CONFIG->udp.reassembly_max = (uint32_t)config_read_number(reader, node, 0, 256); }
 static const struct config_key udp_keys[] = {{"reassembly_max", read_reassembly}, {NULL, NULL}};
 READER(read_udp) { config_read_mapping(reader, node, udp_keys, target); }

@@ -69,6 +69,9 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->network.send_pool_bytes = config->tcp.send_pool_bytes;
   shard->network.reassembly_max = config->udp.reassembly_max;
   shard->network.idle_timeout_ns = config->tcp.idle_timeout_ns;
+  shard->network.keep_alive_idle_ns = config->tcp.keep_alive_idle_ns;
+  shard->network.keep_alive_interval_ns = config->tcp.keep_alive_interval_ns;
+  shard->network.keep_alive_count = config->tcp.keep_alive_count;
   shard->network.time_wait_ns = config->tcp.time_wait_ns;
   shard->http.connections_max = config->tcp.connections_max;
   shard->http.http2.connections_max =

@@ -9,8 +9,7 @@ static bool failed(struct http_parse *parse, uint16_t status, const char *reason
   return false;
 }
 
-/* RFC 9110 section 7.2 by characters only: name, address or bracketed address, and port. A comma would be a list. */
-static bool host_valid(struct http_text value) {
+bool http_authority_valid(struct http_text value) {
   static const char marks[] = "-._~%!$&'()*+;=:[]";
   for (uint32_t i = 0; i < value.length; i++) {
     const char character = value.at[i];
@@ -31,7 +30,8 @@ static bool content_length_noted(struct http_parse *parse, struct http_text valu
     if (digit > 9) return failed(parse, 400, "malformed Content-Length");
     length = length > (UINT64_MAX - 10) / 10 ? UINT64_MAX - 1 : length * 10 + digit;
   }
-  if (parse->content_length_seen && parse->content_length != length) return failed(parse, 400, "differing Content-Length");
+  /* RFC 9110 section 8.6 lets a repeated value pass; a sender that says it twice is refused all the same. */
+  if (parse->content_length_seen) return failed(parse, 400, "repeated Content-Length");
   parse->content_length_seen = true;
   parse->content_length = length;
   return true;
@@ -76,7 +76,7 @@ bool http_field_noted(struct http_parse *parse, const struct http_header *header
   case 4:
     if (!http_text_equals(header->name, "host")) return true;
     if (++parse->host_count > 1) return failed(parse, 400, "more than one Host");
-    return host_valid(header->value) || failed(parse, 400, "malformed Host");
+    return http_authority_valid(header->value) || failed(parse, 400, "malformed Host");
   case 6:
     if (!http_text_equals(header->name, "expect")) return true;
     if (http_text_equals_ignoring_case(header->value, "100-continue"))

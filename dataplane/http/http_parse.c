@@ -54,11 +54,8 @@ static bool authority_skipped(struct http_text *target) {
     scheme = 8;
   if (scheme == 0) return false;
   uint32_t end = scheme;
-  while (end < target->length && target->at[end] != '/' && target->at[end] != '?') {
-    if (target->at[end] == '@') return false; /* user information: RFC 9110 section 4.2.4 */
-    end++;
-  }
-  if (end == scheme) return false;
+  while (end < target->length && target->at[end] != '/' && target->at[end] != '?') end++;
+  if (end == scheme || !http_authority_valid((struct http_text){target->at + scheme, end - scheme})) return false;
   target->at += end;
   target->length -= end;
   return true;

@@ -56,6 +56,8 @@ uint32_t http_parse_bytes(struct http_parse *parse, struct http_header_block *bl
 /* Copies text and headers into a larger block and lets `request` point there. */
 void http_parse_move(struct http_header_block *to, struct http_header_block *from, struct http_request *request);
 
+/* RFC 9110 section 7.2 by characters only: name, address or bracketed address, and port. No list, no user information. */
+bool http_authority_valid(struct http_text value);
 /* One field of the header block: what framing and connection handling need of it is kept in `parse`. False: failed. */
 bool http_field_noted(struct http_parse *parse, const struct http_header *header);
 /* After HTTP_PARSE_DONE: host, framing and expectation as a whole. False: `status` and `reason` are set. */

@@ -22,9 +22,29 @@ static struct flow flow_of(const struct ip_address *source, const struct ip_addr
                        .protocol = protocol};
 }
 
+/* An ICMP error goes to the owner of the flow that it quotes. */
+static bool ipv4_quoted_flow(const uint8_t *icmp, uint32_t bytes, struct flow *flow) {
+  const uint8_t *ip = icmp + ICMP_HEADER_BYTES;
+  if (bytes < ICMP_HEADER_BYTES + IPV4_HEADER_BYTES + 4 || icmp[0] != 3 || ip[0] != 0x45) return false;
+  if ((ip[9] != IP_PROTOCOL_TCP && ip[9] != IP_PROTOCOL_UDP) || (load_be16(ip + 6) & IPV4_FRAGMENT_MASK)) return false;
+  const struct ip_address source = ip_address_of_ipv4(load_be32(ip + 12)), destination = ip_address_of_ipv4(load_be32(ip + 16));
+  *flow = flow_of(&source, &destination, ip + IPV4_HEADER_BYTES, ip[9]);
+  return true;
+}
+
+static bool ipv6_quoted_flow(const uint8_t *icmp, uint32_t bytes, struct flow *flow) {
+  const uint8_t *ip = icmp + ICMP_HEADER_BYTES;
+  if (bytes < ICMP_HEADER_BYTES + IPV6_HEADER_BYTES + 4 || icmp[0] > 127 || ip[0] >> 4 != 6) return false;
+  if (ip[6] != IP_PROTOCOL_TCP && ip[6] != IP_PROTOCOL_UDP) return false;
+  const struct ip_address source = ip_address_of_bytes(ip + 8), destination = ip_address_of_bytes(ip + 24);
+  *flow = flow_of(&source, &destination, ip + IPV6_HEADER_BYTES, ip[6]);
+  return true;
+}
+
 /* False for options and foreign protocols, which are dropped or answered by whoever gets them. */
 static bool ipv4_flow(const uint8_t *ip, uint32_t bytes, struct flow *flow) {
   if (bytes < IPV4_HEADER_BYTES + 4 || ip[0] != 0x45) return false;
+  if (ip[9] == IP_PROTOCOL_ICMP) return ipv4_quoted_flow(ip + IPV4_HEADER_BYTES, bytes - IPV4_HEADER_BYTES, flow);
   if (ip[9] != IP_PROTOCOL_TCP && ip[9] != IP_PROTOCOL_UDP) return false;
   const struct ip_address source = ip_address_of_ipv4(load_be32(ip + 12)), destination = ip_address_of_ipv4(load_be32(ip + 16));
   /* Only the first fragment has ports, so all of a datagram goes by what they share. */
@@ -46,6 +66,7 @@ static bool ipv6_flow(const uint8_t *ip, uint32_t bytes, struct flow *flow) {
     at += header_bytes;
   }
   const bool fragment = next == IPV6_NEXT_FRAGMENT;
+  if (next == IP_PROTOCOL_ICMPV6) return ipv6_quoted_flow(ip + at, bytes - at, flow);
   if (bytes - at < 4 || (!fragment && next != IP_PROTOCOL_TCP && next != IP_PROTOCOL_UDP)) return false;
   const struct ip_address source = ip_address_of_bytes(ip + 8), destination = ip_address_of_bytes(ip + 24);
   *flow = flow_of(&source, &destination, fragment ? NULL : ip + at, fragment ? ip[at] : next);

@@ -1,4 +1,4 @@
-/* ICMP echo (RFC 792): answered byte for byte; everything else is a counted drop. */
+/* ICMP echo (RFC 792): answered byte for byte; errors have a file of their own. */
 #include "checksum.h"
 #include "network_internal.h"
 
@@ -12,6 +12,7 @@ void icmp_receive(struct network *network, const struct packet *packet) {
     network_dropped(network, DROP_ICMP_MALFORMED);
     return;
   }
+  if (icmp_error_receive(network, packet)) return;
   if (packet->l4[0] != ICMP_ECHO_REQUEST || packet->l4[1] != 0) {
     network_dropped(network, DROP_ICMP_TYPE);
     return;

@@ -114,6 +114,7 @@ void icmpv6_receive(struct network *network, const struct packet *packet, const 
     network_dropped(network, DROP_ICMP_MALFORMED);
     return;
   }
+  if (icmpv6_error_receive(network, packet)) return;
   const uint8_t type = packet->l4[0];
   if (type == ICMPV6_NEIGHBOUR_SOLICITATION) {
     solicitation_receive(network, packet, destination, hop_limit);

@@ -15,6 +15,8 @@ static const char *const drop_names[NETWORK_DROPS] = {
     [DROP_IPV4_PROTOCOL] = "ipv4_protocol",
     [DROP_ICMP_MALFORMED] = "icmp_malformed",
     [DROP_ICMP_TYPE] = "icmp_type",
+    [DROP_ICMP_ERROR] = "icmp_error",
+    [DROP_ICMP_UNPROVEN] = "icmp_unproven",
     [DROP_UDP_MALFORMED] = "udp_malformed",
     [DROP_UDP_CHECKSUM] = "udp_checksum",
     [DROP_UDP_PORT] = "udp_port",
@@ -43,9 +45,14 @@ static bool addresses_usable(const struct network_config *config) {
   return config->mtu >= (ipv6 ? NETWORK_MTU_MIN_IPV6 : NETWORK_MTU_MIN);
 }
 
+static bool keep_alive_usable(const struct network_config *config) {
+  return config->keep_alive_idle_ns == 0 || (config->keep_alive_interval_ns > 0 && config->keep_alive_count > 0 &&
+                                             config->keep_alive_count <= NETWORK_KEEP_ALIVES_MAX);
+}
+
 static bool config_usable(const struct network_config *config) {
-  return addresses_usable(config) && config->reassembly_max <= NETWORK_REASSEMBLY_MAX && config->connections_max > 0 &&
-         config->half_open_max > 0 && config->receive_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN &&
+  return addresses_usable(config) && keep_alive_usable(config) && config->reassembly_max <= NETWORK_REASSEMBLY_MAX &&
+         config->connections_max > 0 && config->half_open_max > 0 && config->receive_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN &&
          config->receive_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX && config->send_buffer_bytes >= NETWORK_BUFFER_BYTES_MIN &&
          config->send_buffer_bytes <= NETWORK_BUFFER_BYTES_MAX && config->tcp_listener_count <= NETWORK_LISTENERS_MAX &&
          config->udp_listener_count <= NETWORK_LISTENERS_MAX;

@@ -16,6 +16,7 @@
 #define NETWORK_FRAME_HEADROOM 0
 #define NETWORK_MTU_MIN 576u
 #define NETWORK_MTU_MIN_IPV6 1280u /* RFC 8200 section 5 */
+#define NETWORK_KEEP_ALIVES_MAX 127u
 /* Bounds of receive_buffer_bytes and send_buffer_bytes; the upper one is RFC 7323's largest window. */
 #define NETWORK_BUFFER_BYTES_MIN 2048u
 #define NETWORK_BUFFER_BYTES_MAX (1u << 30)
@@ -59,15 +60,19 @@ struct network_config {
   uint16_t mtu;                      /* IP bytes a frame */
   uint32_t offload;                  /* NETWORK_OFFLOAD_* mask for this port */
   struct siphash_key hash_key;
-  struct siphash_key isn_key;    /* RFC 6528, and the timestamp clocks (RFC 7323) */
+  struct siphash_key isn_key;    /* RFC 6528, the timestamp clocks (RFC 7323) and, through keys of its own, SYN cookies */
   uint32_t connections_max;      /* 320 bytes each at most, before any data is held */
-  uint32_t half_open_max;        /* when full the oldest half-open connection is forgotten (RFC 4987 section 3.3) */
+  uint32_t half_open_max;        /* when full SYNs are answered by cookies (RFC 4987 section 3.6) */
   uint32_t receive_buffer_bytes; /* a connection's window limit; in-order untaken plus out-of-order bytes */
   uint32_t receive_pool_bytes;   /* shared by all connections of the shard; windows shrink as it fills */
   uint32_t send_buffer_bytes;    /* a connection's unacknowledged plus unsent bytes */
   uint32_t send_pool_bytes;
   uint32_t reassembly_max;  /* datagrams in fragments at one time, 65 KiB each; 0: all fragments are refused */
-  uint64_t idle_timeout_ns; /* no segment either way: the connection is reset */
+  uint64_t idle_timeout_ns; /* nothing either way but answers to probes of ours: the connection is reset */
+  /* RFC 9293 section 3.8.4: a peer not heard for keep_alive_idle_ns is asked, and again every interval; after keep_alive_count
+   * without an answer the connection is reset. 0: never asked. */
+  uint64_t keep_alive_idle_ns, keep_alive_interval_ns;
+  uint32_t keep_alive_count; /* 1 to NETWORK_KEEP_ALIVES_MAX where peers are asked */
   uint64_t time_wait_ns;
   struct network_output output;
   uint32_t tcp_listener_count, udp_listener_count;
@@ -90,6 +95,8 @@ enum network_drop {
   DROP_IPV4_PROTOCOL,
   DROP_ICMP_MALFORMED,
   DROP_ICMP_TYPE,
+  DROP_ICMP_ERROR,    /* errors that are never acted on */
+  DROP_ICMP_UNPROVEN, /* "too big" that names no segment in flight, or nothing new */
   DROP_UDP_MALFORMED,
   DROP_UDP_CHECKSUM,
   DROP_UDP_PORT,
@@ -111,21 +118,27 @@ enum network_drop {
   NETWORK_DROPS,
 };
 
-/* Single writer: the shard. Conservation: frames_received = arp + nd + icmp + udp_delivered + tcp_delivered +
+/* Single writer: the shard. Conservation: frames_received = arp + nd + icmp + icmp_too_big + udp_delivered + tcp_delivered +
  * fragments_kept + sum(drops): a datagram in fragments counts as delivered, or as a drop, with its last. */
 struct network_counters {
   uint64_t frames_received, frames_sent, bytes_received, bytes_sent;
   uint64_t arp_answered, icmp_answered, udp_delivered, tcp_delivered;
-  uint64_t nd_answered, fragments_kept;
+  uint64_t nd_answered, icmp_too_big, fragments_kept; /* icmp_too_big: those that were acted on */
   uint64_t datagrams_reassembled, reassembly_timed_out, reassembly_evicted, reassembly_rejected; /* datagrams, not frames */
   uint64_t drops[NETWORK_DROPS];
   uint64_t send_no_buffer;
   uint64_t tcp_opened, tcp_established, tcp_refused_full, tcp_refused_half_open, tcp_refused_port, tcp_refused_drain;
-  uint64_t tcp_closed_by_end[4]; /* enum stream_end */
+  uint64_t tcp_cookies_sent, tcp_cookies_accepted, tcp_cookies_rejected;
+  uint64_t tcp_half_open_evicted; /* for a client that proved itself by a cookie when the table was full */
+  uint64_t tcp_closed_by_end[4];  /* enum stream_end */
   uint64_t tcp_resets_sent, tcp_resets_received, tcp_resets_ignored;
   uint64_t tcp_segments_sent, tcp_retransmits, tcp_rto_fired, tcp_duplicate_acks, tcp_challenge_acks;
   uint64_t tcp_out_of_order, tcp_out_of_order_dropped, tcp_duplicate_bytes, tcp_window_overrun_bytes;
   uint64_t tcp_paws_dropped, tcp_timestamp_missing;
+  uint64_t tcp_urgent_ignored; /* segments whose urgent pointer was not acted on: their bytes are bytes (RFC 6093) */
+  uint64_t tcp_keep_alives_sent, tcp_keep_alive_timed_out;
+  uint64_t tcp_path_mtu_lowered; /* MSS of a connection clamped on "too big" */
+  uint64_t tcp_sack_refused;     /* blocks that name what was never sent */
   uint64_t tcp_bytes_received, tcp_bytes_sent, tcp_acks_coalesced, tcp_zero_windows;
   uint32_t tcp_connections, tcp_half_open, reassembly_held; /* gauges */
 };
@@ -153,6 +166,7 @@ bool network_pools_full(const struct network *network);
 const char *network_drop_name(enum network_drop drop);
 
 /* Which of `shards` owns this frame: a symmetric keyed hash of addresses and ports for TCP and UDP of either family, by
- * addresses alone for fragments; or -1 when any shard may take it (ARP, ICMP, malformed). All shards of a port use the same key.
+ * addresses alone for fragments; for ICMP errors of the flow that they quote; or -1 when any shard may take it (ARP, other ICMP,
+ * malformed). All shards of a port use the same key.
  */
 int network_flow_owner(const struct siphash_key *key, const uint8_t *frame, uint32_t length, uint32_t shards);

@@ -25,6 +25,11 @@ struct network {
   struct link half_open;     /* oldest first */
   struct link time_wait;     /* oldest first */
   struct timer_wheel *wheel;
+  struct {
+    struct siphash_key keys[2]; /* of `slot` and the one before */
+    uint64_t slot, sent_ns;     /* sent_ns: the last cookie */
+    bool keyed;
+  } cookies;
   struct link fragmented; /* datagrams being put together, oldest first */
   struct pool datagrams;
   struct pool streams, receive_blocks, send_blocks;
@@ -99,6 +104,9 @@ void fragments_receive(struct network *network, const struct packet *packet, con
 /* Forgets the datagrams whose time is over. */
 void fragments_expire(struct network *network);
 void icmp_receive(struct network *network, const struct packet *packet);
+/* Good ICMP; false when it is no error message. Else counted, as what was acted on or as a drop. */
+bool icmp_error_receive(struct network *network, const struct packet *packet);
+bool icmpv6_error_receive(struct network *network, const struct packet *packet);
 void udp_receive(struct network *network, const struct packet *packet);
 void tcp_receive(struct network *network, const struct packet *packet);
 

@@ -1,5 +1,7 @@
-/* The ACK field: what it releases, the round trip it times, and congestion control (RFC 5681, RFC 6298, RFC 6582). */
+/* The ACK field: what it releases, the round trip it times, and congestion control (RFC 5681, RFC 6298, RFC 6582, RFC 6675). */
 #include "tcp_internal.h"
+
+#define DUPLICATE_ACKS 3u /* RFC 5681 section 3.2 */
 
 void tcp_round_trip_sample(struct stream *stream, uint32_t sample_us) {
   if (sample_us == 0) sample_us = 1;
@@ -31,34 +33,55 @@ uint32_t tcp_retransmit_first(struct stream *stream) {
   uint32_t length = outstanding < stream->send_queued ? outstanding : stream->send_queued;
   if (length > stream->mss) length = stream->mss;
   if (length > stream->snd_wnd && stream->snd_wnd) length = stream->snd_wnd;
+  scoreboard_skip(stream, stream->snd_una, &length);
   const bool fin = length == stream->send_queued && outstanding > length;
   if (length == 0 && !fin) return 0;
   if (!tcp_send_segment(stream, stream->snd_una, length, fin ? TCP_ACK | TCP_FIN : TCP_ACK)) return 0;
   return length + (fin ? 1 : 0);
 }
 
+static void recovery_enter(struct stream *stream) {
+  const uint32_t flight = stream->snd_max - stream->snd_una;
+  stream->ssthresh = flight / 2 > 2u * stream->mss ? flight / 2 : 2u * stream->mss;
+  /* With SACK the pipe says what has left the network; without it each duplicate ACK does, so the window grows by them. */
+  stream->cwnd = stream->ssthresh + (stream->flags & STREAM_SACK ? 0 : DUPLICATE_ACKS * stream->mss);
+  stream->recover = stream->snd_max;
+  stream->flags |= STREAM_RECOVERY;
+  stream->resent = stream->snd_una + tcp_retransmit_first(stream);
+  stream_pend(stream);
+}
+
+/* RFC 6582 section 3.2, RFC 6675 section 5.1: none for what a timeout already sends again. */
+static bool recovery_possible(const struct stream *stream) {
+  return !(stream->flags & STREAM_RECOVERY) && !seq_before(stream->snd_una, stream->recover) &&
+         stream->snd_una != stream->snd_max;
+}
+
 static void duplicate_ack(struct stream *stream) {
   stream->network->counters.tcp_duplicate_acks++;
   if (stream->flags & STREAM_RECOVERY) {
-    stream->cwnd += stream->mss;
+    if (!(stream->flags & STREAM_SACK)) stream->cwnd += stream->mss;
     stream_pend(stream);
     return;
   }
   if (stream->duplicate_acks < UINT8_MAX) stream->duplicate_acks++;
-  /* RFC 6582 section 3.2: none for what a timeout already sends again. */
-  if (stream->duplicate_acks != 3 || seq_before(stream->snd_una, stream->recover)) return;
-  const uint32_t flight = stream->snd_max - stream->snd_una;
-  stream->ssthresh = flight / 2 > 2u * stream->mss ? flight / 2 : 2u * stream->mss;
-  stream->cwnd = stream->ssthresh + 3u * stream->mss;
-  stream->recover = stream->snd_max;
-  stream->flags |= STREAM_RECOVERY;
-  tcp_retransmit_first(stream);
+  if (recovery_possible(stream) && (stream->duplicate_acks == DUPLICATE_ACKS || scoreboard_first_lost(stream))) {
+    recovery_enter(stream);
+  } else if (stream->duplicate_acks < DUPLICATE_ACKS && stream->send_queued) {
+    /* RFC 3042: something new may leave in place of what arrived. */
+    stream_pend(stream);
+  }
 }
 
 static void recovery_progress(struct stream *stream, uint32_t acked) {
   if (!seq_before(stream->snd_una, stream->recover)) {
     stream->flags &= ~(uint32_t)STREAM_RECOVERY;
     stream->cwnd = stream->ssthresh;
+    return;
+  }
+  if (stream->flags & STREAM_SACK) {
+    stream->resent = seq_max(stream->resent, stream->snd_una);
+    stream_pend(stream);
     return;
   }
   /* A partial ACK: the next hole is lost as well. */
@@ -80,6 +103,8 @@ static void acknowledge_new(struct stream *stream, const struct segment *segment
   send_queue_release(stream, data);
   stream->snd_una = ack;
   stream->snd_nxt = seq_max(stream->snd_nxt, ack);
+  scoreboard_trim(stream);
+  if (stream->flags & STREAM_SACK) scoreboard_take(stream, segment);
   /* `recover` lives only inside one window; it must not come round again. */
   if (!(stream->flags & STREAM_RECOVERY) && seq_after(ack, stream->recover)) stream->recover = ack - 1;
   stream->duplicate_acks = 0;
@@ -91,6 +116,8 @@ static void acknowledge_new(struct stream *stream, const struct segment *segment
   } else {
     window_grow(stream, data);
   }
+  /* The duplicate ACKs before this one may have been lost. */
+  if ((stream->flags & STREAM_SACKED) && recovery_possible(stream) && scoreboard_first_lost(stream)) recovery_enter(stream);
   if (stream->snd_una == stream->snd_max) {
     stream->retransmit_deadline_ns = 0;
   } else {
@@ -106,15 +133,11 @@ static void acknowledge_new(struct stream *stream, const struct segment *segment
 /* RFC 9293 section 3.10.7.4: only a newer segment may move the window; and one that acknowledges more is newer whatever its
  * sequence number, or bytes sent again would carry the old window on beyond its edge. True when it changed. */
 static bool window_update(struct stream *stream, const struct segment *segment) {
-  if (!(seq_after(segment->ack, stream->snd_una) || seq_before(stream->snd_wl1, segment->seq) ||
-        (stream->snd_wl1 == segment->seq && seq_at_or_before(stream->snd_wl2, segment->ack)))) {
-    return false;
-  }
+  if (seq_before(segment->seq, stream->snd_wl1) && !seq_after(segment->ack, stream->snd_una)) return false;
   const uint32_t window = (uint32_t)segment->window << stream->send_shift;
   const bool changed = window != stream->snd_wnd;
   stream->snd_wnd = window;
   stream->snd_wl1 = seq_max(stream->snd_wl1, segment->seq);
-  stream->snd_wl2 = segment->ack;
   if (window > stream->snd_wnd_max) stream->snd_wnd_max = window;
   if (!changed) return false;
   if (window && (stream->flags & STREAM_PERSIST)) {
@@ -139,8 +162,9 @@ bool tcp_acknowledge(struct stream *stream, const struct segment *segment) {
     acknowledge_new(stream, segment);
     return stream->state != TCP_CLOSED;
   }
-  if (stream->snd_una != stream->snd_max && segment_span(segment) == 0 && !changed && !(stream->flags & STREAM_PERSIST)) {
-    duplicate_ack(stream);
-  }
+  if (stream->snd_una == stream->snd_max || (stream->flags & STREAM_PERSIST)) return true;
+  /* RFC 6675 section 2: with SACK a duplicate is what tells of more; a peer that never tells is heard as RFC 5681 has it. */
+  const bool told = (stream->flags & STREAM_SACK) && scoreboard_take(stream, segment);
+  if (told || (segment_span(segment) == 0 && !changed && segment->options.sack_count == 0)) duplicate_ack(stream);
   return true;
 }

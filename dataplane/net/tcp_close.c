@@ -7,10 +7,10 @@ static void time_wait_enter(struct stream *stream) {
   stream->state = TCP_TIME_WAIT;
   reassembly_discard(stream);
   stream->delivered = stream->rcv_nxt - 1;
-  link_remove(&stream->age);
+  link_init(&stream->age);
   link_append(&network->time_wait, &stream->age);
   tcp_set_deadline(stream, network->now_ns + network->config.time_wait_ns);
-  stream->flags &= ~(uint32_t)(STREAM_OFFER_DUE | STREAM_WRITE_CUT);
+  stream->flags &= ~(uint32_t)(STREAM_OFFER_DUE | STREAM_WRITE_CUT | STREAM_SACKED);
   if (!(stream->flags & STREAM_OPENED)) return;
   stream->flags &= ~(uint32_t)STREAM_OPENED;
   network->counters.tcp_closed_by_end[STREAM_END_FINISHED]++;
@@ -73,6 +73,11 @@ void tcp_time_wait_input(struct stream *stream, const struct segment *segment) {
   if (segment->flags & TCP_SYN) {
     if ((segment->flags & TCP_ACK) || !incarnation_newer(stream, segment)) {
       tcp_send_challenge(stream);
+      return;
+    }
+    if (tcp_half_open_full(network)) {
+      /* A cookie could not stay beyond the old numbers; the SYN comes again, to another state of things. */
+      network->counters.tcp_refused_half_open++;
       return;
     }
     /* RFC 9293 section 3.6.1: a new connection from beyond the old one's sequence numbers, ours beyond as well. */

@@ -56,15 +56,21 @@ void tcp_send_challenge(struct stream *stream) {
 bool tcp_send_syn_ack(struct stream *stream) {
   struct network *network = stream->network;
   const bool scales = stream->flags & STREAM_PEER_SCALES, timestamps = stream->flags & STREAM_TIMESTAMPS;
-  const uint8_t options_bytes = (uint8_t)(4u + (scales ? 4u : 0u) + (timestamps ? TCP_TIMESTAMP_BYTES : 0u));
+  const bool sack = stream->flags & STREAM_SACK;
+  const uint8_t options_bytes =
+      (uint8_t)(4u + (scales ? 4u : 0u) + (timestamps ? TCP_TIMESTAMP_BYTES : 0u) + (sack && !timestamps ? 4u : 0u));
   const uint32_t offset = tcp_offset(&stream->key), bytes = offset + TCP_HEADER_BYTES + options_bytes;
   uint8_t *frame = frame_reserve(network, bytes);
   if (!frame) return false;
   uint8_t *options = frame + offset + TCP_HEADER_BYTES;
   store_be32(options, 0x02040000u | tcp_mss_limit(network, &stream->key));
-  /* RFC 7323 sections 2.2 and 3.2: only when the peer's SYN carried them. */
+  /* RFC 7323 sections 2.2 and 3.2, RFC 2018 section 2: only when the peer's SYN carried them. */
   if (scales) store_be32(options + 4, 0x01030300u | network->window_shift);
-  if (timestamps) tcp_timestamp_write(stream, options + (scales ? 8 : 4));
+  uint8_t *last = options + (scales ? 8 : 4);
+  if (timestamps) tcp_timestamp_write(stream, last);
+  /* In place of the two NOPs where there are some. */
+  if (sack) store_be16(last, 0x0402);
+  if (sack && !timestamps) store_be16(last + 2, 0x0101);
   stream->last_ack_sent = stream->rcv_nxt;
   const struct tcp_header header = {
       .key = &stream->key,

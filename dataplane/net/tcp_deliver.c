@@ -58,6 +58,7 @@ static bool accept_in_order(struct stream *stream, const uint8_t *bytes, uint32_
 static void accept_out_of_order(struct stream *stream, uint32_t seq, const uint8_t *bytes, uint32_t length) {
   struct network_counters *counters = &stream->network->counters;
   const uint32_t kept = reassembly_store(stream, seq, bytes, length);
+  if (kept) tcp_sack_remember(stream, seq, kept);
   if (kept == length) {
     counters->tcp_out_of_order++;
   } else {

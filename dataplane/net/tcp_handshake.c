@@ -1,4 +1,4 @@
-/* From SYN to ESTABLISHED, server side only. Half-open connections are bounded; the oldest makes room (RFC 4987 section 3.3). */
+/* From SYN to ESTABLISHED, server side only. Half-open connections are bounded; beyond the bound cookies answer (RFC 4987). */
 #include "tcp_internal.h"
 
 /* RFC 6528: a clock of 4 us and a keyed hash of the connection. */
@@ -18,18 +18,24 @@ static uint32_t listener_of(const struct network *network, uint16_t port) {
   return NETWORK_LISTENERS_MAX;
 }
 
-/* Makes room by the bound that is met: the oldest half-open connection, or the oldest in TIME-WAIT. */
+/* Makes room where all streams are in use: the oldest in TIME-WAIT goes. */
 static bool make_room(struct network *network) {
-  if (network->counters.tcp_half_open >= network->config.half_open_max) {
-    network->counters.tcp_refused_half_open++;
-    tcp_end(LINK_OWNER(network->half_open.next, struct stream, age), STREAM_END_ABORTED);
-    tcp_reap(network);
-  }
+  tcp_reap(network);
   if (pool_free_count(&network->streams) == 0 && !link_alone(&network->time_wait)) {
     tcp_end(LINK_OWNER(network->time_wait.next, struct stream, age), STREAM_END_FINISHED);
     tcp_reap(network);
   }
   return pool_free_count(&network->streams) > 0;
+}
+
+/* For a peer that has proven where it is: the oldest that has not may go as well. */
+static bool make_room_for_proven(struct network *network) {
+  if (make_room(network)) return true;
+  if (link_alone(&network->half_open)) return false;
+  network->counters.tcp_half_open_evicted++;
+  tcp_end(LINK_OWNER(network->half_open.next, struct stream, age), STREAM_END_ABORTED);
+  tcp_reap(network);
+  return true;
 }
 
 static void syn_accept(struct stream *stream, const struct segment *segment, uint32_t listener) {
@@ -45,6 +51,7 @@ static void syn_accept(struct stream *stream, const struct segment *segment, uin
     stream->flags |= STREAM_PEER_SCALES;
     stream->send_shift = options->shift;
   }
+  if (options->sack_permitted) stream->flags |= STREAM_SACK;
   stream->rtt_start_us = now_us(network);
   tcp_timestamp_negotiate(stream, segment);
   /* Bytes on a SYN are not taken; the peer sends them again after the handshake. */
@@ -57,20 +64,26 @@ static void syn_accept(struct stream *stream, const struct segment *segment, uin
   if (stream->flags & STREAM_PEER_SCALES) stream->receive_shift = network->window_shift;
 }
 
-void tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse) {
-  if (segment->flags & TCP_RST) return;
-  const uint32_t listener = listener_of(network, segment->key.local_port);
-  if (!(segment->flags & TCP_SYN) || (segment->flags & TCP_ACK) || listener == NETWORK_LISTENERS_MAX) {
-    if ((segment->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) network->counters.tcp_refused_port++;
-    tcp_refuse(network, segment);
+/* A stream in SYN-RECEIVED with its sequence numbers. */
+static void half_open(struct stream *stream, uint32_t iss) {
+  struct network *network = stream->network;
+  stream->snd_una = iss;
+  stream->snd_nxt = stream->snd_max = iss + 1;
+  stream->recover = iss;
+  network->counters.tcp_opened++;
+  network->counters.tcp_half_open++;
+  link_init(&stream->age);
+  link_append(&network->half_open, &stream->age);
+}
+
+static void syn_receive(struct network *network, const struct segment *segment, uint32_t listener, uint32_t after_seq,
+                        bool reuse) {
+  if (tcp_half_open_full(network)) {
+    struct stream passing = {.key = segment->key, .network = network};
+    syn_accept(&passing, segment, listener);
+    tcp_cookie_send(&passing, segment);
     return;
   }
-  if (network->draining) {
-    network->counters.tcp_refused_drain++;
-    tcp_refuse(network, segment);
-    return;
-  }
-  tcp_reap(network);
   struct stream *stream = make_room(network) ? tcp_open(network, &segment->key) : NULL;
   if (!stream) {
     /* Silence: the peer's SYN comes again, perhaps to better times. */
@@ -80,14 +93,52 @@ void tcp_listen(struct network *network, const struct segment *segment, uint32_t
   syn_accept(stream, segment, listener);
   uint32_t iss = initial_sequence(network, &segment->key);
   if (reuse && !seq_after(iss, after_seq)) iss = after_seq + 1;
-  stream->snd_una = iss;
-  stream->snd_nxt = stream->snd_max = iss + 1;
-  stream->snd_wl2 = stream->recover = iss;
-  network->counters.tcp_opened++;
-  network->counters.tcp_half_open++;
-  link_append(&network->half_open, &stream->age);
+  half_open(stream, iss);
   tcp_send_syn_ack(stream);
   tcp_set_deadline(stream, network->now_ns + rto_ns(stream));
+}
+
+/* An ACK out of the blue while cookies are about: the stream that it proves, in SYN-RECEIVED, or NULL when it was dealt with. */
+static struct stream *cookie_receive(struct network *network, const struct segment *segment, uint32_t listener) {
+  struct segment syn;
+  if (!tcp_cookie_take(network, segment, &syn)) {
+    network->counters.tcp_cookies_rejected++;
+    tcp_refuse(network, segment);
+    return NULL;
+  }
+  struct stream *stream = make_room_for_proven(network) ? tcp_open(network, &segment->key) : NULL;
+  if (!stream) {
+    /* Silence: the peer's bytes come again. */
+    network->counters.tcp_refused_full++;
+    return NULL;
+  }
+  network->counters.tcp_cookies_accepted++;
+  syn_accept(stream, &syn, listener);
+  stream->rcv_adv = stream->rcv_nxt + tcp_cookie_window(network, &segment->key);
+  /* Nobody knows when the SYN came, so without timestamps there is no round trip to learn from. */
+  stream->flags |= STREAM_SYN_RESENT;
+  half_open(stream, segment->ack - 1);
+  return stream;
+}
+
+struct stream *tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse) {
+  if (segment->flags & TCP_RST) return NULL;
+  const uint32_t listener = listener_of(network, segment->key.local_port);
+  const bool syn = (segment->flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+  const bool late_ack = (segment->flags & (TCP_SYN | TCP_ACK)) == TCP_ACK && tcp_cookies_expected(network);
+  if ((!syn && !late_ack) || listener == NETWORK_LISTENERS_MAX) {
+    if (syn) network->counters.tcp_refused_port++;
+    tcp_refuse(network, segment);
+    return NULL;
+  }
+  if (network->draining) {
+    network->counters.tcp_refused_drain++;
+    tcp_refuse(network, segment);
+    return NULL;
+  }
+  if (late_ack) return cookie_receive(network, segment, listener);
+  syn_receive(network, segment, listener, after_seq, reuse);
+  return NULL;
 }
 
 void tcp_handshake_timeout(struct stream *stream) {
@@ -109,11 +160,11 @@ static void establish(struct stream *stream, const struct segment *segment) {
   network->counters.tcp_half_open--;
   network->counters.tcp_established++;
   link_remove(&stream->age);
+  scoreboard_forget(stream);
   stream->snd_una = segment->ack;
   stream->snd_wnd = (uint32_t)segment->window << stream->send_shift;
   stream->snd_wnd_max = stream->snd_wnd;
   stream->snd_wl1 = segment->seq;
-  stream->snd_wl2 = segment->ack;
   const bool timed_out = stream->retransmits > 0;
   stream->retransmits = stream->backoff = 0;
   stream->retransmit_deadline_ns = 0;
@@ -128,7 +179,7 @@ static void establish(struct stream *stream, const struct segment *segment) {
   const uint32_t ten = 10u * stream->mss, least = 2u * stream->mss > 14600 ? 2u * stream->mss : 14600;
   stream->cwnd = timed_out ? stream->mss : ten < least ? ten : least;
   stream->ssthresh = UINT32_MAX;
-  stream_touch(stream);
+  stream_heard(stream, true);
   tcp_arm(stream);
 }
 

@@ -44,6 +44,7 @@ void tcp_receive(struct network *network, const struct packet *packet) {
     return;
   }
   network->counters.tcp_delivered++;
+  if (segment.flags & TCP_URG) network->counters.tcp_urgent_ignored++;
   tcp_input(network, &segment);
 }
 
@@ -105,8 +106,7 @@ static void input_synchronized(struct stream *stream, struct segment *segment) {
   if (!tcp_acknowledge(stream, segment)) return;
   memcpy(stream->peer_mac, segment->peer_mac, sizeof stream->peer_mac);
   tcp_timestamp_remember(stream, segment);
-  /* A peer that only says its window is shut is not active: see the persist probe. */
-  if (!(stream->flags & STREAM_PERSIST) || span) stream_touch(stream);
+  stream_heard(stream, span > 0);
   if (stream->state == TCP_TIME_WAIT) return;
   if (span == 0) {
     /* A keep-alive probe (RFC 9293 section 3.8.4) wants an answer. */
@@ -128,10 +128,8 @@ static void input_synchronized(struct stream *stream, struct segment *segment) {
 
 void tcp_input(struct network *network, const struct segment *segment) {
   struct stream *stream = tcp_find(network, &segment->key);
-  if (!stream) {
-    tcp_listen(network, segment, 0, false);
-    return;
-  }
+  if (!stream) stream = tcp_listen(network, segment, 0, false);
+  if (!stream) return;
   if (stream->state == TCP_TIME_WAIT) {
     tcp_time_wait_input(stream, segment);
     return;

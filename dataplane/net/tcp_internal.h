@@ -12,7 +12,7 @@
 /* Karn: a backed-off RTO stays until there is a sample; but once bytes get through only this much of it, or a path that loses
  * often would crawl at the largest RTO. */
 #define TCP_BACKOFF_KEPT_MAX 2u
-#define TCP_RETRANSMITS_MAX 9u           /* at the smallest RTO 204 s: beyond R2 of RFC 9293 section 3.8.3 */
+#define TCP_RETRANSMITS_MAX 9u           /* at the smallest RTO 162 s: beyond R2 of RFC 9293 section 3.8.3 */
 #define TCP_HANDSHAKE_RETRANSMITS_MAX 4u /* 31 s */
 #define TCP_FIN_WAIT_2_NS (60ull * 1000000000)
 #define TCP_MSS_DEFAULT 536u /* RFC 9293 section 3.7.1, when the peer names none */
@@ -22,6 +22,8 @@
 #define TCP_TIMESTAMP_BYTES 12u                                 /* the option with its two NOPs, on every segment but RST */
 #define TCP_TIMESTAMP_TICK_NS 1000000u                          /* RFC 7323 section 5.4: between 1 ms and 1 s */
 #define TCP_TIMESTAMP_STALE_NS (24ull * 24 * 3600 * 1000000000) /* RFC 7323 section 5.5 */
+#define TCP_SACK_BLOCKS_MAX 3u                                  /* RFC 2018 section 3: what fits beside timestamps */
+#define TCP_SCOREBOARD_RANGES 4u                                /* a peer's option names four at most */
 #define TCP_ACTIVITY_SHIFT 20                                   /* activity ticks of 2^20 ns: a wrap takes 52 days */
 
 enum tcp_state {
@@ -53,6 +55,9 @@ enum stream_flag {
   STREAM_SYN_RESENT = 1 << 13,
   STREAM_HELD = 1 << 14,       /* in the network's `held`, or was when the pause ended */
   STREAM_TIMESTAMPS = 1 << 15, /* RFC 7323: both SYNs carried the option */
+  STREAM_SACK = 1 << 16,       /* RFC 2018: both SYNs permitted it */
+  STREAM_EARLY = 1 << 17,      /* `early` may hold something */
+  STREAM_SACKED = 1 << 18,     /* `sacked` holds something */
 };
 
 struct send_block;
@@ -68,6 +73,10 @@ struct stream_key {
 };
 
 _Static_assert(sizeof(struct stream_key) == 24, "no padding");
+
+struct sequence_range {
+  uint32_t start, end; /* end exclusive; equal: empty */
+};
 
 struct stream {
   struct stream_face face;
@@ -85,7 +94,9 @@ struct stream {
   uint32_t activity_tick;
 
   uint32_t snd_una, snd_nxt, snd_max, snd_wnd;
-  uint32_t snd_wl1, snd_wl2, snd_wnd_max, send_queued; /* bytes from snd_una on that the send blocks hold */
+  /* SND.WL2 is never beyond snd_una, and older ACKs are turned away before, so it need not be kept. */
+  uint32_t snd_wl1, snd_wnd_max, send_queued; /* send_queued: bytes from snd_una on that the send blocks hold */
+  uint32_t heard_tick;                        /* like activity_tick, but of anything at all from the peer */
   struct send_block *send_head, *send_tail;
   uint16_t send_head_offset, send_tail_used;
   uint16_t mss; /* what we may send */
@@ -108,17 +119,26 @@ struct stream {
   };
   uint32_t challenge_second, last_ack_sent;
 
-  struct timer timer; /* armed at or before the earliest deadline; moved on when it fires */
-  struct link pending, age;
+  uint32_t resent;                                  /* RFC 6675 HighRxt: what is lost before it was sent again */
+  uint8_t keep_alives;                              /* sent since the peer was heard */
+  struct sequence_range early[TCP_SACK_BLOCKS_MAX]; /* held beyond rcv_nxt, the latest first; empty ones are last */
+  struct timer timer;                               /* armed at or before the earliest deadline; moved on when it fires */
+  struct link pending;
+  union {
+    struct link age;                                     /* in SYN-RECEIVED and TIME-WAIT: none of our bytes is in flight */
+    struct sequence_range sacked[TCP_SCOREBOARD_RANGES]; /* else: ascending, not touching, the lowest that fit */
+  };
 };
 
 _Static_assert(sizeof(struct stream) <= 320, "a million connections are 320 MB");
 
 struct tcp_options {
   uint16_t mss; /* 0: not present */
-  bool scales, timestamps;
+  bool scales, timestamps, sack_permitted;
   uint8_t shift;
+  uint8_t sack_count;
   uint32_t timestamp, timestamp_echo;
+  const uint8_t *sack; /* `sack_count` blocks of 8 bytes, in the frame */
 };
 
 struct segment {
@@ -154,8 +174,13 @@ static inline uint64_t rto_ns(const struct stream *stream) {
   const uint64_t us = (uint64_t)stream->rto_us << (stream->backoff < 16 ? stream->backoff : 16);
   return (us < TCP_RTO_MAX_US ? us : TCP_RTO_MAX_US) * NANOSECONDS_PER_MICROSECOND;
 }
-static inline void stream_touch(struct stream *stream) {
-  stream->activity_tick = (uint32_t)(stream->network->now_ns >> TCP_ACTIVITY_SHIFT);
+static inline uint32_t activity_now(const struct network *network) { return (uint32_t)(network->now_ns >> TCP_ACTIVITY_SHIFT); }
+static inline void stream_touch(struct stream *stream) { stream->activity_tick = activity_now(stream->network); }
+/* The peer was heard. What only answers a probe of ours, for a shut window or for life, is not activity. */
+static inline void stream_heard(struct stream *stream, bool brings) {
+  stream->heard_tick = activity_now(stream->network);
+  if (brings || !((stream->flags & STREAM_PERSIST) || stream->keep_alives)) stream->activity_tick = stream->heard_tick;
+  stream->keep_alives = 0;
 }
 /* Makes sure that the next flush looks at the stream. */
 static inline void stream_pend(struct stream *stream) {
@@ -197,6 +222,7 @@ bool tcp_options_parse(const uint8_t *bytes, uint32_t length, struct tcp_options
 /* tcp_timestamp.c: RFC 7323 sections 3 to 5. */
 /* Takes up the option of a SYN. */
 void tcp_timestamp_negotiate(struct stream *stream, const struct segment *segment);
+uint32_t tcp_timestamp_clock(const struct stream *stream);
 void tcp_timestamp_write(const struct stream *stream, uint8_t *option);
 /* Whether the segment may go on; answered or counted when not. Not for SYN and RST. */
 bool tcp_timestamp_acceptable(struct stream *stream, const struct segment *segment);
@@ -205,8 +231,52 @@ void tcp_timestamp_remember(struct stream *stream, const struct segment *segment
 /* The round trip that an ACK of something new shows. */
 void tcp_timestamp_sample(struct stream *stream, const struct segment *segment);
 
+/* tcp_sack.c: RFC 2018, what we tell the peer. */
+/* Bytes beyond a hole were kept. */
+void tcp_sack_remember(struct stream *stream, uint32_t seq, uint32_t length);
+/* Bytes from `seq` on were given up again. */
+void tcp_sack_forget_from(struct stream *stream, uint32_t seq);
+/* Writes the option with its two NOPs; returns its bytes, 0 when there is nothing to tell. */
+uint8_t tcp_sack_write(struct stream *stream, uint8_t option[4 + 8 * TCP_SACK_BLOCKS_MAX]);
+
+/* tcp_scoreboard.c: RFC 2018 and RFC 6675, what the peer tells us. */
+/* A part of what was sent and how to see it again. */
+struct lost_segment {
+  uint32_t seq, length; /* length without FIN */
+  bool fin;
+  uint32_t pipe; /* bytes that are taken to be in the network */
+};
+/* Takes up the segment's blocks; true when one of them said something new. */
+bool scoreboard_take(struct stream *stream, const struct segment *segment);
+/* Drops what lies before snd_una. */
+void scoreboard_trim(struct stream *stream);
+void scoreboard_forget(struct stream *stream);
+/* Bytes before `seq` that the peer has. */
+uint32_t scoreboard_below(const struct stream *stream, uint32_t seq);
+/* Moves `seq` behind what the peer has there, and cuts `length` before what it has next. */
+uint32_t scoreboard_skip(const struct stream *stream, uint32_t seq, uint32_t *length);
+/* RFC 6675 IsLost of the first byte that is not acknowledged. */
+bool scoreboard_first_lost(const struct stream *stream);
+/* The next lost segment of a recovery that was not sent again yet; nothing when neither length nor fin is set. */
+struct lost_segment scoreboard_next_lost(const struct stream *stream);
+
+/* tcp_cookie.c: RFC 4987 SYN cookies. */
+/* Answers a SYN for a stream that exists for this call only. */
+void tcp_cookie_send(struct stream *stream, const struct segment *syn);
+/* Whether one was sent of late: only then is an ACK out of the blue worth a hash. */
+bool tcp_cookies_expected(const struct network *network);
+/* Whether the segment acknowledges a cookie of ours; then `syn` is the SYN as far as the cookie remembers it. */
+bool tcp_cookie_take(struct network *network, const struct segment *segment, struct segment *syn);
+/* The window of every cookie's SYN-ACK: the same when the ACK comes, so that nothing promised is taken back. */
+uint32_t tcp_cookie_window(const struct network *network, const struct stream_key *key);
+
 /* tcp_handshake.c */
-void tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse);
+/* Whether a new connection must do without memory until it has proven itself. */
+static inline bool tcp_half_open_full(const struct network *network) {
+  return network->counters.tcp_half_open >= network->config.half_open_max;
+}
+/* A segment that belongs to no connection. A stream when it is the ACK of a cookie: in SYN-RECEIVED, and the segment goes on. */
+struct stream *tcp_listen(struct network *network, const struct segment *segment, uint32_t after_seq, bool reuse);
 /* True when the stream is established now and the segment goes on. */
 bool tcp_handshake_continue(struct stream *stream, const struct segment *segment);
 void tcp_handshake_timeout(struct stream *stream);
@@ -219,6 +289,9 @@ bool tcp_acknowledge(struct stream *stream, const struct segment *segment);
 void tcp_round_trip_sample(struct stream *stream, uint32_t sample_us);
 /* Sends the first unacknowledged segment again; returns its length in sequence space, 0 when there was no buffer. */
 uint32_t tcp_retransmit_first(struct stream *stream);
+static inline bool stream_recovers_by_sack(const struct stream *stream) {
+  return (stream->flags & (STREAM_RECOVERY | STREAM_SACK)) == (STREAM_RECOVERY | STREAM_SACK);
+}
 
 /* tcp_deliver.c: bytes and FIN of an acceptable segment, trimmed at rcv_nxt. */
 void tcp_accept_bytes(struct stream *stream, uint32_t seq, const uint8_t *bytes, uint32_t length, bool fin);
@@ -276,6 +349,9 @@ struct tcp_header {
   uint8_t options_bytes; /* already written after the header */
 };
 void tcp_frame_commit(struct network *network, uint8_t *frame, const struct tcp_header *header, uint32_t payload_bytes);
+
+/* tcp_path_mtu.c: a segment of ours at `seq` met a link of `mtu`. False when it was none in flight, or changes nothing. */
+bool tcp_too_big(struct network *network, const struct stream_key *key, uint32_t seq, uint32_t mtu);
 
 /* tcp_timer.c */
 void tcp_timer_fire(struct timer *timer, void *context, uint64_t now_ns);

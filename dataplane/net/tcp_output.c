@@ -61,12 +61,17 @@ static void sent_account(struct stream *stream, uint32_t seq, uint32_t length, u
 
 bool tcp_send_segment(struct stream *stream, uint32_t seq, uint32_t length, uint8_t flags) {
   struct network *network = stream->network;
-  const uint8_t options_bytes = stream->flags & STREAM_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0;
+  uint8_t options_bytes = stream->flags & STREAM_TIMESTAMPS ? TCP_TIMESTAMP_BYTES : 0;
+  uint8_t sack[4 + 8 * TCP_SACK_BLOCKS_MAX], sack_bytes = 0;
+  /* On ACKs alone: there is one at once for each segment beyond a hole. */
+  if ((stream->flags & STREAM_EARLY) && length == 0 && flags == TCP_ACK) sack_bytes = tcp_sack_write(stream, sack);
+  options_bytes = (uint8_t)(options_bytes + sack_bytes);
   const uint32_t offset = tcp_offset(&stream->key), header_bytes = offset + TCP_HEADER_BYTES + options_bytes;
   uint8_t *frame = frame_reserve(network, header_bytes + length);
   if (!frame) return false;
   if (length) send_queue_copy(stream, seq - stream->snd_una, frame + header_bytes, length);
-  if (options_bytes) tcp_timestamp_write(stream, frame + offset + TCP_HEADER_BYTES);
+  if (stream->flags & STREAM_TIMESTAMPS) tcp_timestamp_write(stream, frame + offset + TCP_HEADER_BYTES);
+  if (sack_bytes) memcpy(frame + header_bytes - sack_bytes, sack, sack_bytes);
   stream->last_ack_sent = stream->rcv_nxt;
   const struct tcp_header header = {
       .key = &stream->key,
@@ -93,16 +98,36 @@ struct next_segment {
   bool fin, blocked; /* blocked: bytes wait and neither window nor an ACK in flight will move them */
 };
 
+/* What of our bytes is in the network, for the congestion window. */
+static uint32_t in_flight(const struct stream *stream) {
+  if (stream_recovers_by_sack(stream)) return scoreboard_next_lost(stream).pipe;
+  const uint32_t sent = stream->snd_nxt - stream->snd_una;
+  if (stream->flags & STREAM_SACKED) return sent - scoreboard_below(stream, stream->snd_nxt);
+  /* RFC 3042: the first two duplicate ACKs tell of segments that arrived, and new ones may follow. In a recovery the window has
+   * grown by them; after a timeout they tell of nothing. */
+  if (!stream->duplicate_acks || stream->snd_nxt != stream->snd_max || (stream->flags & STREAM_RECOVERY)) return sent;
+  const uint32_t arrived = (stream->duplicate_acks < 2 ? stream->duplicate_acks : 2u) * stream->mss;
+  return sent > arrived ? sent - arrived : 0;
+}
+
 /* What may go out at snd_nxt now; nothing when length is 0 and there is no FIN. */
-static struct next_segment next_segment(const struct stream *stream) {
+static struct next_segment next_segment(struct stream *stream) {
   struct next_segment next = {0};
+  uint32_t unsaid = UINT32_MAX;
+  /* After a timeout: what the peer has meanwhile said it has need not go again. */
+  if (stream->flags & STREAM_SACKED) stream->snd_nxt = scoreboard_skip(stream, stream->snd_nxt, &unsaid);
   const uint32_t offset = stream->snd_nxt - stream->snd_una;
   if (offset > stream->send_queued) return next; /* our FIN is out */
-  const uint32_t available = stream->send_queued - offset;
-  const uint32_t window = stream->snd_wnd < stream->cwnd ? stream->snd_wnd : stream->cwnd;
-  const uint32_t usable = window > offset ? window - offset : 0;
+  const uint32_t available = stream->send_queued - offset, flight = in_flight(stream);
+  const uint32_t peer_room = stream->snd_wnd > offset ? stream->snd_wnd - offset : 0;
+  const uint32_t room = stream->cwnd > flight ? stream->cwnd - flight : 0;
+  const uint32_t usable = peer_room < room ? peer_room : room;
   uint32_t length = available < usable ? available : usable;
   if (length > stream->mss) length = stream->mss;
+  if (length > unsaid) {
+    next.length = unsaid;
+    return next;
+  }
   /* Sender's silly window avoidance (RFC 9293 section 3.8.6.2.1): a full segment, all there is, or half the largest window. */
   if (length < stream->mss && length < available && length < stream->snd_wnd_max / 2) length = 0;
   next.length = length;
@@ -112,8 +137,23 @@ static struct next_segment next_segment(const struct stream *stream) {
   return next;
 }
 
+/* RFC 6675 section 5, NextSeg: what is lost goes first, as much as the pipe leaves room for. False when there was no buffer. */
+static bool lost_output(struct stream *stream, uint32_t most) {
+  for (uint32_t i = 0; i < most; i++) {
+    const struct lost_segment lost = scoreboard_next_lost(stream);
+    if ((lost.length == 0 && !lost.fin) || lost.pipe + lost.length > stream->cwnd) return true;
+    if (!tcp_send_segment(stream, lost.seq, lost.length, lost.fin ? TCP_ACK | TCP_FIN : TCP_ACK)) {
+      stream_pend(stream);
+      return false;
+    }
+    stream->resent = lost.seq + lost.length + (lost.fin ? 1 : 0);
+  }
+  return true;
+}
+
 static void data_output(struct stream *stream) {
   const uint32_t most = stream->network->config.send_buffer_bytes / TCP_MSS_MIN + 2;
+  if (stream_recovers_by_sack(stream) && !lost_output(stream, most)) return;
   for (uint32_t i = 0; i < most; i++) {
     const struct next_segment next = next_segment(stream);
     if (next.blocked && stream->retransmit_deadline_ns == 0) {

@@ -50,6 +50,7 @@ static void tail_evict(struct stream *stream, uint32_t position) {
   struct receive_block *tail = stream->receive_tail;
   if (!tail || tail->position <= position) return;
   stream->network->counters.tcp_out_of_order_dropped++;
+  tcp_sack_forget_from(stream, stream->receive_origin + tail->position);
   stream->receive_tail = before;
   if (before) before->next = NULL;
   if (!before) stream->receive_head = NULL;
@@ -174,4 +175,5 @@ void reassembly_discard(struct stream *stream) {
     pool_give(&stream->network->receive_blocks, block);
   }
   stream->receive_tail = NULL;
+  stream->flags &= ~(uint32_t)STREAM_EARLY;
 }

@@ -8,11 +8,19 @@ struct send_block {
 
 #define SEND_BLOCK_CAPACITY ((uint32_t)sizeof(((struct send_block *)0)->bytes))
 
+/* A connection may hold as much of the pool as it leaves free, so n of them leave an n-plus-first part of it whatever they do;
+ * one that holds nothing gets a block while there is any. */
+static uint64_t pool_share(const struct stream *stream) {
+  const uint64_t free_bytes = (uint64_t)pool_free_count(&stream->network->send_blocks) * SEND_BLOCK_CAPACITY;
+  const uint64_t held = stream->send_queued, share = free_bytes > held ? (free_bytes - held) / 2 : 0;
+  if (held == 0 && share < SEND_BLOCK_CAPACITY) return free_bytes ? SEND_BLOCK_CAPACITY : 0;
+  return share;
+}
+
 uint32_t send_queue_room(const struct stream *stream) {
   const uint32_t limit = stream->network->config.send_buffer_bytes;
   const uint32_t own = limit > stream->send_queued ? limit - stream->send_queued : 0;
-  const uint64_t pool = (uint64_t)pool_free_count(&stream->network->send_blocks) * SEND_BLOCK_CAPACITY +
-                        (stream->send_tail ? SEND_BLOCK_CAPACITY - stream->send_tail_used : 0);
+  const uint64_t pool = pool_share(stream) + (stream->send_tail ? SEND_BLOCK_CAPACITY - stream->send_tail_used : 0);
   return own < pool ? own : (uint32_t)pool;
 }
 

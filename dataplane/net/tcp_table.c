@@ -35,7 +35,6 @@ struct stream *tcp_open(struct network *network, const struct stream_key *key) {
                             .timer = {.fire = tcp_timer_fire}};
   *bucket = stream;
   link_init(&stream->pending);
-  link_init(&stream->age);
   network->counters.tcp_connections++;
   return stream;
 }
@@ -49,10 +48,10 @@ void tcp_end(struct stream *stream, enum stream_end end) {
   if (network->last_found == stream) network->last_found = NULL;
   if (stream->state == TCP_SYN_RECEIVED) network->counters.tcp_half_open--;
   network->counters.tcp_connections--;
+  if (stream->state == TCP_SYN_RECEIVED || stream->state == TCP_TIME_WAIT) link_remove(&stream->age);
   stream->state = TCP_CLOSED;
   timer_cancel(&stream->timer);
   link_remove(&stream->pending);
-  link_remove(&stream->age);
   reassembly_discard(stream);
   send_queue_discard(stream);
   /* A caller up the stack may still hold the stream, so its memory is kept until the step is over. */

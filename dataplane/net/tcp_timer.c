@@ -8,14 +8,28 @@ static uint64_t idle_deadline(const struct stream *stream) {
   if (network->config.idle_timeout_ns == 0 || stream->state == TCP_SYN_RECEIVED || stream->state == TCP_TIME_WAIT) {
     return UINT64_MAX;
   }
-  const uint32_t now_tick = (uint32_t)(network->now_ns >> TCP_ACTIVITY_SHIFT);
-  const uint64_t since = (uint64_t)(now_tick - stream->activity_tick) << TCP_ACTIVITY_SHIFT;
+  const uint64_t since = (uint64_t)(activity_now(network) - stream->activity_tick) << TCP_ACTIVITY_SHIFT;
   const uint64_t left = network->config.idle_timeout_ns > since ? network->config.idle_timeout_ns - since : 0;
   return network->now_ns + left;
 }
 
+/* When the peer's life is to be asked for, or given up (RFC 9293 section 3.8.4): only where nothing is in flight, which would ask
+ * by itself, and where no shorter bound of the stack's own runs. */
+static uint64_t keep_alive_deadline(const struct stream *stream) {
+  const struct network_config *config = &stream->network->config;
+  if (config->keep_alive_idle_ns == 0 || stream->retransmit_deadline_ns ||
+      (stream->state != TCP_ESTABLISHED && stream->state != TCP_CLOSE_WAIT)) {
+    return UINT64_MAX;
+  }
+  const uint64_t since = (uint64_t)(activity_now(stream->network) - stream->heard_tick) << TCP_ACTIVITY_SHIFT;
+  const uint64_t due = config->keep_alive_idle_ns + stream->keep_alives * config->keep_alive_interval_ns;
+  return stream->network->now_ns + (due > since ? due - since : 0);
+}
+
 void tcp_arm(struct stream *stream) {
   uint64_t deadline = idle_deadline(stream);
+  const uint64_t keep_alive = keep_alive_deadline(stream);
+  if (keep_alive < deadline) deadline = keep_alive;
   if (stream->retransmit_deadline_ns && stream->retransmit_deadline_ns < deadline) deadline = stream->retransmit_deadline_ns;
   if (deadline == UINT64_MAX) return;
   if (!timer_armed(&stream->timer) || deadline < stream->timer.deadline_ns) {
@@ -67,10 +81,24 @@ static void retransmission_timeout(struct stream *stream) {
   stream->recover = stream->snd_max;
   stream->duplicate_acks = 0;
   stream->flags &= ~(uint32_t)(STREAM_RECOVERY | STREAM_RTT_TIMING);
+  scoreboard_forget(stream);
   /* Set first: without a buffer nothing is sent, and the next timeout tries again. */
   tcp_set_deadline(stream, stream->network->now_ns + rto_ns(stream));
   /* All that was in flight counts as lost; it goes out again as ACKs open the congestion window. */
   stream->snd_nxt = stream->snd_una + tcp_retransmit_first(stream);
+}
+
+/* A segment from before the window: whoever lives answers where they are. */
+static void keep_alive(struct stream *stream) {
+  struct network *network = stream->network;
+  if (stream->keep_alives >= network->config.keep_alive_count) {
+    network->counters.tcp_keep_alive_timed_out++;
+    time_out(stream);
+    return;
+  }
+  stream->keep_alives++;
+  network->counters.tcp_keep_alives_sent++;
+  tcp_send_segment(stream, stream->snd_una - 1, 0, TCP_ACK);
 }
 
 void tcp_timer_fire(struct timer *timer, void *context, uint64_t now_ns) {
@@ -80,7 +108,9 @@ void tcp_timer_fire(struct timer *timer, void *context, uint64_t now_ns) {
     time_out(stream);
     return;
   }
-  if (stream->retransmit_deadline_ns && now_ns >= stream->retransmit_deadline_ns) {
+  if (now_ns >= keep_alive_deadline(stream)) {
+    keep_alive(stream);
+  } else if (stream->retransmit_deadline_ns && now_ns >= stream->retransmit_deadline_ns) {
     stream->retransmit_deadline_ns = 0;
     switch (stream->state) {
     case TCP_SYN_RECEIVED:

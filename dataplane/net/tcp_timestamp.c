@@ -1,7 +1,7 @@
 /* RFC 7323 timestamps: negotiated by the peer's SYN, echoed, timed by, and checked against wrapped sequence numbers (PAWS). */
 #include "tcp_internal.h"
 
-static uint32_t clock_ticks(const struct stream *stream) {
+uint32_t tcp_timestamp_clock(const struct stream *stream) {
   return (uint32_t)(stream->network->now_ns / TCP_TIMESTAMP_TICK_NS) + stream->timestamp_offset;
 }
 
@@ -25,7 +25,7 @@ void tcp_timestamp_negotiate(struct stream *stream, const struct segment *segmen
 
 void tcp_timestamp_write(const struct stream *stream, uint8_t *option) {
   store_be32(option, 0x0101080au);
-  store_be32(option + 4, clock_ticks(stream));
+  store_be32(option + 4, tcp_timestamp_clock(stream));
   store_be32(option + 8, stream->timestamp_recent);
 }
 
@@ -56,7 +56,7 @@ void tcp_timestamp_remember(struct stream *stream, const struct segment *segment
 }
 
 void tcp_timestamp_sample(struct stream *stream, const struct segment *segment) {
-  const uint32_t ticks = clock_ticks(stream) - segment->options.timestamp_echo;
+  const uint32_t ticks = tcp_timestamp_clock(stream) - segment->options.timestamp_echo;
   /* Beyond the largest RTO it is no echo of ours. */
   if (ticks <= TCP_RTO_MAX_US / 1000) tcp_round_trip_sample(stream, ticks * 1000);
 }

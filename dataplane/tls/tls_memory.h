@@ -2,7 +2,7 @@
 /* Where OpenSSL's memory comes from. What it takes while it serves a shard's connection comes from that shard's region of the
  * arena: counted, and bounded by the region and by a budget for each connection. What it takes otherwise (reading certificates)
  * comes from the heap that control gives. This is the one room of the dataplane with thread-local state: OpenSSL's hooks are the
- * process's and are not told for whom they are called (docs/decisions/0006-tls.md).
+ * process's and are not told for whom they are called (docs/decisions/0007-tls.md).
  * Threads: install once, before anything of OpenSSL; a region by its shard, but that any thread may give back blocks. */
 #include "arena.h"
 #include <stdbool.h>

@@ -77,10 +77,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
       *stream = NULL;
     }
     if (!*stream) *stream = fixture_open(&run.fixture);
-#ifdef FUZZ_HTTP2
-    if (*stream && (*stream)->sent_bytes == 0 && !(*stream)->gone)
-      fixture_send(&run.fixture, *stream, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
-#endif
     if (*stream) perform(&run, what & 7, *stream, argument);
   }
   for (unsigned i = 0; i < STREAMS; i++)

@@ -3,7 +3,7 @@
 
 Reads the undefined symbols of every object in the given static libraries: no malloc, no system call, no clock, no stdio, no
 errno, no rte_*, and no thread-local storage. The one exception is the room of TLS (`--tls`): it calls OpenSSL, whose memory it
-bounds by hooks that need a thread-local variable (docs/decisions/0006-tls.md). `--self-test` proves that planted offenders are
+bounds by hooks that need a thread-local variable (docs/decisions/0007-tls.md). `--self-test` proves that planted offenders are
 caught.
 """
 import argparse

@@ -20,6 +20,7 @@ struct script {
   uint32_t client_isn;
   uint16_t client_port, server_port;
   uint32_t server_iss, server_timestamp; /* of the first SYN-ACK */
+  uint32_t block_base;                   /* what SACK blocks of the line are relative to */
   bool server_known;
   struct bench bench;
 };
@@ -46,18 +47,36 @@ static uint32_t number(struct script *script, struct line *line) {
 }
 
 static uint8_t flags_of(struct script *script, const char *text) {
-  static const char *const names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG"};
+  static const char *const names[] = {"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"};
   if (strcmp(text, "-") == 0) return 0;
   uint8_t flags = 0;
   char copy[64];
   snprintf(copy, sizeof copy, "%s", text);
   for (char *save, *name = strtok_r(copy, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
     unsigned i = 0;
-    while (i < 6 && strcmp(names[i], name) != 0) i++;
-    if (i == 6) fail(script, "no such flag", name);
+    while (i < sizeof names / sizeof *names && strcmp(names[i], name) != 0) i++;
+    if (i == sizeof names / sizeof *names) fail(script, "no such flag", name);
     flags |= (uint8_t)(1u << i);
   }
   return flags;
+}
+
+static void put32(uint8_t *at, uint32_t value) {
+  for (unsigned i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* `START-END START-END`: a SACK option; returns its bytes. */
+static unsigned blocks_of(struct script *script, const char *value, uint8_t bytes[40]) {
+  unsigned count = 2, start, end;
+  int used = 0;
+  for (; count + 8 <= 40 && sscanf(value, " %u-%u%n", &start, &end, &used) == 2; value += used, count += 8) {
+    put32(bytes + count, start + script->block_base);
+    put32(bytes + count + 4, end + script->block_base);
+  }
+  if (count == 2 || value[strspn(value, " ")]) fail(script, "blocks want START-END", value);
+  bytes[0] = 5;
+  bytes[1] = (uint8_t)count;
+  return count;
 }
 
 static void option_add(struct script *script, struct bench_segment *segment, const char *name, const char *value) {
@@ -86,6 +105,8 @@ static void option_add(struct script *script, struct bench_segment *segment, con
                                 (uint8_t)(echo >> 8),
                                 (uint8_t)echo};
     memcpy(bytes, option, count = sizeof option);
+  } else if (strcmp(name, "blocks") == 0) {
+    count = blocks_of(script, value, bytes);
   } else if (strcmp(name, "nop") == 0) {
     bytes[0] = 1;
     count = 1;
@@ -117,7 +138,7 @@ static void options_of(struct script *script, struct line *line, const char *tex
   all[strcspn(all, ">")] = 0;
   for (char *save, *option = strtok_r(all + 1, ",", &save); option; option = strtok_r(NULL, ",", &save)) {
     char name[32] = "", value[128] = "";
-    if (sscanf(option, "%31s %127s", name, value) >= 1) option_add(script, segment, name, value);
+    if (sscanf(option, "%31s %127[^>]", name, value) >= 1) option_add(script, segment, name, value);
   }
 }
 
@@ -188,10 +209,6 @@ static uint8_t *timestamp_of(struct bench_segment *segment) {
 
 static uint32_t get32(const uint8_t *at) { return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]; }
 
-static void put32(uint8_t *at, uint32_t value) {
-  for (unsigned i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (24 - 8 * i));
-}
-
 /* Makes the clock that was sent relative; what is only late by a timer's tick is as wanted. */
 static void timestamp_relate(const struct script *script, struct bench_segment *wanted, struct bench_segment *got) {
   uint8_t *sent = timestamp_of(got);
@@ -203,6 +220,7 @@ static void timestamp_relate(const struct script *script, struct bench_segment *
 
 static void inject(struct script *script, struct line *line) {
   struct bench_segment segment;
+  script->block_base = script->server_iss;
   segment_of(script, line, &segment);
   segment.peer_port = script->client_port;
   segment.own_port = script->server_port;
@@ -222,6 +240,7 @@ static void describe(const struct script *script, const struct bench_segment *se
 
 static void expect(struct script *script, struct line *line) {
   struct bench_segment wanted, got;
+  script->block_base = script->client_isn;
   const unsigned fields = segment_of(script, line, &wanted);
   const struct bench_frame *frame = bench_next(&script->bench);
   /* A timer may be up to a wheel's tick late. */
@@ -339,6 +358,11 @@ static const struct {
     COUNTER(tcp_bytes_received),    COUNTER(tcp_bytes_sent),
     COUNTER(tcp_paws_dropped),      COUNTER(tcp_timestamp_missing),
     COUNTER(tcp_acks_coalesced),    COUNTER(tcp_zero_windows),
+    COUNTER(tcp_sack_refused),      COUNTER(tcp_urgent_ignored),
+    COUNTER(icmp_too_big),          COUNTER(tcp_path_mtu_lowered),
+    COUNTER(tcp_keep_alives_sent),  COUNTER(tcp_keep_alive_timed_out),
+    COUNTER(tcp_cookies_sent),      COUNTER(tcp_cookies_accepted),
+    COUNTER(tcp_cookies_rejected),  COUNTER(tcp_half_open_evicted),
 #undef COUNTER
 };
 
@@ -383,13 +407,46 @@ static void nothing_sent(struct script *script) {
   fail(script, "sent without being expected", text);
 }
 
+/* `icmp too_big mtu N seq N [bytes N]`, or `icmp TYPE CODE seq N`: an error about a segment of ours. */
+static void icmp_line(struct script *script, struct line *line) {
+  struct bench_quote quote = {
+      .own_port = script->server_port, .peer_port = script->client_port, .packet_bytes = script->config.mtu};
+  const char *type = word(line);
+  if (strcmp(type, "too_big") == 0) {
+    quote.type = script->ipv6 ? 2 : 3;
+    quote.code = script->ipv6 ? 0 : 4;
+  } else {
+    quote.type = (uint8_t)strtoul(type, NULL, 0);
+    quote.code = (uint8_t)number(script, line);
+  }
+  while (line->at < line->count) {
+    const char *key = word(line);
+    const uint32_t value = number(script, line);
+    if (strcmp(key, "mtu") == 0) {
+      quote.mtu = value;
+    } else if (strcmp(key, "seq") == 0) {
+      quote.seq = value + script->server_iss;
+    } else if (strcmp(key, "bytes") == 0) {
+      quote.packet_bytes = value;
+    } else {
+      fail(script, "no such field", key);
+    }
+  }
+  uint8_t frame[256];
+  uint32_t length = bench_icmp_error_build(&script->bench, frame, &quote);
+  if (script->vlan) length = bench_vlan_insert(frame, length, script->vlan);
+  bench_frame_in(&script->bench, frame, length);
+  script->burst = true;
+}
+
 static void timed_line(struct script *script, struct line *line, const char *time) {
   start(script);
   const double seconds = strtod(time[0] == '+' ? time + 1 : time, NULL);
   const uint64_t at_ns = (time[0] == '+' ? script->at_ns : 0) + (uint64_t)(seconds * 1e9 + 0.5);
   const char *verb = word(line);
   if (at_ns < script->at_ns) fail(script, "time runs backwards", time);
-  const bool joins = strcmp(verb, ">") == 0 || (strcmp(verb, "app") == 0 && strcmp(line->words[line->at], "expect") != 0);
+  const bool joins = strcmp(verb, ">") == 0 || strcmp(verb, "icmp") == 0 ||
+                     (strcmp(verb, "app") == 0 && strcmp(line->words[line->at], "expect") != 0);
   if (at_ns != script->at_ns || !joins) end_burst(script);
   if (script->failed) return;
   script->at_ns = at_ns;
@@ -399,6 +456,8 @@ static void timed_line(struct script *script, struct line *line, const char *tim
     inject(script, line);
   } else if (strcmp(verb, "<") == 0) {
     expect(script, line);
+  } else if (strcmp(verb, "icmp") == 0) {
+    icmp_line(script, line);
   } else if (strcmp(verb, "app") == 0) {
     app_line(script, line);
   } else if (strcmp(verb, "nothing") == 0) {
@@ -449,6 +508,12 @@ static void config_line(struct script *script, struct line *line) {
     config->vlans[config->vlan_count++] = (uint16_t)value;
   } else if (strcmp(key, "idle_ms") == 0) {
     config->idle_timeout_ns = value * 1000000ull;
+  } else if (strcmp(key, "keep_alive_idle_ms") == 0) {
+    config->keep_alive_idle_ns = value * 1000000ull;
+  } else if (strcmp(key, "keep_alive_interval_ms") == 0) {
+    config->keep_alive_interval_ns = value * 1000000ull;
+  } else if (strcmp(key, "keep_alive_count") == 0) {
+    config->keep_alive_count = value;
   } else if (strcmp(key, "time_wait_ms") == 0) {
     config->time_wait_ns = value * 1000000ull;
   } else {

@@ -14,7 +14,7 @@ static uint64_t sum(const uint64_t *values, unsigned count) {
 
 static bool frames_of_network(const struct network_counters *network) {
   return equal("frames processed = delivered + answered + dropped", network->frames_received,
-               network->arp_answered + network->nd_answered + network->fragments_kept + network->icmp_answered +
+               network->arp_answered + network->nd_answered + network->fragments_kept + network->icmp_answered + network->icmp_too_big +
                    network->udp_delivered + network->tcp_delivered + sum(network->drops, NETWORK_DROPS));
 }
 

@@ -109,7 +109,7 @@ static void fake_abort(struct stream *stream, uint64_t now_ns) { fake_stream_end
 
 static struct ip_address fake_peer_address(const struct stream *stream) {
   (void)stream;
-  return ip_address_of_ipv4(0x0a560001);
+  return ip_address_of_ipv4(FAKE_STREAM_PEER_IPV4);
 }
 
 static uint16_t fake_peer_port(const struct stream *stream) {

@@ -3,6 +3,8 @@
 #include "stream.h"
 #include <stddef.h>
 
+#define FAKE_STREAM_PEER_IPV4 0x0a560001u
+
 struct stream {
   struct stream_face face;
   const struct stream_handler *handler;

@@ -55,7 +55,8 @@ static void a_file_overrides_key_by_key(void **state) {
                          " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
                          "traces: {live_max: 4096, captures_max: 2048, idle: 750ms}\n"
                          "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000}\n"
-                         "tcp: {connections_max: 128, idle_timeout: 1h}\n"),
+                         "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
+                         " keep_alive_count: 4}\n"),
                    0);
   assert_string_equal(complaints, "");
   assert_string_equal(config.data_dir, "/srv/trip");
@@ -81,6 +82,9 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.traces.idle_ns, 750000000);
   assert_int_equal(config.journal.segment_bytes, 16777216);
   assert_int_equal(config.tcp.idle_timeout_ns, 3600000000000);
+  assert_int_equal(config.tcp.keep_alive_idle_ns, 30000000000);
+  assert_int_equal(config.tcp.keep_alive_interval_ns, 5000000000);
+  assert_int_equal(config.tcp.keep_alive_count, 4);
   assert_int_equal(parse("management: {listen: off}"), 0);
   assert_int_equal(config.management.listen_port, 0);
 }
@@ -118,6 +122,7 @@ static const struct {
     {"data_dri: x", "t.yaml:1:1: unknown key 'data_dri'; did you mean 'data_dir'?\n"},
     {"shards:\n  conut: 2\n", "t.yaml:2:3: unknown key 'conut'; did you mean 'count'?\n"},
     {"frobnicate: 1", "t.yaml:1:1: unknown key 'frobnicate'\n"},
+    {"tcp: {keep_alive_interval: 0s}", "t.yaml:1:28: an interval of more than 0 is expected here\n"},
     {"tcp: {}\ntcp: {}\n", "t.yaml:2:1: key 'tcp' is given twice\n"},
     {"- a", "t.yaml:1:1: a mapping of keys is expected here\n"},
     {"shards: 3", "t.yaml:1:9: a mapping of keys is expected here\n"},

@@ -1,9 +1,10 @@
 #pragma once
-/* A client's TCP for tests, written apart from the one under test: go-back-N both ways with its own timers, over a wire that
- * loses, doubles, delays and so reorders frames by a seed. */
+/* A client's TCP for tests, written apart from the one under test: go-back-N both ways with its own timers, and RFC 2018 both
+ * ways where it is asked for, over a wire that loses, doubles, delays and so reorders frames by a seed. */
 #include "network_bench.h"
 
 #define WIRE_FRAMES 1024u
+#define CLIENT_BYTES_MAX 40000u
 
 struct wire_frame {
   uint64_t due_ns; /* 0: free */
@@ -16,8 +17,9 @@ struct wire {
   struct wire_frame frames[WIRE_FRAMES];
   uint64_t random;
   uint32_t loss_percent, double_percent;
+  bool one_way; /* only frames to the clients are lost */
   uint64_t delay_ns, jitter_ns;
-  uint32_t in_flight, overrun;
+  uint32_t in_flight, overrun, lost;
 };
 
 enum client_state { CLIENT_SYN_SENT, CLIENT_OPEN, CLIENT_DONE, CLIENT_RESET };
@@ -35,6 +37,13 @@ struct client {
   bool fin_received, corrupt;
   uint32_t own_window;
   uint64_t timer_ns, rto_ns;
+  /* With SACK early bytes are kept and told of, and those that the server tells of are not sent again until a timeout has
+   * shown that it may have given them up. */
+  bool sack;
+  bool early[CLIENT_BYTES_MAX + 1], told[CLIENT_BYTES_MAX + 1]; /* by offset, bytes only */
+  uint32_t latest, fin_at;                                      /* offset of the segment that came last; of the server's FIN */
+  bool fin_known;
+  uint32_t told_bytes, blocks_heard, timeouts;
 };
 
 uint64_t test_random(uint64_t *state);

@@ -272,6 +272,45 @@ uint32_t bench_segment_build(uint8_t *frame, const struct bench_segment *segment
   return length;
 }
 
+void bench_icmp_error_sum(const struct bench *bench, uint8_t *frame, uint32_t length) {
+  if (bench->ipv6) {
+    bench_ipv6_sum(frame, frame + 54, 58, length - 54);
+    return;
+  }
+  put16(frame + 36, 0);
+  put16(frame + 36, bench_checksum(frame + 34, length - 34, 0));
+}
+
+uint32_t bench_icmp_error_build(const struct bench *bench, uint8_t *frame, const struct bench_quote *quote) {
+  const uint32_t at = bench->ipv6 ? 54 : 34, quoted_header = bench->ipv6 ? 40 : 20;
+  uint8_t *icmp = frame + at, *ip = icmp + 8, *tcp = ip + quoted_header;
+  memset(icmp, 0, 8 + quoted_header + 8);
+  icmp[0] = quote->type;
+  icmp[1] = quote->code;
+  put32(icmp + 4, quote->mtu);
+  if (bench->ipv6) {
+    put32(ip, 6u << 28);
+    put16(ip + 4, quote->packet_bytes - 40);
+    ip[6] = 6;
+    memcpy(ip + 8, bench_own_ipv6, 16);
+    memcpy(ip + 24, bench_peer_ipv6, 16);
+  } else {
+    put16(ip, 0x4500);
+    put16(ip + 2, quote->packet_bytes);
+    put16(ip + 6, 0x4000);
+    ip[9] = 6;
+    put32(ip + 12, BENCH_OWN_IPV4);
+    put32(ip + 16, BENCH_PEER_IPV4);
+  }
+  put16(tcp, quote->own_port ? quote->own_port : BENCH_PORT);
+  put16(tcp + 2, quote->peer_port);
+  put32(tcp + 4, quote->seq);
+  const uint32_t bytes = 8 + quoted_header + 8;
+  const uint32_t length = bench->ipv6 ? bench_ipv6_finish(frame, 58, bytes) : bench_ipv4_finish(frame, 1, bytes);
+  bench_icmp_error_sum(bench, frame, length);
+  return length;
+}
+
 void bench_segment_in(struct bench *bench, const struct bench_segment *segment) {
   uint8_t frame[BENCH_FRAME_BYTES];
   uint32_t length = bench_segment_build(frame, segment);
@@ -370,8 +409,8 @@ uint32_t bench_write(struct bench_stream *stream, uint32_t length) {
 
 bool bench_conserved(const struct bench *bench) {
   const struct network_counters *counters = network_counters(bench->network);
-  uint64_t sum = counters->arp_answered + counters->nd_answered + counters->icmp_answered + counters->fragments_kept +
-                 counters->udp_delivered + counters->tcp_delivered;
+  uint64_t sum = counters->arp_answered + counters->nd_answered + counters->icmp_answered + counters->icmp_too_big +
+                 counters->fragments_kept + counters->udp_delivered + counters->tcp_delivered;
   for (int i = 0; i < NETWORK_DROPS; i++) sum += counters->drops[i];
   return sum == counters->frames_received;
 }

@@ -71,6 +71,15 @@ struct bench_segment {
   bool bad_checksum;
 };
 
+/* An ICMP error about a segment of ours. */
+struct bench_quote {
+  uint8_t type, code;
+  uint32_t mtu;          /* or the unused word */
+  uint32_t packet_bytes; /* of the IP packet that was ours */
+  uint16_t own_port, peer_port;
+  uint32_t seq;
+};
+
 /* The byte that both sides' test data have at an offset of the stream. */
 static inline uint8_t bench_pattern(uint32_t offset) { return (uint8_t)(offset * 31 + (offset >> 8) * 7 + 1); }
 
@@ -93,6 +102,10 @@ uint32_t bench_ipv6_convert(uint8_t *frame, uint32_t length);
 uint32_t bench_ipv6_finish(uint8_t *frame, uint8_t next, uint32_t payload_bytes);
 /* The upper layer's sum of an IPv6 packet, at its place, for `bytes` at `l4`. */
 void bench_ipv6_sum(const uint8_t *frame, uint8_t *l4, uint8_t protocol, uint32_t bytes);
+/* The error as a frame, over the bench's family; its ICMP header is at 34 or 54, the quoted packet 8 bytes later. */
+uint32_t bench_icmp_error_build(const struct bench *bench, uint8_t *frame, const struct bench_quote *quote);
+/* Makes the ICMP sum of such a frame right again. */
+void bench_icmp_error_sum(const struct bench *bench, uint8_t *frame, uint32_t length);
 uint32_t bench_vlan_insert(uint8_t *frame, uint32_t length, uint16_t vlan);
 /* The internet checksum, byte by byte: slow and plainly right. */
 uint16_t bench_checksum(const uint8_t *bytes, uint32_t length, uint32_t sum);
@@ -108,5 +121,5 @@ bool bench_next_segment(struct bench *bench, struct bench_segment *segment);
 uint32_t bench_connect(struct bench *bench, uint16_t peer_port, uint32_t isn);
 /* Writes `length` pattern bytes; returns how many fitted. */
 uint32_t bench_write(struct bench_stream *stream, uint32_t length);
-/* frames_received = arp + nd + icmp + udp_delivered + tcp_delivered + fragments_kept + drops. */
+/* frames_received = arp + nd + icmp + icmp_too_big + udp_delivered + tcp_delivered + fragments_kept + drops. */
 bool bench_conserved(const struct bench *bench);
