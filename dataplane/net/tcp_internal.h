@@ -79,10 +79,12 @@ struct sequence_range {
 };
 
 struct stream {
-  struct stream_face face;
+  union {
+    struct stream_face face;
+    struct network *network; /* begins with the operations that the face points to */
+  };
   struct stream_key key;
   struct stream *hash_next;
-  struct network *network;
   void *handler_state;
   uint64_t retransmit_deadline_ns; /* also persist, FIN-WAIT-2 and TIME-WAIT; 0: none */
 

@@ -28,11 +28,7 @@ struct stream *tcp_open(struct network *network, const struct stream_key *key) {
   struct stream *stream = pool_take(&network->streams);
   if (!stream) return NULL;
   struct stream **bucket = bucket_of(network, key);
-  *stream = (struct stream){.face = {.operations = &tcp_stream_operations},
-                            .key = *key,
-                            .hash_next = *bucket,
-                            .network = network,
-                            .timer = {.fire = tcp_timer_fire}};
+  *stream = (struct stream){.network = network, .key = *key, .hash_next = *bucket, .timer = {.fire = tcp_timer_fire}};
   *bucket = stream;
   link_init(&stream->pending);
   network->counters.tcp_connections++;

@@ -234,7 +234,7 @@ void client_flush(struct tls_client *client) {
   const size_t length = (size_t)BIO_get_mem_data(out, &bytes);
   uint8_t *copy = malloc(length + 1);
   if (!copy) abort();
-  memcpy(copy, bytes, length);
+  if (length) memcpy(copy, bytes, length);
   (void)BIO_reset(out);
   for (size_t at = 0; at < length;) {
     const size_t piece = client->piece && client->piece < length - at ? client->piece : length - at;
