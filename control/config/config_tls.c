@@ -73,7 +73,10 @@ static void read_waiting(struct config_reader *reader, const yaml_node_t *node, 
 }
 
 static void read_handshake_timeout(struct config_reader *reader, const yaml_node_t *node, void *target) {
+  const unsigned errors_before = reader->error_count;
   CONFIG->tls.handshake_timeout_ns = config_read_duration(reader, node, 60ull * 1000000000);
+  if (reader->error_count == errors_before && CONFIG->tls.handshake_timeout_ns < 100000000)
+    config_complain(reader, node, "at least 100ms are needed here");
 }
 
 static const struct config_key tls_keys[] = {{"connections_max", read_tls_connections},

@@ -334,6 +334,8 @@ static void tls_complaints_name_the_place(void **state) {
   expect_tls_complaint("{certificate: $/server.pem, key: $/server.key, client_ca: $/authority.pem, client_names: ['*.test']}",
                        "t.yaml:3:", "a DNS name is expected here, without wildcards");
   expect_tls_complaint("{certificate: $/server.pem, key: $/server.key, ca: x}", "t.yaml:3:", "");
+  assert_int_equal(parse("tls: {handshake_timeout: 0s}"), -EINVAL);
+  assert_string_equal(complaints, "t.yaml:1:26: at least 100ms are needed here\n");
   char key[128];
   snprintf(key, sizeof key, "%s/server.key", certificates);
   assert_int_equal(chmod(key, 0640), 0);
