@@ -180,7 +180,7 @@ static bool count_batch(void *context, struct event_batch *batch) {
 }
 
 static void decode(enum otlp_encoding encoding, unsigned request, struct image_fixture *fixture, const struct event_sink *sink) {
-  struct otlp_result result;
+  struct span_result result;
   const uint8_t *body = work.body[encoding][request];
   const uint32_t bytes = (uint32_t)work.bytes[encoding][request];
   if (encoding == OTLP_JSON) {
@@ -188,7 +188,7 @@ static void decode(enum otlp_encoding encoding, unsigned request, struct image_f
   } else {
     otlp_decode_protobuf(body, bytes, &fixture->batch, sink, &result);
   }
-  if (result.outcome != OTLP_OK) abort();
+  if (result.outcome != SPANS_DECODED) abort();
 }
 
 static uint64_t check(enum otlp_encoding encoding, struct image_fixture *fixture) {

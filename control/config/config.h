@@ -56,6 +56,7 @@ struct config {
     uint32_t core_count;
     int control_core, journal_core; /* -1: chosen */
     uint64_t idle_sleep_ns;         /* 0: always poll */
+    bool prefault;                  /* all memory at start; else when first used */
   } shards;
   uint32_t port_count;
   struct config_port ports[CONFIG_PORTS_MAX];
@@ -63,12 +64,13 @@ struct config {
   uint32_t hugepage_memory_mib;
   uint32_t rule_path_count;
   char rule_paths[CONFIG_RULE_PATHS_MAX][CONFIG_PATH_BYTES];
-  struct config_otlp_listener {
-    uint16_t port; /* 4318, 4317 */
+  struct config_span_listener {
+    uint16_t port; /* 4318, 4317, 9411; 0: off, Zipkin only */
     bool acknowledge_durable;
     uint32_t max_body_bytes;
     struct config_tls tls;
-  } otlp_http, otlp_grpc;
+  } otlp_http, otlp_grpc, zipkin;
+  uint16_t jaeger_port; /* 6831, UDP; 0: off */
   struct {
     uint16_t port; /* 8080 */
     struct config_tls tls;

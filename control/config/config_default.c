@@ -80,6 +80,9 @@ void config_default(struct config *config) {
   config->otlp_http.max_body_bytes = 20971520;
   config->otlp_grpc.port = 4317;
   config->otlp_grpc.max_body_bytes = 4194304; /* what gRPC's own libraries take by default */
+  config->zipkin.port = 9411;
+  config->zipkin.max_body_bytes = 20971520;
+  config->jaeger_port = 6831;
   config->webhooks.port = 8080;
   config->webhooks.replay_capacity = 1u << 18;
   default_sources(config);

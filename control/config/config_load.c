@@ -41,6 +41,7 @@ READER(read_shard_count) { CONFIG->shards.count = (uint32_t)config_read_number(r
 READER(read_control_core) { CONFIG->shards.control_core = (int)config_read_number(reader, node, 0, 1023); }
 READER(read_journal_core) { CONFIG->shards.journal_core = (int)config_read_number(reader, node, 0, 1023); }
 READER(read_idle_sleep) { CONFIG->shards.idle_sleep_ns = config_read_duration(reader, node, 10000000); }
+READER(read_prefault) { CONFIG->shards.prefault = config_read_bool(reader, node); }
 READER(read_cores) {
   if (node->type != YAML_SEQUENCE_NODE) {
     config_complain(reader, node, "a list of core numbers is expected here");
@@ -55,9 +56,13 @@ READER(read_cores) {
     if (CONFIG->shards.core_count < 32) CONFIG->shards.cores[CONFIG->shards.core_count++] = number;
   }
 }
-static const struct config_key shard_keys[] = {{"count", read_shard_count},         {"cores", read_cores},
-                                               {"control_core", read_control_core}, {"journal_core", read_journal_core},
-                                               {"idle_sleep", read_idle_sleep},     {NULL, NULL}};
+static const struct config_key shard_keys[] = {{"count", read_shard_count},
+                                               {"cores", read_cores},
+                                               {"control_core", read_control_core},
+                                               {"journal_core", read_journal_core},
+                                               {"idle_sleep", read_idle_sleep},
+                                               {"prefault", read_prefault},
+                                               {NULL, NULL}};
 READER(read_shards) { config_read_mapping(reader, node, shard_keys, target); }
 
 READER(read_ports) {
@@ -100,23 +105,7 @@ READER(read_rule_files) {
 static const struct config_key rules_keys[] = {{"files", read_rule_files}, {NULL, NULL}};
 READER(read_rules) { config_read_mapping(reader, node, rules_keys, target); }
 
-#define LISTENER ((struct config_otlp_listener *)target)
-READER(read_otlp_acknowledge) {
-  static const char *const words[] = {"received", "durable", NULL};
-  LISTENER->acknowledge_durable = config_read_word(reader, node, words) == 1;
-}
-READER(read_otlp_body) { LISTENER->max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520); }
-READER(read_otlp_listen) { LISTENER->port = (uint16_t)config_read_number(reader, node, 1, 65535); }
-READER(read_otlp_tls) { config_read_listener_tls(reader, node, &LISTENER->tls); }
-static const struct config_key otlp_keys[] = {{"acknowledge", read_otlp_acknowledge},
-                                              {"max_body_bytes", read_otlp_body},
-                                              {"listen", read_otlp_listen},
-                                              {"tls", read_otlp_tls},
-                                              {NULL, NULL}};
-READER(read_otlp_http) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_http); }
-READER(read_otlp_grpc) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_grpc); }
-static const struct config_key listener_keys[] = {{"otlp_http", read_otlp_http}, {"otlp_grpc", read_otlp_grpc}, {NULL, NULL}};
-READER(read_listeners) { config_read_mapping(reader, node, listener_keys, target); }
+READER(read_listeners) { config_read_listeners(reader, node, target); }
 
 READER(read_webhook_listen) { CONFIG->webhooks.port = (uint16_t)config_read_number(reader, node, 1, 65535); }
 READER(read_replay_capacity) { CONFIG->webhooks.replay_capacity = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
@@ -196,14 +185,6 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"tls", config_read_tls},
                                              {NULL, NULL}};
 
-/* Which listener a connection is for is known by its port. */
-static void expect_distinct_ports(struct config_reader *reader, const yaml_node_t *root, const struct config *config) {
-  const uint16_t http = config->otlp_http.port, grpc = config->otlp_grpc.port, webhooks = config->webhooks.port;
-  if (http == grpc || grpc == webhooks || http == webhooks)
-    config_complain(reader, root, "otlp_http, otlp_grpc and webhooks listen on different ports: %u, %u and %u are not", http,
-                    grpc, webhooks);
-}
-
 static int read_document(struct config_reader *reader, yaml_parser_t *parser, struct config *config) {
   if (!yaml_parser_load(parser, &reader->document)) {
     fprintf(reader->errors, "%s:%zu:%zu: %s\n", reader->name, parser->problem_mark.line + 1, parser->problem_mark.column + 1,
@@ -213,7 +194,7 @@ static int read_document(struct config_reader *reader, yaml_parser_t *parser, st
   const yaml_node_t *root = yaml_document_get_root_node(&reader->document);
   if (root) {
     config_read_mapping(reader, root, top_keys, config);
-    expect_distinct_ports(reader, root, config);
+    config_expect_distinct_ports(reader, root, config);
   }
   yaml_document_delete(&reader->document);
   return reader->error_count ? -EINVAL : 0;

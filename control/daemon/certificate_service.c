@@ -18,6 +18,7 @@ static struct listener_tls listener_at(const struct config *config, enum shard_l
       [SHARD_LISTENER_OTLP_HTTP] = {"otlp_http", &config->otlp_http.tls},
       [SHARD_LISTENER_OTLP_GRPC] = {"otlp_grpc", &config->otlp_grpc.tls},
       [SHARD_LISTENER_WEBHOOKS] = {"webhooks", &config->webhooks.tls},
+      [SHARD_LISTENER_ZIPKIN] = {"zipkin", &config->zipkin.tls},
   };
   return listeners[listener];
 }

@@ -98,8 +98,8 @@ struct daemon {
 uint64_t monotonic_ns(void);
 uint64_t wall_ns(void);
 
-/* arena_mapped.c: start-up memory straight from the kernel, touched only when used */
-struct arena arena_mapped(void);
+/* arena_mapped.c: start-up memory straight from the kernel; taken at once where `*prefault` says so, else when first used */
+struct arena arena_mapped(bool *prefault);
 
 /* cores.c */
 int cores_choose(struct daemon *daemon); /* among those this process may run on */

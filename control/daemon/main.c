@@ -168,7 +168,7 @@ int main(int count, char **arguments) {
   pthread_mutex_init(&daemon->rules.lock, NULL);
   pthread_mutex_init(&daemon->snapshot_lock, NULL);
   pthread_mutex_init(&daemon->certificates.lock, NULL);
-  daemon->arena = arena_mapped();
+  daemon->arena = arena_mapped(&daemon->config.shards.prefault);
   daemon->started_wall_ns = wall_ns();
   sigset_t signals;
   sigemptyset(&signals);

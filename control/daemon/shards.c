@@ -55,8 +55,8 @@ static bool make_rings(struct daemon *daemon, struct shard_config *configs) {
   return true;
 }
 
-static struct shard_otlp_listener otlp_listener(const struct config_otlp_listener *listener) {
-  return (struct shard_otlp_listener){
+static struct shard_span_listener span_listener(const struct config_span_listener *listener) {
+  return (struct shard_span_listener){
       .port = listener->port, .acknowledge_durable = listener->acknowledge_durable, .max_body_bytes = listener->max_body_bytes};
 }
 
@@ -90,8 +90,10 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->tls.waiting_max = config->tls.waiting_max;
   shard->tls.handshakes_a_second = config->tls.handshakes_a_second;
   shard->tls.handshake_timeout_ns = config->tls.handshake_timeout_ns;
-  shard->otlp = otlp_listener(&config->otlp_http);
-  shard->otlp_grpc = otlp_listener(&config->otlp_grpc);
+  shard->otlp = span_listener(&config->otlp_http);
+  shard->otlp_grpc = span_listener(&config->otlp_grpc);
+  shard->zipkin = span_listener(&config->zipkin);
+  shard->jaeger_port = config->jaeger_port;
   shard->webhooks.port = config->webhooks.port;
   shard->webhooks.sources = config->webhooks.sources;
   shard->webhooks.source_count = config->webhooks.source_count;

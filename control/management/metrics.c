@@ -75,6 +75,12 @@ static const struct shard_family families[] = {
     {"tripline_tls_memory_bytes", "gauge", "Memory that TLS holds now.", FIELD(tls.memory_bytes)},
     {"tripline_tls_memory_most_bytes", "gauge", "The most that it held.", FIELD(tls.memory_most_bytes)},
     {"tripline_otlp_grpc_calls_total", "counter", "OTLP requests that came as gRPC calls.", FIELD(shard.otlp_grpc_calls)},
+    {"tripline_zipkin_requests_total", "counter", "Zipkin requests decoded.", FIELD(shard.zipkin_requests)},
+    {"tripline_otlp_datagrams_accepted_total", "counter", "OTLP datagrams whose spans were judged.",
+     FIELD(shard.otlp_datagrams.outcomes[DATAGRAM_ACCEPTED])},
+    {"tripline_jaeger_datagrams_total", "counter", "Jaeger datagrams received.", FIELD(shard.jaeger_datagrams.received)},
+    {"tripline_jaeger_datagrams_accepted_total", "counter", "Jaeger datagrams whose spans were judged.",
+     FIELD(shard.jaeger_datagrams.outcomes[DATAGRAM_ACCEPTED])},
     {"tripline_spans_decoded_total", "counter", "Spans found in requests, rejected ones included.", FIELD(shard.spans_decoded)},
     {"tripline_spans_evaluated_total", "counter", "Spans judged by the rules.", FIELD(shard.spans_evaluated)},
     {"tripline_webhooks_accepted_total", "counter", "Webhooks that took effect.", FIELD(shard.webhooks_accepted)},
@@ -161,6 +167,17 @@ static void render_gauges(struct text_buffer *out, const struct appliance_snapsh
         snapshot->shard_allocated_bytes[i] - snapshot->shard_allocated_at_start_bytes[i]);
 }
 
+static void render_datagrams(struct text_buffer *out, const struct appliance_snapshot *snapshot, const char *name,
+                             const char *help, size_t offset) {
+  head(out, name, "counter", help);
+  EACH_SHARD(i) {
+    const char *fields = (const char *)&snapshot->shards[i];
+    const struct datagram_counters *counters = (const struct datagram_counters *)(const void *)(fields + offset);
+    for (unsigned outcome = DATAGRAM_ACCEPTED + 1; outcome < DATAGRAM_OUTCOMES; outcome++)
+      line(out, name, i, "reason", datagram_outcome_name(outcome), counters->outcomes[outcome]);
+  }
+}
+
 static void render_labelled(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
   head(out, "tripline_frames_dropped_total", "counter", "Frames that went nowhere, by reason.");
   EACH_SHARD(i)
@@ -185,8 +202,8 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
   head(out, "tripline_spans_rejected_total", "counter", "Spans that were not judged, by reason.");
   EACH_SHARD(i) {
     const struct shard_counters *shard = &snapshot->shards[i].shard;
-    for (unsigned r = 0; r < OTLP_REJECTS; r++)
-      line(out, "tripline_spans_rejected_total", i, "reason", otlp_reject_name(r), shard->spans_rejected[r]);
+    for (unsigned r = 0; r < SPAN_REJECTS; r++)
+      line(out, "tripline_spans_rejected_total", i, "reason", span_reject_name(r), shard->spans_rejected[r]);
     line(out, "tripline_spans_rejected_total", i, "reason", "overload", shard->spans_rejected_overload);
     line(out, "tripline_spans_rejected_total", i, "reason", "malformed", shard->spans_rejected_malformed);
   }
@@ -206,14 +223,12 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
   EACH_SHARD(i) {
     line(out, "tripline_otlp_requests_total", i, "encoding", "protobuf", snapshot->shards[i].shard.otlp_requests[OTLP_PROTOBUF]);
     line(out, "tripline_otlp_requests_total", i, "encoding", "json", snapshot->shards[i].shard.otlp_requests[OTLP_JSON]);
-    line(out, "tripline_otlp_requests_total", i, "encoding", "datagram", snapshot->shards[i].shard.otlp_datagrams);
+    line(out, "tripline_otlp_requests_total", i, "encoding", "datagram", snapshot->shards[i].shard.otlp_datagrams.received);
   }
-  head(out, "tripline_otlp_datagrams_dropped_total", "counter", "OTLP datagrams that were not judged, by reason.");
-  EACH_SHARD(i) {
-    line(out, "tripline_otlp_datagrams_dropped_total", i, "reason", "overload", snapshot->shards[i].shard.otlp_datagrams_dropped);
-    line(out, "tripline_otlp_datagrams_dropped_total", i, "reason", "malformed",
-         snapshot->shards[i].shard.otlp_datagrams_malformed);
-  }
+  render_datagrams(out, snapshot, "tripline_otlp_datagrams_dropped_total", "OTLP datagrams that were not judged, by reason.",
+                   FIELD(shard.otlp_datagrams));
+  render_datagrams(out, snapshot, "tripline_jaeger_datagrams_dropped_total", "Jaeger datagrams that were not judged, by reason.",
+                   FIELD(shard.jaeger_datagrams));
 }
 
 static void render_histograms(struct text_buffer *out, const struct appliance_snapshot *snapshot) {

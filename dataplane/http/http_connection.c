@@ -183,6 +183,11 @@ static uint32_t received(void *state, const uint8_t *bytes, uint32_t length, uin
   return taken;
 }
 
+static void expect(const void *state) {
+  for (size_t at = 0; at < sizeof(struct http_connection); at += CACHE_LINE_BYTES)
+    __builtin_prefetch((const char *)state + at, 1);
+}
+
 static void look_at_body(struct http_connection *connection, uint64_t now_ns) {
   const struct http_config *config = &connection->server->config;
   const uint32_t more = connection->body.length - connection->body_seen_bytes;
@@ -328,6 +333,7 @@ static void closed(void *state, enum stream_end end, uint64_t now_ns) {
 const struct stream_handler http_connection_handler = {
     .opened = opened,
     .received = received,
+    .expect = expect,
     .peer_finished = peer_finished,
     .writable = writable,
     .closed = closed,

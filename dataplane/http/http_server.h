@@ -14,6 +14,7 @@
 #include "stream.h"
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define HTTP_HEADERS_MAX 100
 #define HTTP_HEADER_BYTES_MAX (32u * 1024u) /* request line and headers; over: 431 */
@@ -49,7 +50,11 @@ struct http_request {
 
 /* The value of a header by its lower-case name, or {NULL, 0}. The first, when repeated. */
 struct http_text http_request_header(const struct http_request *request, const char *lower_case_name);
-bool http_text_equals(struct http_text text, const char *literal);
+/* Inline: the length of a literal is then known when it is compiled. */
+static inline bool http_text_equals(struct http_text text, const char *literal) {
+  const size_t length = strlen(literal);
+  return text.length == length && (length == 0 || memcmp(text.at, literal, length) == 0);
+}
 bool http_text_equals_ignoring_case(struct http_text text, const char *literal);
 /* The media type without parameters equals `lower_case_type` (RFC 9110 section 8.3.1). */
 bool http_media_type_is(struct http_text content_type, const char *lower_case_type);

@@ -28,10 +28,6 @@ struct http_text http_text_trimmed(struct http_text text) {
   return text;
 }
 
-bool http_text_equals(struct http_text text, const char *literal) {
-  return strlen(literal) == text.length && (text.length == 0 || memcmp(text.at, literal, text.length) == 0);
-}
-
 bool http_text_equals_ignoring_case(struct http_text text, const char *literal) {
   if (strlen(literal) != text.length) return false;
   for (uint32_t i = 0; i < text.length; i++)
@@ -46,8 +42,11 @@ bool http_media_type_is(struct http_text content_type, const char *lower_case_ty
 }
 
 struct http_text http_request_header(const struct http_request *request, const char *lower_case_name) {
-  for (uint32_t i = 0; i < request->header_count; i++)
-    if (http_text_equals(request->headers[i].name, lower_case_name)) return request->headers[i].value;
+  const size_t length = strlen(lower_case_name);
+  for (uint32_t i = 0; i < request->header_count; i++) {
+    const struct http_text name = request->headers[i].name;
+    if (name.length == length && memcmp(name.at, lower_case_name, length) == 0) return request->headers[i].value;
+  }
   return (struct http_text){NULL, 0};
 }
 

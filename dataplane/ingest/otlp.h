@@ -10,38 +10,23 @@
  * another wire type is malformed; strings are not checked for UTF-8 (stock SDKs and the Collector do not either): regular
  * expressions do not match invalid text. JSON: the whole body is checked; null is an absent field; only a body with a top object
  * is a request; `resource` or `scopeSpans` twice in one object is malformed; an id that is not hexadecimal is a bad id. */
-#include "event.h"
-
-/* Distinct resource attributes that rules may read. Beyond it a value stays null and is counted; an image is kept below it by the
- * columns a kind may have. */
-#define OTLP_RESOURCE_COLUMNS_MAX 256
+#include "span_result.h"
 
 enum otlp_encoding { OTLP_PROTOBUF, OTLP_JSON };
-enum otlp_outcome { OTLP_OK, OTLP_MALFORMED, OTLP_NO_ROOM };
-enum otlp_reject { OTLP_REJECT_TRACE_ID, OTLP_REJECT_SPAN_ID, OTLP_REJECT_PARENT_ID, OTLP_REJECTS };
-
-struct otlp_result {
-  enum otlp_outcome outcome;
-  uint64_t spans; /* all that were in the body up to where it ended, rejected included */
-  uint64_t rejected[OTLP_REJECTS];
-  uint64_t resource_values_dropped; /* see OTLP_RESOURCE_COLUMNS_MAX */
-  const char *error;                /* static text, malformed only */
-  uint32_t error_offset;
-};
 
 /* `body` has 64 readable bytes after its end. The batch is empty before and after; `sink` gets full batches and the last. */
 void otlp_decode_protobuf(const uint8_t *body, uint32_t bytes, struct event_batch *batch, const struct event_sink *sink,
-                          struct otlp_result *result);
+                          struct span_result *result);
 /* `scratch` of at least `bytes` holds unescaped strings. */
 void otlp_decode_json(const uint8_t *body, uint32_t bytes, char *scratch, uint32_t scratch_bytes, struct event_batch *batch,
-                      const struct event_sink *sink, struct otlp_result *result);
+                      const struct event_sink *sink, struct span_result *result);
 
 /* Both need at least this much room; a longer message is cut at whole characters to fit. */
 #define OTLP_ANSWER_BYTES_MIN 256u
 
-/* ExportTraceServiceResponse for OTLP_OK: empty (protobuf) or {} without rejects, else partial_success. Returns bytes written. */
-uint32_t otlp_encode_response(enum otlp_encoding encoding, const struct otlp_result *result, uint8_t *out, uint32_t room);
+/* ExportTraceServiceResponse for SPANS_DECODED: empty (protobuf) or {} without rejects, else partial_success. Returns bytes
+ * written. */
+uint32_t otlp_encode_response(enum otlp_encoding encoding, const struct span_result *result, uint8_t *out, uint32_t room);
 /* google.rpc.Status with a gRPC code derived from the HTTP status, and a message. */
 uint32_t otlp_encode_status(enum otlp_encoding encoding, uint16_t http_status, const char *message, uint32_t message_length,
                             uint8_t *out, uint32_t room);
-const char *otlp_reject_name(enum otlp_reject reject);

@@ -1,49 +1,26 @@
 #include "hexadecimal.h"
-#include "json.h"
-#include "otlp_rows_internal.h"
+#include "json_fields_internal.h"
+#include "otlp.h"
+#include "span_rows_internal.h"
 #include <string.h>
 
 /* The offset of a reader's error is the request's. Every function returns false once the reader failed or the sink had no room.
  */
 struct decoder {
-  struct otlp_rows rows;
+  struct span_rows rows;
   struct json_reader reader;
 };
 
-static bool is(const struct event_text *text, const char *name) {
-  return text->length == strlen(name) && memcmp(text->at, name, text->length) == 0;
-}
-
-/* protobuf JSON: null is the same as an absent field. */
-static bool read_absent(struct json_reader *reader) { return json_peek(reader) == JSON_NULL && json_read_null(reader); }
-
-/* Leaves `*text` alone when the field is null. */
-static bool read_text(struct json_reader *reader, struct event_text *text) {
-  return read_absent(reader) || json_read_string(reader, text);
-}
-
-/* 64-bit integers come as numbers or, as protobuf JSON writes them, as strings. */
-static bool read_digits(struct json_reader *reader, struct event_text *text) {
-  return json_peek(reader) == JSON_STRING ? json_read_string(reader, text) : json_read_number_text(reader, text);
-}
-
 static bool read_int64(struct json_reader *reader, int64_t *integer) {
   struct event_text text;
-  if (!read_digits(reader, &text)) return false;
+  if (!json_read_digits(reader, &text)) return false;
   return json_text_to_int64(text.at, text.length, integer) || json_fail(reader, "not a 64-bit integer");
-}
-
-static bool read_time(struct json_reader *reader, uint64_t *time_ns) {
-  struct event_text text;
-  if (read_absent(reader)) return true;
-  if (!read_digits(reader, &text)) return false;
-  return json_text_to_uint64(text.at, text.length, time_ns) || json_fail(reader, "not an unsigned 64-bit integer");
 }
 
 /* OTLP/JSON allows enum values as numbers only. */
 static bool read_enum(struct json_reader *reader, int64_t *value) {
   struct event_text text;
-  if (read_absent(reader)) return true;
+  if (json_read_absent(reader)) return true;
   if (json_peek(reader) == JSON_STRING) return json_fail(reader, "an enum is written as an integer");
   if (!json_read_number_text(reader, &text)) return false;
   if (!json_text_to_int64(text.at, text.length, value) || *value < INT32_MIN || *value > INT32_MAX)
@@ -53,12 +30,12 @@ static bool read_enum(struct json_reader *reader, int64_t *value) {
 
 static bool read_double(struct json_reader *reader, double *real) {
   struct event_text text;
-  if (!read_digits(reader, &text)) return false;
-  if (is(&text, "NaN")) {
+  if (!json_read_digits(reader, &text)) return false;
+  if (event_text_is(&text, "NaN")) {
     *real = __builtin_nan("");
-  } else if (is(&text, "Infinity")) {
+  } else if (event_text_is(&text, "Infinity")) {
     *real = __builtin_inf();
-  } else if (is(&text, "-Infinity")) {
+  } else if (event_text_is(&text, "-Infinity")) {
     *real = -__builtin_inf();
   } else {
     return json_text_to_double(text.at, text.length, real) || json_fail(reader, "not a number");
@@ -68,7 +45,7 @@ static bool read_double(struct json_reader *reader, double *real) {
 
 static bool read_composite(struct json_reader *reader, const struct event_text *name, struct value *value) {
   struct event_text ignored;
-  if (is(name, "bytesValue")) {
+  if (event_text_is(name, "bytesValue")) {
     if (!json_read_string(reader, &ignored)) return false;
   } else if (json_peek(reader) != JSON_OBJECT) {
     return json_fail(reader, "an object was expected");
@@ -86,20 +63,20 @@ static bool read_any_value(struct json_reader *reader, struct value *value) {
   while (json_next_member(reader, &name)) {
     struct value next = {.type = VALUE_NULL};
     bool read;
-    if (read_absent(reader)) continue;
-    if (is(&name, "stringValue")) {
+    if (json_read_absent(reader)) continue;
+    if (event_text_is(&name, "stringValue")) {
       read = json_read_string(reader, &text);
       next = (struct value){.text = text.at, .length = text.length, .type = VALUE_STRING};
-    } else if (is(&name, "boolValue")) {
+    } else if (event_text_is(&name, "boolValue")) {
       next.type = VALUE_BOOL;
       read = json_read_bool(reader, &next.boolean);
-    } else if (is(&name, "intValue")) {
+    } else if (event_text_is(&name, "intValue")) {
       next.type = VALUE_INTEGER;
       read = read_int64(reader, &next.integer);
-    } else if (is(&name, "doubleValue")) {
+    } else if (event_text_is(&name, "doubleValue")) {
       next.type = VALUE_DOUBLE;
       read = read_double(reader, &next.real);
-    } else if (is(&name, "arrayValue") || is(&name, "kvlistValue") || is(&name, "bytesValue")) {
+    } else if (event_text_is(&name, "arrayValue") || event_text_is(&name, "kvlistValue") || event_text_is(&name, "bytesValue")) {
       read = read_composite(reader, &name, &next);
     } else {
       read = json_skip(reader);
@@ -113,26 +90,26 @@ static bool read_any_value(struct json_reader *reader, struct value *value) {
 /* The list of KeyValue of a span (`row`), or of the resource (-1). */
 static bool read_attributes(struct decoder *decoder, int row) {
   struct json_reader *reader = &decoder->reader;
-  if (read_absent(reader)) return true;
+  if (json_read_absent(reader)) return true;
   if (!json_enter_array(reader)) return false;
   while (json_next_element(reader)) {
     struct event_text name, key = {.at = "", .length = 0};
     struct value value = {.type = VALUE_NULL};
     if (!json_enter_object(reader)) return false;
     while (json_next_member(reader, &name)) {
-      if (is(&name, "key")) {
-        if (!read_text(reader, &key)) return false;
-      } else if (is(&name, "value")) {
-        if (!read_absent(reader) && !read_any_value(reader, &value)) return false;
+      if (event_text_is(&name, "key")) {
+        if (!json_read_optional_text(reader, &key)) return false;
+      } else if (event_text_is(&name, "value")) {
+        if (!json_read_absent(reader) && !read_any_value(reader, &value)) return false;
       } else if (!json_skip(reader)) {
         return false;
       }
     }
     if (reader->error) return false;
     if (row < 0) {
-      otlp_resource_set(&decoder->rows, key.at, key.length, &value);
+      span_resource_set(&decoder->rows, key.at, key.length, &value);
     } else {
-      event_batch_set(decoder->rows.batch, (uint32_t)row, otlp_span_column(&decoder->rows, key.at, key.length), &value);
+      event_batch_set(decoder->rows.batch, (uint32_t)row, span_row_column(&decoder->rows, key.at, key.length), &value);
     }
   }
   return !reader->error;
@@ -141,25 +118,25 @@ static bool read_attributes(struct decoder *decoder, int row) {
 /* Text that is no id of that length, or not hexadecimal, makes a bad id, not a bad request. */
 static bool read_id(struct json_reader *reader, uint8_t *id, uint32_t id_bytes, uint32_t *length) {
   struct event_text text = {.at = NULL};
-  if (!read_text(reader, &text)) return false;
+  if (!json_read_optional_text(reader, &text)) return false;
   if (text.length == 0) {
     *length = 0;
   } else {
-    *length = text.length == 2 * id_bytes && hex_decode(text.at, id_bytes, id) ? id_bytes : OTLP_ID_BAD;
+    *length = text.length == 2 * id_bytes && hex_decode(text.at, id_bytes, id) ? id_bytes : SPAN_ID_BAD;
   }
   return true;
 }
 
 static bool read_status(struct json_reader *reader, uint8_t *status) {
   struct event_text name;
-  if (read_absent(reader)) return true;
+  if (json_read_absent(reader)) return true;
   if (!json_enter_object(reader)) return false;
   while (json_next_member(reader, &name)) {
     int64_t code = SPAN_STATUS_UNSET;
-    if (!is(&name, "code")) {
+    if (!event_text_is(&name, "code")) {
       if (!json_skip(reader)) return false;
     } else if (read_enum(reader, &code)) {
-      *status = otlp_span_status(code);
+      *status = span_status_of(code);
     } else {
       return false;
     }
@@ -167,35 +144,36 @@ static bool read_status(struct json_reader *reader, uint8_t *status) {
   return !reader->error;
 }
 
-static bool read_span_member(struct decoder *decoder, uint32_t row, const struct event_text *name, struct otlp_span_ids *ids) {
+static bool read_span_member(struct decoder *decoder, uint32_t row, const struct event_text *name, struct span_ids *ids) {
   struct json_reader *reader = &decoder->reader;
   struct event_fields *fields = &decoder->rows.batch->fields[row];
-  if (is(name, "traceId")) return read_id(reader, fields->trace_id, sizeof fields->trace_id, &ids->trace_id_bytes);
-  if (is(name, "spanId")) return read_id(reader, fields->span_id, sizeof fields->span_id, &ids->span_id_bytes);
-  if (is(name, "parentSpanId")) return read_id(reader, fields->parent_id, sizeof fields->parent_id, &ids->parent_id_bytes);
-  if (is(name, "name")) return read_text(reader, &fields->name);
-  if (is(name, "startTimeUnixNano")) return read_time(reader, &fields->start_ns);
-  if (is(name, "endTimeUnixNano")) return read_time(reader, &fields->end_ns);
-  if (is(name, "attributes")) return read_attributes(decoder, (int)row);
-  if (is(name, "status")) return read_status(reader, &fields->status);
-  if (!is(name, "kind")) return json_skip(reader);
+  if (event_text_is(name, "traceId")) return read_id(reader, fields->trace_id, sizeof fields->trace_id, &ids->trace_id_bytes);
+  if (event_text_is(name, "spanId")) return read_id(reader, fields->span_id, sizeof fields->span_id, &ids->span_id_bytes);
+  if (event_text_is(name, "parentSpanId"))
+    return read_id(reader, fields->parent_id, sizeof fields->parent_id, &ids->parent_id_bytes);
+  if (event_text_is(name, "name")) return json_read_optional_text(reader, &fields->name);
+  if (event_text_is(name, "startTimeUnixNano")) return json_read_optional_unsigned(reader, &fields->start_ns);
+  if (event_text_is(name, "endTimeUnixNano")) return json_read_optional_unsigned(reader, &fields->end_ns);
+  if (event_text_is(name, "attributes")) return read_attributes(decoder, (int)row);
+  if (event_text_is(name, "status")) return read_status(reader, &fields->status);
+  if (!event_text_is(name, "kind")) return json_skip(reader);
   int64_t kind = SPAN_KIND_UNSPECIFIED;
   if (!read_enum(reader, &kind)) return false;
-  fields->kind = otlp_span_kind(kind);
+  fields->kind = span_kind_of(kind);
   return true;
 }
 
 static bool read_span(struct decoder *decoder) {
   struct event_text name;
-  struct otlp_span_ids ids = {0};
+  struct span_ids ids = {0};
   if (!json_enter_object(&decoder->reader)) return false;
-  const int row = otlp_span_begin(&decoder->rows);
+  const int row = span_row_begin(&decoder->rows);
   if (row < 0) return false;
   while (json_next_member(&decoder->reader, &name)) {
     if (!read_span_member(decoder, (uint32_t)row, &name, &ids)) return false;
   }
   if (decoder->reader.error) return false;
-  otlp_span_end(&decoder->rows, (uint32_t)row, &ids);
+  span_row_end(&decoder->rows, (uint32_t)row, &ids);
   return true;
 }
 
@@ -205,11 +183,11 @@ static bool read_list_in_object(struct decoder *decoder, const char *list, bool 
   struct event_text name;
   if (!json_enter_object(reader)) return false;
   while (json_next_member(reader, &name)) {
-    if (!is(&name, list)) {
+    if (!event_text_is(&name, list)) {
       if (!json_skip(reader)) return false;
       continue;
     }
-    if (read_absent(reader)) continue;
+    if (json_read_absent(reader)) continue;
     if (!json_enter_array(reader)) return false;
     while (json_next_element(reader)) {
       if (!each(decoder)) return false;
@@ -233,7 +211,7 @@ static bool read_resource(struct decoder *decoder) {
   struct event_text name;
   if (!json_enter_object(reader)) return false;
   while (json_next_member(reader, &name)) {
-    if (is(&name, "attributes") ? !read_attributes(decoder, -1) : !json_skip(reader)) return false;
+    if (event_text_is(&name, "attributes") ? !read_attributes(decoder, -1) : !json_skip(reader)) return false;
   }
   return !reader->error;
 }
@@ -255,17 +233,17 @@ static bool read_resource_spans(struct decoder *decoder) {
   struct json_reader *reader = &decoder->reader, deferred;
   struct event_text name;
   bool resource = false, spans = false, defer = false;
-  otlp_resource_begin(&decoder->rows);
+  span_resource_begin(&decoder->rows);
   if (!json_enter_object(reader)) return false;
   while (json_next_member(reader, &name)) {
-    const bool is_resource = is(&name, "resource");
-    if (!is_resource && !is(&name, "scopeSpans")) {
+    const bool is_resource = event_text_is(&name, "resource");
+    if (!is_resource && !event_text_is(&name, "scopeSpans")) {
       if (!json_skip(reader)) return false;
       continue;
     }
     if (is_resource ? resource : spans) return json_fail(reader, "resource or scopeSpans twice in one object");
     *(is_resource ? &resource : &spans) = true;
-    if (read_absent(reader)) continue;
+    if (json_read_absent(reader)) continue;
     if (is_resource) {
       if (!read_resource(decoder)) return false;
     } else if (resource) {
@@ -280,10 +258,10 @@ static bool read_resource_spans(struct decoder *decoder) {
 }
 
 void otlp_decode_json(const uint8_t *body, uint32_t bytes, char *scratch, uint32_t scratch_bytes, struct event_batch *batch,
-                      const struct event_sink *sink, struct otlp_result *result) {
+                      const struct event_sink *sink, struct span_result *result) {
   struct decoder decoder;
   json_begin(&decoder.reader, body, bytes, scratch, scratch_bytes);
-  otlp_rows_begin(&decoder.rows, batch, sink, result);
+  span_rows_begin(&decoder.rows, batch, sink, result);
   const bool complete = read_list_in_object(&decoder, "resourceSpans", read_resource_spans) && json_finish(&decoder.reader);
-  otlp_rows_end(&decoder.rows, complete, decoder.reader.error, decoder.reader.error_offset);
+  span_rows_end(&decoder.rows, complete, decoder.reader.error, decoder.reader.error_offset);
 }

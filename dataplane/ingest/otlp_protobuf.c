@@ -1,12 +1,13 @@
-#include "otlp_rows_internal.h"
+#include "otlp.h"
 #include "protobuf_internal.h"
+#include "span_rows_internal.h"
 #include <string.h>
 
 static const char malformed[] = "malformed protobuf";
 static const char mistyped[] = "a known field has another wire type";
 
 struct decoder {
-  struct otlp_rows rows;
+  struct span_rows rows;
   const char *error;
   const uint8_t *error_at;
 };
@@ -88,12 +89,12 @@ static inline bool read_common_value(struct decoder *decoder, const uint8_t *at,
 
 /* How encoders write a KeyValue: key, then a value, lengths of one byte. Anything else is read by the exact routine. */
 static inline bool read_span_attribute(struct decoder *decoder, uint32_t row, const uint8_t *at, const uint8_t *end) {
-  struct otlp_rows *rows = &decoder->rows;
+  struct span_rows *rows = &decoder->rows;
   if (end - at >= 2 && at[0] == PROTOBUF_TAG(1, PROTOBUF_BYTES) && at[1] < 0x80 && at[1] + 4 <= end - at) {
     const uint32_t key_length = at[1];
     const uint8_t *value_at = at + 2 + key_length;
     if (value_at[0] == PROTOBUF_TAG(2, PROTOBUF_BYTES) && value_at[1] < 0x80 && value_at[1] == end - value_at - 2) {
-      const int slot = otlp_span_column(rows, (const char *)at + 2, key_length);
+      const int slot = span_row_column(rows, (const char *)at + 2, key_length);
       struct value value;
       if (slot < 0) return true;
       if (!read_common_value(decoder, value_at + 2, end, &value)) return false;
@@ -103,7 +104,7 @@ static inline bool read_span_attribute(struct decoder *decoder, uint32_t row, co
   }
   struct attribute attribute;
   if (!read_key_value(decoder, at, end, &attribute)) return false;
-  event_batch_set(rows->batch, row, otlp_span_column(rows, attribute.key, attribute.key_length), &attribute.value);
+  event_batch_set(rows->batch, row, span_row_column(rows, attribute.key, attribute.key_length), &attribute.value);
   return true;
 }
 
@@ -114,7 +115,7 @@ static bool read_status(struct decoder *decoder, const uint8_t *at, const uint8_
     at = protobuf_next(at, end, &field);
     if (!at) return fail(decoder, start, malformed);
     if (field.tag == PROTOBUF_TAG(3, PROTOBUF_VARINT)) {
-      *status = otlp_span_status((int32_t)(uint32_t)field.scalar);
+      *status = span_status_of((int32_t)(uint32_t)field.scalar);
     } else if (protobuf_mistyped(&field, PROTOBUF_FIELD(3))) {
       return fail(decoder, start, mistyped);
     }
@@ -124,7 +125,7 @@ static bool read_status(struct decoder *decoder, const uint8_t *at, const uint8_
 
 /* The fields of a Span that come once. */
 static bool read_span_field(struct decoder *decoder, const struct protobuf_field *field, const uint8_t *start,
-                            struct event_fields *fields, struct otlp_span_ids *ids) {
+                            struct event_fields *fields, struct span_ids *ids) {
   switch (field->tag) {
   case PROTOBUF_TAG(1, PROTOBUF_BYTES):
     ids->trace_id_bytes = field->length;
@@ -142,7 +143,7 @@ static bool read_span_field(struct decoder *decoder, const struct protobuf_field
     fields->name = (struct event_text){.at = (const char *)field->bytes, .length = field->length};
     return true;
   case PROTOBUF_TAG(6, PROTOBUF_VARINT):
-    fields->kind = otlp_span_kind((int32_t)(uint32_t)field->scalar);
+    fields->kind = span_kind_of((int32_t)(uint32_t)field->scalar);
     return true;
   case PROTOBUF_TAG(7, PROTOBUF_FIXED64):
     fields->start_ns = field->scalar;
@@ -160,7 +161,7 @@ static bool read_span_field(struct decoder *decoder, const struct protobuf_field
 
 /* The ids as every encoder begins a span: both of their right length, one after the other. */
 static inline const uint8_t *read_leading_ids(const uint8_t *at, const uint8_t *end, struct event_fields *fields,
-                                              struct otlp_span_ids *ids) {
+                                              struct span_ids *ids) {
   if (end - at < 28 || at[0] != PROTOBUF_TAG(1, PROTOBUF_BYTES) || at[1] != 16 || at[18] != PROTOBUF_TAG(2, PROTOBUF_BYTES) ||
       at[19] != 8)
     return at;
@@ -183,10 +184,10 @@ static inline const uint8_t *read_attribute_run(struct decoder *decoder, uint32_
 }
 
 static bool read_span(struct decoder *decoder, const uint8_t *at, const uint8_t *end) {
-  const int row = otlp_span_begin(&decoder->rows);
+  const int row = span_row_begin(&decoder->rows);
   if (row < 0) return false;
   struct event_fields *fields = &decoder->rows.batch->fields[row];
-  struct otlp_span_ids ids = {0};
+  struct span_ids ids = {0};
   at = read_leading_ids(at, end, fields, &ids);
   while (at < end) {
     struct protobuf_field field;
@@ -206,7 +207,7 @@ static bool read_span(struct decoder *decoder, const uint8_t *at, const uint8_t 
       return false;
     }
   }
-  otlp_span_end(&decoder->rows, (uint32_t)row, &ids);
+  span_row_end(&decoder->rows, (uint32_t)row, &ids);
   return true;
 }
 
@@ -234,7 +235,7 @@ static bool read_resource(struct decoder *decoder, const uint8_t *at, const uint
     if (!at) return fail(decoder, start, malformed);
     if (field.tag == PROTOBUF_TAG(1, PROTOBUF_BYTES)) {
       if (!read_key_value(decoder, field.bytes, field.bytes + field.length, &attribute)) return false;
-      otlp_resource_set(&decoder->rows, attribute.key, attribute.key_length, &attribute.value);
+      span_resource_set(&decoder->rows, attribute.key, attribute.key_length, &attribute.value);
     } else if (protobuf_mistyped(&field, PROTOBUF_FIELD(1))) {
       return fail(decoder, start, mistyped);
     }
@@ -245,7 +246,7 @@ static bool read_resource(struct decoder *decoder, const uint8_t *at, const uint
 /* Twice over the few fields at this level: every span needs its resource, which may come behind it. */
 static bool read_resource_spans(struct decoder *decoder, const uint8_t *first, const uint8_t *end) {
   struct protobuf_field field;
-  otlp_resource_begin(&decoder->rows);
+  span_resource_begin(&decoder->rows);
   for (const uint8_t *at = first; at < end;) {
     const uint8_t *start = at;
     at = protobuf_next(at, end, &field);
@@ -280,11 +281,11 @@ static bool read_request(struct decoder *decoder, const uint8_t *at, const uint8
 }
 
 void otlp_decode_protobuf(const uint8_t *body, uint32_t bytes, struct event_batch *batch, const struct event_sink *sink,
-                          struct otlp_result *result) {
+                          struct span_result *result) {
   struct decoder decoder;
   decoder.error = NULL;
   decoder.error_at = body;
-  otlp_rows_begin(&decoder.rows, batch, sink, result);
+  span_rows_begin(&decoder.rows, batch, sink, result);
   const bool complete = read_request(&decoder, body, body + bytes);
-  otlp_rows_end(&decoder.rows, complete, decoder.error, (uint32_t)(decoder.error_at - body));
+  span_rows_end(&decoder.rows, complete, decoder.error, (uint32_t)(decoder.error_at - body));
 }

@@ -67,31 +67,25 @@ static void put_string(struct writer *writer, const char *text, size_t length, u
   put_text(writer, "\"");
 }
 
-static uint64_t rejected_total(const struct otlp_result *result) {
-  uint64_t total = 0;
-  for (unsigned reject = 0; reject < OTLP_REJECTS; reject++) total += result->rejected[reject];
-  return total;
-}
-
 /* "rejected spans: 3 with an invalid trace_id, 1 with an invalid span_id" */
-static uint32_t write_message(const struct otlp_result *result, char *message, uint32_t room) {
+static uint32_t write_message(const struct span_result *result, char *message, uint32_t room) {
   struct writer writer = {.at = (uint8_t *)message, .end = (uint8_t *)message + room};
   const char *separator = "rejected spans: ";
-  for (unsigned reject = 0; reject < OTLP_REJECTS; reject++) {
+  for (unsigned reject = 0; reject < SPAN_REJECTS; reject++) {
     if (result->rejected[reject] == 0) continue;
     put_text(&writer, separator);
     put_decimal(&writer, result->rejected[reject]);
     put_text(&writer, " with an invalid ");
-    put_text(&writer, otlp_reject_name((enum otlp_reject)reject));
+    put_text(&writer, span_reject_name((enum span_reject)reject));
     separator = ", ";
   }
   return room - room_of(&writer);
 }
 
-uint32_t otlp_encode_response(enum otlp_encoding encoding, const struct otlp_result *result, uint8_t *out, uint32_t room) {
+uint32_t otlp_encode_response(enum otlp_encoding encoding, const struct span_result *result, uint8_t *out, uint32_t room) {
   ALWAYS_ASSERT(room >= OTLP_ANSWER_BYTES_MIN);
   struct writer writer = {.at = out, .end = out + room};
-  const uint64_t rejected = rejected_total(result);
+  const uint64_t rejected = span_result_rejected(result);
   if (encoding == OTLP_JSON) {
     put_text(&writer, rejected ? "{\"partialSuccess\":{\"rejectedSpans\":\"" : "{}");
   }

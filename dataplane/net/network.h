@@ -151,6 +151,13 @@ struct network *network_create(struct arena *arena, const struct network_config 
 /* One received frame. What is verified in software is config.offload's; a frame that the NIC found bad is passed with
  * `checksum_bad`. The frame is not kept. */
 void network_receive(struct network *network, const uint8_t *frame, uint32_t length, bool checksum_bad, uint64_t now_ns);
+/* The same for a burst: connections are fetched from memory ahead of their segments. */
+struct network_frame {
+  const uint8_t *bytes;
+  uint32_t length;
+  bool checksum_bad;
+};
+void network_receive_burst(struct network *network, const struct network_frame *frames, uint32_t count, uint64_t now_ns);
 /* End of a burst: coalesced ACKs, queued writes, window updates and resumed streams go out; at most 256 streams a call, the
  * rest keep their order for the next. */
 void network_flush(struct network *network, uint64_t now_ns);

@@ -20,6 +20,7 @@ struct network {
   uint8_t window_shift; /* RFC 7323: smallest that lets the window field hold receive_buffer_bytes */
   bool paused, draining;
   struct stream *last_found; /* the segments of a burst come in runs of one connection */
+  struct stream *expected;   /* whose segment the frame in hand looks like; it may have ended since */
   struct stream *graveyard;  /* ended streams, linked by hash_next, until no caller can hold them */
   struct link pending;       /* streams with something to do at the next flush */
   struct link held;          /* streams that wait for the end of a pause */

@@ -29,6 +29,8 @@ struct stream_handler {
   void (*peer_finished)(void *state, uint64_t now_ns);
   /* Room for writing has come back after a write was cut short. */
   void (*writable)(void *state, uint64_t now_ns);
+  /* May be NULL. `received` is likely to come soon: a chance to fetch what it will touch into the cache, and no more. */
+  void (*expect)(const void *state);
   /* The connection is gone; the handler forgets `state`. Called once for each successful `opened`. */
   void (*closed)(void *state, enum stream_end end, uint64_t now_ns);
 };

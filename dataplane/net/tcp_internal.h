@@ -211,6 +211,7 @@ extern const struct stream_operations tcp_stream_operations;
 
 /* tcp_table.c */
 bool tcp_tables_create(struct network *network, struct arena *arena);
+struct stream **tcp_bucket(struct network *network, const struct stream_key *key);
 struct stream *tcp_find(struct network *network, const struct stream_key *key);
 /* A stream in the table, zeroed but for its identity; NULL when all are in use. */
 struct stream *tcp_open(struct network *network, const struct stream_key *key);

@@ -1,7 +1,7 @@
 /* The connection table: chained buckets under a keyed hash, all streams from one fixed pool. */
 #include "tcp_internal.h"
 
-static struct stream **bucket_of(struct network *network, const struct stream_key *key) {
+struct stream **tcp_bucket(struct network *network, const struct stream_key *key) {
   return &network->buckets[siphash(&network->config.hash_key, key, sizeof *key) & network->bucket_mask];
 }
 
@@ -18,7 +18,9 @@ bool tcp_tables_create(struct network *network, struct arena *arena) {
 
 struct stream *tcp_find(struct network *network, const struct stream_key *key) {
   if (network->last_found && stream_key_equal(&network->last_found->key, key)) return network->last_found;
-  struct stream *stream = *bucket_of(network, key);
+  struct stream *stream = network->expected;
+  if (stream && stream->state != TCP_CLOSED && stream_key_equal(&stream->key, key)) return network->last_found = stream;
+  stream = *tcp_bucket(network, key);
   while (stream && !stream_key_equal(&stream->key, key)) stream = stream->hash_next;
   if (stream) network->last_found = stream;
   return stream;
@@ -27,7 +29,7 @@ struct stream *tcp_find(struct network *network, const struct stream_key *key) {
 struct stream *tcp_open(struct network *network, const struct stream_key *key) {
   struct stream *stream = pool_take(&network->streams);
   if (!stream) return NULL;
-  struct stream **bucket = bucket_of(network, key);
+  struct stream **bucket = tcp_bucket(network, key);
   *stream = (struct stream){.network = network, .key = *key, .hash_next = *bucket, .timer = {.fire = tcp_timer_fire}};
   *bucket = stream;
   link_init(&stream->pending);
@@ -38,7 +40,7 @@ struct stream *tcp_open(struct network *network, const struct stream_key *key) {
 void tcp_end(struct stream *stream, enum stream_end end) {
   struct network *network = stream->network;
   if (stream->state == TCP_CLOSED) return;
-  struct stream **at = bucket_of(network, &stream->key);
+  struct stream **at = tcp_bucket(network, &stream->key);
   while (*at != stream) at = &(*at)->hash_next;
   *at = stream->hash_next;
   if (network->last_found == stream) network->last_found = NULL;

@@ -47,9 +47,15 @@ static bool create_network(struct shard *shard, struct arena *arena, uint64_t no
   if (config->otlp_grpc.port)
     network.tcp_listeners[network.tcp_listener_count++] =
         (struct network_tcp_listener){.port = config->otlp_grpc.port, .handler = handler_of(shard, SHARD_LISTENER_OTLP_GRPC)};
+  if (config->zipkin.port)
+    network.tcp_listeners[network.tcp_listener_count++] =
+        (struct network_tcp_listener){.port = config->zipkin.port, .handler = handler_of(shard, SHARD_LISTENER_ZIPKIN)};
   network.udp_listeners[0] =
       (struct network_udp_listener){.port = config->otlp.port, .context = shard, .received = shard_receive_otlp_datagram};
   network.udp_listener_count = 1;
+  if (config->jaeger_port)
+    network.udp_listeners[network.udp_listener_count++] =
+        (struct network_udp_listener){.port = config->jaeger_port, .context = shard, .received = shard_receive_jaeger_datagram};
   shard->network = network_create(arena, &network, now_ns);
   return shard->network != NULL;
 }
@@ -88,6 +94,7 @@ static uint32_t largest_body_bytes(const struct shard_config *config) {
   uint32_t bytes = SHARD_DATAGRAM_BYTES_MAX;
   if (config->otlp.max_body_bytes > bytes) bytes = config->otlp.max_body_bytes;
   if (config->otlp_grpc.max_body_bytes > bytes) bytes = config->otlp_grpc.max_body_bytes;
+  if (config->zipkin.max_body_bytes > bytes) bytes = config->zipkin.max_body_bytes;
   for (uint32_t i = 0; i < config->webhooks.source_count; i++)
     if (config->webhooks.sources[i].max_body_bytes > bytes) bytes = config->webhooks.sources[i].max_body_bytes;
   return bytes;

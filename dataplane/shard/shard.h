@@ -13,6 +13,7 @@
 #include "network.h"
 #include "otlp.h"
 #include "replay_table.h"
+#include "span_result.h"
 #include "tls_server.h"
 #include "webhook.h"
 #include <stdatomic.h>
@@ -34,7 +35,13 @@ struct image_publication {
 };
 
 /* The numbers that listeners have among TLS identities. */
-enum shard_listener { SHARD_LISTENER_OTLP_HTTP, SHARD_LISTENER_OTLP_GRPC, SHARD_LISTENER_WEBHOOKS, SHARD_LISTENERS };
+enum shard_listener {
+  SHARD_LISTENER_OTLP_HTTP,
+  SHARD_LISTENER_OTLP_GRPC,
+  SHARD_LISTENER_WEBHOOKS,
+  SHARD_LISTENER_ZIPKIN,
+  SHARD_LISTENERS
+};
 
 struct shard_config {
   uint16_t shard, shards;
@@ -51,11 +58,12 @@ struct shard_config {
   uint64_t node;                                                          /* into violation ids */
   struct network_config network; /* limits and timeouts; the rest is filled by the shard */
   struct http_config http;       /* likewise */
-  struct shard_otlp_listener {
+  struct shard_span_listener {
     uint16_t port; /* 0: none; UDP too on that of OTLP/HTTP */
     bool acknowledge_durable;
     uint32_t max_body_bytes;
-  } otlp, otlp_grpc;
+  } otlp, otlp_grpc, zipkin;
+  uint16_t jaeger_port; /* UDP; 0: none */
   struct {
     uint16_t port;
     const struct webhook_source *sources;
@@ -83,14 +91,29 @@ enum webhook_refusal { /* why a webhook request was not accepted; WEBHOOK_VERDIC
 };
 const char *webhook_refusal_name(unsigned refusal);
 
+/* What became of a datagram of spans. Nobody is told but the counters: received = the sum of these. */
+enum datagram_outcome {
+  DATAGRAM_ACCEPTED,
+  DATAGRAM_MALFORMED,
+  DATAGRAM_PROTOCOL,  /* of another encoding than the port's */
+  DATAGRAM_METHOD,    /* a call of something else than the port offers */
+  DATAGRAM_TOO_LARGE, /* raises more than fits in one piece */
+  DATAGRAM_OVERLOAD,
+  DATAGRAM_OUTCOMES,
+};
+const char *datagram_outcome_name(enum datagram_outcome outcome);
+
 /* Single writer: the shard. */
 struct shard_counters {
   uint64_t steps, steps_busy, long_loops, busy_cycles, idle_cycles;
   uint64_t frames_handed_over, frames_taken_over, frames_hand_over_dropped;
   uint64_t burst_sizes[SHARD_BURST_FRAMES + 1];
-  uint64_t spans_decoded, spans_evaluated, spans_rejected[OTLP_REJECTS], spans_rejected_overload, spans_rejected_malformed;
+  uint64_t spans_decoded, spans_evaluated, spans_rejected[SPAN_REJECTS], spans_rejected_overload, spans_rejected_malformed;
   uint64_t otlp_requests[2], otlp_grpc_calls; /* calls are among the protobuf requests */
-  uint64_t otlp_datagrams, otlp_datagrams_dropped, otlp_datagrams_malformed;
+  uint64_t zipkin_requests;
+  struct datagram_counters {
+    uint64_t received, outcomes[DATAGRAM_OUTCOMES];
+  } otlp_datagrams, jaeger_datagrams;
   uint64_t webhooks_accepted, webhooks_durable, webhooks_received_only, webhooks_repeated;
   uint64_t webhooks_refused[REFUSALS];
   uint64_t webhook_secret_used[64][WEBHOOK_SECRETS_MAX]; /* by source, secret */

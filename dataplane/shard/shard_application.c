@@ -72,8 +72,18 @@ struct route {
   uint32_t max_body_bytes;
 };
 
-static struct route route_grpc(const struct shard_otlp_listener *listener, const struct http_request *request) {
+/* The other signals are refused by name, so that whoever sets an exporter up sees which one does not belong here. */
+static bool is_any_of(struct http_text path, const char *const *paths) {
+  while (*paths && !http_text_equals(path, *paths)) paths++;
+  return *paths != NULL;
+}
+
+static struct route route_grpc(const struct shard_span_listener *listener, const struct http_request *request) {
   static const char export_path[] = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+  static const char *const other_signals[] = {"/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+                                              "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", NULL};
+  if (is_any_of(request->path, other_signals))
+    return (struct route){404, "not_found", "only traces are taken here: TraceService/Export", 0};
   if (!http_text_equals(request->path, export_path))
     return (struct route){404, "not_found", "no such method: TraceService/Export", 0};
   if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
@@ -84,16 +94,28 @@ static struct route route_grpc(const struct shard_otlp_listener *listener, const
 }
 
 static struct route route_otlp(const struct shard *shard, const struct http_request *request) {
-  const struct shard_otlp_listener *listener = shard_otlp_listener(shard, request->local_port);
+  static const char *const other_signals[] = {"/v1/logs", "/v1/metrics", NULL};
+  const struct shard_span_listener *listener = shard_otlp_listener(shard, request->local_port);
   if (request->grpc) return route_grpc(listener, request);
   if (listener == &shard->config.otlp_grpc)
     return (struct route){415, "media_type", "this port speaks gRPC; OTLP/HTTP has its own", 0};
+  if (is_any_of(request->path, other_signals))
+    return (struct route){404, "not_found", "only traces are taken here: POST /v1/traces", 0};
   if (!http_text_equals(request->path, "/v1/traces")) return (struct route){404, "not_found", "no such path: POST /v1/traces", 0};
   if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
   const struct http_text type = http_request_header(request, "content-type");
   if (!http_media_type_is(type, "application/x-protobuf") && !http_media_type_is(type, "application/json"))
     return (struct route){415, "media_type", "content type must be application/x-protobuf or application/json", 0};
   return (struct route){.max_body_bytes = listener->max_body_bytes};
+}
+
+static struct route route_zipkin(const struct shard *shard, const struct http_request *request) {
+  if (!http_text_equals(request->path, "/api/v2/spans"))
+    return (struct route){404, "not_found", "no such path: POST /api/v2/spans", 0};
+  if (request->method != HTTP_POST) return (struct route){405, "method", "only POST is answered here", 0};
+  if (!http_media_type_is(http_request_header(request, "content-type"), "application/json"))
+    return (struct route){415, "media_type", "content type must be application/json", 0};
+  return (struct route){.max_body_bytes = shard->config.zipkin.max_body_bytes};
 }
 
 static struct route route_webhook(const struct shard *shard, const struct http_request *request) {
@@ -105,18 +127,23 @@ static struct route route_webhook(const struct shard *shard, const struct http_r
   return (struct route){.max_body_bytes = source->max_body_bytes};
 }
 
+static struct route route(const struct shard *shard, const struct http_request *request) {
+  if (is_otlp(shard, request->local_port)) return route_otlp(shard, request);
+  return shard_is_zipkin(shard, request->local_port) ? route_zipkin(shard, request) : route_webhook(shard, request);
+}
+
 static void admit(void *context, const struct http_request *request, struct http_admission *admission, uint64_t now_ns) {
   static const char overload[] = "the journal is behind; try again";
   struct shard *shard = context;
   (void)now_ns;
-  struct route route = is_otlp(shard, request->local_port) ? route_otlp(shard, request) : route_webhook(shard, request);
-  if (!route.status && shard_overloaded(shard)) {
-    route = (struct route){503, "overloaded", overload, 0};
+  struct route taken = route(shard, request);
+  if (!taken.status && shard_overloaded(shard)) {
+    taken = (struct route){503, "overloaded", overload, 0};
     shard->counters.overload_answers++;
   }
-  *admission = (struct http_admission){.status = route.status, .max_body_bytes = route.max_body_bytes};
-  if (route.status)
-    build_refusal(shard, request, route.status, route.code, route.message, shard->admission_body, &admission->response);
+  *admission = (struct http_admission){.status = taken.status, .max_body_bytes = taken.max_body_bytes};
+  if (taken.status)
+    build_refusal(shard, request, taken.status, taken.code, taken.message, shard->admission_body, &admission->response);
 }
 
 static enum http_disposition handle(void *context, struct http_exchange *exchange, const struct http_request *request,
@@ -124,6 +151,7 @@ static enum http_disposition handle(void *context, struct http_exchange *exchang
   struct shard *shard = context;
   (void)now_ns;
   if (is_otlp(shard, request->local_port)) return shard_handle_otlp(shard, exchange, request);
+  if (shard_is_zipkin(shard, request->local_port)) return shard_handle_zipkin(shard, exchange, request);
   return shard_handle_webhook(shard, exchange, request);
 }
 

@@ -41,17 +41,23 @@ enum parked_state {
   PARKED_SETTLE,  /* answered; the settle message found no room */
 };
 
+/* How a kind of body becomes spans, and what its sender is told when they are taken. */
+struct span_format {
+  void (*decode)(struct shard *shard, const uint8_t *body, uint32_t bytes, struct event_batch *batch, struct span_result *result);
+  void (*respond)(struct shard *shard, struct http_exchange *exchange, const struct span_result *result); /* NULL: by datagram */
+};
+
 /* An answer that waits. It outlives its exchange: a webhook whose client has gone still takes effect once. */
 struct parked {
   struct parked *next;                 /* durable queue, or settle queue */
   struct timer timer;                  /* retry */
   struct http_exchange *exchange;      /* NULL: the client has gone */
-  const struct webhook_source *source; /* NULL: OTLP */
+  const struct webhook_source *source; /* NULL: spans */
   enum parked_state state;
   uint64_t since_ns, give_up_ns;
   uint64_t position; /* in the record ring */
-  enum otlp_encoding encoding;
-  struct otlp_result result;
+  const struct span_format *format;
+  struct span_result result;
   bool claimed; /* the id is ours to settle or release */
   struct replay_key key;
   uint8_t body_sha256[32];
@@ -120,10 +126,26 @@ uint32_t shard_error_json(struct shard *shard, const char *code, const char *mes
 void shard_refuse(struct shard *shard, struct http_exchange *exchange, uint16_t status, const char *code, const char *message);
 bool shard_overloaded(const struct shard *shard);
 
+/* shard_spans.c */
+enum http_disposition shard_take_spans(struct shard *shard, struct http_exchange *exchange, const struct http_request *request,
+                                       const struct shard_span_listener *listener, const struct span_format *format);
+void shard_answer_spans(struct shard *shard, struct parked *parked);
+/* Counts it, too. */
+void shard_take_span_datagram(struct shard *shard, const uint8_t *bytes, uint32_t length, const struct span_format *format,
+                              struct datagram_counters *counters);
+
+/* shard_jaeger.c */
+void shard_receive_jaeger_datagram(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes,
+                                   uint32_t length, uint64_t now_ns);
+
+/* shard_zipkin.c */
+bool shard_is_zipkin(const struct shard *shard, uint16_t local_port);
+enum http_disposition shard_handle_zipkin(struct shard *shard, struct http_exchange *exchange,
+                                          const struct http_request *request);
+
 /* shard_otlp.c */
-const struct shard_otlp_listener *shard_otlp_listener(const struct shard *shard, uint16_t local_port); /* NULL: another port */
+const struct shard_span_listener *shard_otlp_listener(const struct shard *shard, uint16_t local_port); /* NULL: another port */
 enum http_disposition shard_handle_otlp(struct shard *shard, struct http_exchange *exchange, const struct http_request *request);
-void shard_answer_otlp(struct shard *shard, struct parked *parked);
 void shard_receive_otlp_datagram(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes,
                                  uint32_t length, uint64_t now_ns);
 enum otlp_encoding shard_otlp_encoding(const struct http_request *request);

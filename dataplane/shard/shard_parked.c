@@ -60,7 +60,7 @@ static void answer(struct shard *shard, struct parked *parked) {
   if (parked->source) {
     shard_answer_webhook(shard, parked);
   } else {
-    shard_answer_otlp(shard, parked);
+    shard_answer_spans(shard, parked);
     shard_unpark(shard, parked);
   }
 }

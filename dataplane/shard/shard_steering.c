@@ -28,18 +28,21 @@ uint32_t shard_receive_frames(struct shard *shard) {
   struct driver_queue *queue = shard->config.queue;
   struct driver_frame frames[SHARD_BURST_FRAMES];
   struct driver_frame done[SHARD_BURST_FRAMES];
+  struct network_frame own[SHARD_BURST_FRAMES];
   const uint32_t count = queue->operations->receive(queue, frames, SHARD_BURST_FRAMES);
-  uint32_t done_count = 0;
+  uint32_t done_count = 0, own_count = 0;
   shard->counters.burst_sizes[count]++;
   for (uint32_t i = 0; i < count; i++) {
     const uint16_t owner = frame_owner(shard, &frames[i]);
     if (owner == shard->config.shard) {
-      network_receive(shard->network, frames[i].bytes, frames[i].length, frames[i].checksum_bad, shard->now_ns);
+      own[own_count++] =
+          (struct network_frame){.bytes = frames[i].bytes, .length = frames[i].length, .checksum_bad = frames[i].checksum_bad};
     } else if (hand_over(shard, owner, &frames[i])) {
       continue; /* the owner releases it */
     }
     done[done_count++] = frames[i];
   }
+  network_receive_burst(shard->network, own, own_count, shard->now_ns);
   if (done_count) queue->operations->release(queue, done, done_count);
   return count;
 }

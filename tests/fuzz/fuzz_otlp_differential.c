@@ -194,15 +194,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   if (!body) abort();
   if (length) memcpy(body, bytes, length);
   const struct event_sink sink = {.context = &comparison, .evaluate = compare_batch};
-  struct otlp_result result;
+  struct span_result result;
   if (ambiguous(bytes, bytes + length, 0)) comparison.vague = true;
   if (request && !comparison.vague) {
     otlp_decode_protobuf(body, (uint32_t)length, &fixture->batch, &sink, &result);
-    ALWAYS_ASSERT(result.outcome == OTLP_OK && comparison.seen == comparison.expected_count);
+    ALWAYS_ASSERT(result.outcome == SPANS_DECODED && comparison.seen == comparison.expected_count);
     ALWAYS_ASSERT(result.spans == (uint64_t)comparison.expected_count + comparison.rejected);
   } else if (!comparison.vague) {
     otlp_decode_protobuf(body, (uint32_t)length, &fixture->batch, &sink, &result);
-    ALWAYS_ASSERT(result.outcome == OTLP_MALFORMED);
+    ALWAYS_ASSERT(result.outcome == SPANS_MALFORMED);
   }
   free(body);
   trace__request__free_unpacked(request, NULL);

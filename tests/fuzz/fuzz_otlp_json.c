@@ -13,7 +13,7 @@ static const struct fixture_column columns[] = {{SCOPE_SPAN, "k"},
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
-static struct otlp_result decode(const uint8_t *body, size_t length, struct image_fixture *fixture) {
+static struct span_result decode(const uint8_t *body, size_t length, struct image_fixture *fixture) {
   char *scratch = malloc(length ? length : 1);
   if (!scratch) abort();
   struct decode_memory memory = {.body = (const char *)body,
@@ -22,7 +22,7 @@ static struct otlp_result decode(const uint8_t *body, size_t length, struct imag
                                  .scratch_end = scratch + length,
                                  .refuse_after = UINT32_MAX};
   const struct event_sink sink = {.context = &memory, .evaluate = assert_batch_is_sound};
-  struct otlp_result result;
+  struct span_result result;
   otlp_decode_json(body, (uint32_t)length, scratch, (uint32_t)length, &fixture->batch, &sink, &result);
   assert_result_is_sound(&memory, &fixture->batch, &result, length);
   if (result.error) ALWAYS_ASSERT(strstr(result.error, "no room") == NULL);
@@ -39,14 +39,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   uint8_t *body = malloc(length ? length : 1);
   if (!body) abort();
   if (length) memcpy(body, bytes, length);
-  const struct otlp_result read = decode(body, length, reading);
-  const struct otlp_result passed = decode(body, length, passing);
+  const struct span_result read = decode(body, length, reading);
+  const struct span_result passed = decode(body, length, passing);
   ALWAYS_ASSERT(same_result(&read, &passed));
   /* What decodes is valid JSON. */
   struct json_reader reader;
   json_begin(&reader, body, (uint32_t)length, NULL, 0);
   const bool valid = json_skip(&reader) && json_finish(&reader);
-  ALWAYS_ASSERT(valid || read.outcome == OTLP_MALFORMED);
+  ALWAYS_ASSERT(valid || read.outcome == SPANS_MALFORMED);
   free(body);
   return 0;
 }

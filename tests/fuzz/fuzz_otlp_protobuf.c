@@ -12,11 +12,11 @@ static const struct fixture_column columns[] = {{SCOPE_SPAN, "k"},
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
-static struct otlp_result decode(const uint8_t *body, size_t length, struct image_fixture *fixture, uint32_t refuse_after) {
+static struct span_result decode(const uint8_t *body, size_t length, struct image_fixture *fixture, uint32_t refuse_after) {
   struct decode_memory memory = {
       .body = (const char *)body, .body_end = (const char *)body + length, .refuse_after = refuse_after};
   const struct event_sink sink = {.context = &memory, .evaluate = assert_batch_is_sound};
-  struct otlp_result result;
+  struct span_result result;
   otlp_decode_protobuf(body, (uint32_t)length, &fixture->batch, &sink, &result);
   assert_result_is_sound(&memory, &fixture->batch, &result, length);
   return result;
@@ -32,9 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
   uint8_t *body = malloc(length ? length : 1);
   if (!body) abort();
   if (length) memcpy(body, bytes, length);
-  const struct otlp_result read = decode(body, length, reading, UINT32_MAX);
-  const struct otlp_result passed = decode(body, length, passing, UINT32_MAX);
-  if (read.outcome == OTLP_OK) ALWAYS_ASSERT(same_result(&read, &passed));
+  const struct span_result read = decode(body, length, reading, UINT32_MAX);
+  const struct span_result passed = decode(body, length, passing, UINT32_MAX);
+  if (read.outcome == SPANS_DECODED) ALWAYS_ASSERT(same_result(&read, &passed));
   decode(body, length, reading, 0);
   free(body);
   return 0;

@@ -71,8 +71,12 @@ def test_statuses():
         expect("too large", call(channel, bytes(2 << 20))[0], grpc.StatusCode.RESOURCE_EXHAUSTED)
         expect("too large when decompressed", call(channel, bytes(2 << 20), compression=grpc.Compression.Gzip)[0],
                grpc.StatusCode.RESOURCE_EXHAUSTED)
-        expect("unknown method", call(channel, b"", method="/opentelemetry.proto.collector.logs.v1.LogsService/Export")[0],
+        expect("unknown method", call(channel, b"", method=EXPORT + "s")[0],
                grpc.StatusCode.UNIMPLEMENTED)
+        for service in "logs.v1.LogsService", "metrics.v1.MetricsService":
+            code, error = call(channel, b"", method=f"/opentelemetry.proto.collector.{service}/Export")
+            expect(service, (code, error.details()),
+                   (grpc.StatusCode.UNIMPLEMENTED, "only traces are taken here: TraceService/Export"))
         expect("unknown compression", call(channel, request_of(1), compression=grpc.Compression.Deflate)[0],
                grpc.StatusCode.UNIMPLEMENTED)
         expect("the channel lives on", call(channel, request_of(1)), b"")

@@ -14,8 +14,8 @@ static uint64_t sum(const uint64_t *values, unsigned count) {
 
 static bool frames_of_network(const struct network_counters *network) {
   return equal("frames processed = delivered + answered + dropped", network->frames_received,
-               network->arp_answered + network->nd_answered + network->fragments_kept + network->icmp_answered + network->icmp_too_big +
-                   network->udp_delivered + network->tcp_delivered + sum(network->drops, NETWORK_DROPS));
+               network->arp_answered + network->nd_answered + network->fragments_kept + network->icmp_answered +
+                   network->icmp_too_big + network->udp_delivered + network->tcp_delivered + sum(network->drops, NETWORK_DROPS));
 }
 
 static bool requests(const struct http_counters *http) {
@@ -25,8 +25,12 @@ static bool requests(const struct http_counters *http) {
 
 static bool spans(const struct shard_counters *shard) {
   return equal("spans decoded = evaluated + rejected", shard->spans_decoded,
-               shard->spans_evaluated + sum(shard->spans_rejected, OTLP_REJECTS) + shard->spans_rejected_overload +
+               shard->spans_evaluated + sum(shard->spans_rejected, SPAN_REJECTS) + shard->spans_rejected_overload +
                    shard->spans_rejected_malformed);
+}
+
+static bool datagrams(const char *law, const struct datagram_counters *counters) {
+  return equal(law, counters->received, sum(counters->outcomes, DATAGRAM_OUTCOMES));
 }
 
 static bool webhooks(const struct shard_counters *shard) {
@@ -51,6 +55,8 @@ static bool of_each_shard(const struct simulated_appliance *appliance) {
     holds &= frames_of_network(&snapshot->network);
     holds &= requests(&snapshot->http);
     holds &= spans(&snapshot->shard);
+    holds &= datagrams("OTLP datagrams = accepted + dropped", &snapshot->shard.otlp_datagrams);
+    holds &= datagrams("Jaeger datagrams = accepted + dropped", &snapshot->shard.jaeger_datagrams);
     holds &= webhooks(&snapshot->shard);
     holds &= traces(&snapshot->engine);
     holds &= records(snapshot);

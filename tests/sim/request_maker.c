@@ -1,4 +1,5 @@
 #include "request_maker.h"
+#include "span_model.h"
 #include <libdeflate.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -12,7 +13,8 @@ const char *const simulation_rules =
     "rules:\n"
     "  - name: " RULE_SPAN "\n"
     "    on: span\n"
-    "    if: name = \"payment\" && span.amount > 100 && span.note =~ \"^note-[0-9]+$\" && service = \"shop\"\n"
+    "    if: name = \"payment\" && (span.amount > 100 || span.amount = \"500\") && span.note =~ \"^note-[0-9]+$\"\n"
+    "        && service = \"shop\"\n"
     "    message: \"${span.entry}\"\n"
     "  - name: " RULE_ORDER "\n"
     "    on: webhook\n"
@@ -23,17 +25,17 @@ const char *const simulation_rules =
     "    if: status = firing && label.severity = \"critical\"\n"
     "    message: \"${label.entry}\"\n"
     "  - name: " RULE_ALWAYS "\n"
-    "    when: '{name = \"charge\" && span.amount > 100}'\n"
+    "    when: '{name = \"charge\" && (span.amount > 100 || span.amount =~ \"^[1-9]..$\")}'\n"
     "    always: '{name = \"fraud_check\"}'\n"
     "    message: \"${span.always_entry}\"\n"
     "  - name: " RULE_NEVER "\n"
-    "    when: '{name = \"charge\" && span.amount > 100}'\n"
+    "    when: '{name = \"charge\" && (span.amount > 100 || span.amount =~ \"^[1-9]..$\")}'\n"
     "    never: '{name = \"forbidden\"}'\n"
     "    message: \"${span.never_entry}\"\n";
 
 static const uint8_t secret_bytes[24] = "the secret of the source";
 
-static const char *source_path(enum request_kind kind) {
+static const char *request_path(enum request_kind kind) {
   switch (kind) {
   case REQUEST_PLAIN:
   case REQUEST_MALFORMED:
@@ -47,6 +49,11 @@ static const char *source_path(enum request_kind kind) {
     return "/webhook/alerts";
   case REQUEST_WRONG_PATH:
     return "/webhook/nobody";
+  case REQUEST_SPANS_PROTOBUF:
+  case REQUEST_SPANS_JSON:
+    return "/v1/traces";
+  case REQUEST_SPANS_ZIPKIN:
+    return "/api/v2/spans";
   default:
     return "/webhook/signed";
   }
@@ -164,9 +171,17 @@ static void make_span_body(const struct traffic_plan *plan, uint32_t number, con
   };
   unsigned seed = (unsigned)random_next(random);
   unsigned *varied = random_below(random, 3) ? NULL : &seed;
-  if (plan->request[number].kind == REQUEST_SPANS_JSON) {
+  switch (plan->request[number].kind) {
+  case REQUEST_SPANS_JSON:
     model_encode_json(&resource, 1, varied, body);
-  } else {
+    break;
+  case REQUEST_SPANS_ZIPKIN:
+    model_encode_zipkin(&resource, varied, body);
+    break;
+  case REQUEST_DATAGRAM_JAEGER:
+    model_encode_jaeger(&resource, body);
+    break;
+  default:
     model_encode_protobuf(&resource, 1, varied, body);
   }
   free(texts);
@@ -196,7 +211,9 @@ void request_make_body(const struct traffic_plan *plan, uint32_t number, const s
   switch (request->kind) {
   case REQUEST_SPANS_PROTOBUF:
   case REQUEST_SPANS_JSON:
+  case REQUEST_SPANS_ZIPKIN:
   case REQUEST_DATAGRAM:
+  case REQUEST_DATAGRAM_JAEGER:
     make_span_body(plan, number, entries, random, body);
     return;
   case REQUEST_ALERTS:
@@ -245,10 +262,9 @@ static void put_headers(const struct traffic_plan *plan, uint32_t number, const 
                         struct model_bytes *out) {
   const enum request_kind kind = plan->request[number].kind;
   char id[32], line[200];
-  const bool spans = kind == REQUEST_SPANS_PROTOBUF || kind == REQUEST_SPANS_JSON;
   const char *type = kind == REQUEST_SPANS_PROTOBUF ? "application/x-protobuf" : "application/json";
   snprintf(line, sizeof line, "%s %s HTTP/1.1\r\nHost: tripline\r\nContent-Type: %s\r\n",
-           kind == REQUEST_WRONG_METHOD ? "PUT" : "POST", spans ? "/v1/traces" : source_path(kind),
+           kind == REQUEST_WRONG_METHOD ? "PUT" : "POST", request_path(kind),
            kind == REQUEST_WRONG_MEDIA_TYPE ? "text/plain" : type);
   put_text(out, line);
   snprintf(id, sizeof id, "webhook-%u", id_of(plan, number));

@@ -41,5 +41,8 @@ uint32_t segment_write(const struct segment_ends *ends, const struct segment *se
 /* A frame for the client. False when it is not TCP between the two ends, or is damaged. */
 bool segment_read(const struct segment_ends *ends, const uint8_t *frame, uint32_t length, struct segment *segment);
 uint32_t segment_write_datagram(const struct segment_ends *ends, const uint8_t *payload, uint32_t payload_bytes, uint8_t *frame);
+/* `bytes` of a packet's payload, from `offset` on. */
+uint32_t segment_write_fragment(const struct segment_ends *ends, uint32_t identification, uint32_t protocol, const uint8_t *bytes,
+                                uint32_t offset, uint32_t length, bool last, uint8_t *frame);
 uint32_t segment_write_arp_request(const struct segment_ends *ends, uint8_t *frame);
 uint32_t segment_write_echo_request(const struct segment_ends *ends, uint16_t sequence, uint8_t *frame);

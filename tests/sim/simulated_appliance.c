@@ -105,6 +105,7 @@ static void fill_limits(const struct appliance_options *options, struct shard_co
                                             .receive_pool_bytes = options->receive_pool_bytes,
                                             .send_buffer_bytes = 65536,
                                             .send_pool_bytes = options->send_pool_bytes,
+                                            .reassembly_max = 4,
                                             .idle_timeout_ns = 120000000000,
                                             .time_wait_ns = 1000000000};
   config->http = (struct http_config){.connections_max = options->connections_max,
@@ -115,6 +116,9 @@ static void fill_limits(const struct appliance_options *options, struct shard_co
   config->otlp.port = APPLIANCE_OTLP_PORT;
   config->otlp.acknowledge_durable = options->spans_durable;
   config->otlp.max_body_bytes = 262144;
+  config->zipkin = config->otlp;
+  config->zipkin.port = APPLIANCE_ZIPKIN_PORT;
+  config->jaeger_port = APPLIANCE_JAEGER_PORT;
   config->webhooks.port = APPLIANCE_WEBHOOK_PORT;
   config->webhooks.sources = options->sources;
   config->webhooks.source_count = options->source_count;

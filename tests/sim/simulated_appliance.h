@@ -17,6 +17,8 @@
 extern const uint8_t appliance_ipv6[16];
 #define APPLIANCE_OTLP_PORT 4318
 #define APPLIANCE_WEBHOOK_PORT 8080
+#define APPLIANCE_ZIPKIN_PORT 9411
+#define APPLIANCE_JAEGER_PORT 6831
 
 struct appliance_options {
   uint16_t shards;

@@ -7,14 +7,18 @@
 #define DOOM_NS_MAX 500000000u
 #define RETRY_NS 100000000u
 
-static bool over_spans_port(enum request_kind kind) { return kind == REQUEST_SPANS_PROTOBUF || kind == REQUEST_SPANS_JSON; }
+static uint16_t port_of(enum request_kind kind) {
+  if (kind == REQUEST_DATAGRAM_JAEGER) return APPLIANCE_JAEGER_PORT;
+  if (kind == REQUEST_SPANS_ZIPKIN) return APPLIANCE_ZIPKIN_PORT;
+  return is_spans_request(kind) || kind == REQUEST_DATAGRAM ? APPLIANCE_OTLP_PORT : APPLIANCE_WEBHOOK_PORT;
+}
 
 static const struct plan_request *planned(const struct simulated_client *client, const struct pending_request *pending) {
   return &client->traffic->plan.request[pending->request];
 }
 
 static const char *rule_of(enum request_kind kind) {
-  if (over_spans_port(kind) || kind == REQUEST_DATAGRAM) return RULE_SPAN;
+  if (is_spans_request(kind) || is_datagram(kind)) return RULE_SPAN;
   return kind == REQUEST_ALERTS ? RULE_ALERT : RULE_ORDER;
 }
 
@@ -40,7 +44,7 @@ static void name_events(struct simulated_client *client, struct pending_request 
     if (pending->attempts == 0 || request->kind != REQUEST_SIGNED)
       pending->entries[i] =
           ledger_add(&traffic->ledger, rule_of(request->kind), request->first_event + i, request->faulty >> i & 1);
-    traffic->ledger.entries[pending->entries[i]].repeatable = request->kind == REQUEST_DATAGRAM;
+    traffic->ledger.entries[pending->entries[i]].repeatable = is_datagram(request->kind);
     if (!takes_no_effect(request->kind)) ledger_sent(&traffic->ledger, pending->entries[i]);
   }
   if (request->kind == REQUEST_SIGNED) traffic->signed_requests[pending->request].entry = pending->entries[0];
@@ -97,7 +101,7 @@ static void write_pending(struct simulated_client *client, struct pending_reques
   name_events(client, pending);
   make_body(client, pending);
   request_make(&client->traffic->plan, pending->request, &pending->body, wall_ns, &client->random, &bytes);
-  if (over_spans_port(planned(client, pending)->kind)) {
+  if (is_spans_request(planned(client, pending)->kind)) {
     note_traces_sent(client, pending->request);
     client->traffic->spans_sent += request_spans(&client->traffic->plan, pending->request);
   }
@@ -112,7 +116,7 @@ static void send_datagram(struct simulated_client *client, uint32_t request) {
   uint8_t frame[SEGMENT_FRAME_BYTES_MAX];
   struct pending_request pending = {.request = request};
   struct segment_ends ends = client->tcp.ends;
-  ends.server_port = APPLIANCE_OTLP_PORT;
+  ends.server_port = port_of(client->traffic->plan.request[request].kind);
   ends.client_port = (uint16_t)(1 + random_below(&client->random, 65000));
   name_events(client, &pending);
   make_body(client, &pending);
@@ -127,7 +131,7 @@ static void send_datagram(struct simulated_client *client, uint32_t request) {
 /* A repetition is only sent when the first delivery is settled, and everything of one connection goes to one port. */
 static bool fits_behind(const struct simulated_client *client, const struct plan_request *request) {
   const struct plan_request *first = planned(client, &client->pending[0]);
-  if (client->pending_count && over_spans_port(first->kind) != over_spans_port(request->kind)) return false;
+  if (client->pending_count && port_of(first->kind) != port_of(request->kind)) return false;
   const bool about_another = request->kind == REQUEST_REPEAT || request->kind == REQUEST_OTHER_BODY;
   return !about_another || client->traffic->signed_requests[request->of].answered;
 }
@@ -138,7 +142,7 @@ static void fetch_requests(struct simulated_client *client) {
   for (; client->plan_at < plan->requests && client->pending_count < most; client->plan_at++) {
     const struct plan_request *request = &plan->request[client->plan_at];
     if (request->client != client->number) continue;
-    if (request->kind == REQUEST_DATAGRAM) {
+    if (is_datagram(request->kind)) {
       send_datagram(client, client->plan_at);
       continue;
     }
@@ -174,7 +178,7 @@ static void accept_answer(struct simulated_client *client, enum ledger_expectati
   const struct plan_request *request = planned(client, pending);
   struct traffic *traffic = client->traffic;
   for (uint32_t i = 0; i < request->events; i++) ledger_answered(&traffic->ledger, pending->entries[i], expectation);
-  if (over_spans_port(request->kind)) {
+  if (is_spans_request(request->kind)) {
     note_traces_answered(client, pending->request);
     traffic->spans_answered += request_spans(&traffic->plan, pending->request);
   }
@@ -188,6 +192,7 @@ static void accept_answer(struct simulated_client *client, enum ledger_expectati
 static unsigned good_status(enum request_kind kind) {
   switch (kind) {
   case REQUEST_PLAIN_RECEIVED:
+  case REQUEST_SPANS_ZIPKIN:
     return 202;
   case REQUEST_OTHER_BODY:
     return 409;
@@ -231,7 +236,7 @@ static void answered(struct simulated_client *client, unsigned status, const cha
     return;
   }
   if (status != good_status(kind)) wrong_answer(client, status, body, length);
-  const bool received = kind == REQUEST_PLAIN_RECEIVED || (over_spans_port(kind) && !client->traffic->spans_durable);
+  const bool received = kind == REQUEST_PLAIN_RECEIVED || (is_spans_request(kind) && !client->traffic->spans_durable);
   if (status < 300) accept_answer(client, received ? LEDGER_RECEIVED : LEDGER_DURABLE, body, length);
   client->traffic->answered++;
   model_free(&pending->body);
@@ -292,8 +297,7 @@ static void connect_or_write(struct simulated_client *client, uint64_t wall_ns) 
   if (client->closing || client->now_ns < client->wake_ns || !nothing_written(client)) return;
   if (client->pending_count == 0) fetch_requests(client);
   if (client->pending_count == 0) return;
-  const bool spans = over_spans_port(planned(client, &client->pending[0])->kind);
-  const uint16_t port = spans ? APPLIANCE_OTLP_PORT : APPLIANCE_WEBHOOK_PORT;
+  const uint16_t port = port_of(planned(client, &client->pending[0])->kind);
   if (client->tcp.state == CLIENT_TCP_OPEN && client->tcp.ends.server_port != port) {
     client->closing = true;
     client_tcp_finish(&client->tcp);

@@ -3,10 +3,11 @@
 
 /* Out of a hundred requests. */
 static const uint8_t shares[REQUEST_KINDS] = {
-    [REQUEST_SPANS_PROTOBUF] = 30,  [REQUEST_SPANS_JSON] = 14, [REQUEST_DATAGRAM] = 5,   [REQUEST_SIGNED] = 16,
-    [REQUEST_REPEAT] = 6,           [REQUEST_OTHER_BODY] = 3,  [REQUEST_FORGED] = 3,     [REQUEST_PLAIN] = 7,
-    [REQUEST_PLAIN_RECEIVED] = 4,   [REQUEST_ALERTS] = 6,      [REQUEST_WRONG_PATH] = 1, [REQUEST_WRONG_METHOD] = 1,
-    [REQUEST_WRONG_MEDIA_TYPE] = 1, [REQUEST_MALFORMED] = 2,   [REQUEST_TOO_LARGE] = 1,
+    [REQUEST_SPANS_PROTOBUF] = 23, [REQUEST_SPANS_JSON] = 12,  [REQUEST_SPANS_ZIPKIN] = 8,     [REQUEST_DATAGRAM] = 3,
+    [REQUEST_DATAGRAM_JAEGER] = 3, [REQUEST_SIGNED] = 16,      [REQUEST_REPEAT] = 6,           [REQUEST_OTHER_BODY] = 3,
+    [REQUEST_FORGED] = 3,          [REQUEST_PLAIN] = 7,        [REQUEST_PLAIN_RECEIVED] = 4,   [REQUEST_ALERTS] = 6,
+    [REQUEST_WRONG_PATH] = 1,      [REQUEST_WRONG_METHOD] = 1, [REQUEST_WRONG_MEDIA_TYPE] = 1, [REQUEST_MALFORMED] = 2,
+    [REQUEST_TOO_LARGE] = 1,
 };
 
 static enum request_kind draw_kind(struct test_random *random) {
@@ -17,8 +18,6 @@ static enum request_kind draw_kind(struct test_random *random) {
   }
   return REQUEST_SPANS_PROTOBUF;
 }
-
-static bool carries_spans(enum request_kind kind) { return kind == REQUEST_SPANS_PROTOBUF || kind == REQUEST_SPANS_JSON; }
 
 /* A signed request that the same client has before this one: it is answered by the time this one is sent. */
 static bool find_signed(const struct traffic_plan *plan, struct test_random *random, uint32_t client, uint16_t *found) {
@@ -38,10 +37,12 @@ static void draw_request(struct traffic_plan *plan, struct test_random *random) 
       !find_signed(plan, random, request->client, &request->of))
     request->kind = REQUEST_SIGNED;
   request->events = 1;
-  if (carries_spans(request->kind)) {
+  if (is_spans_request(request->kind)) {
     request->events = (uint16_t)random_below(random, 5);
     request->fillers = (uint16_t)random_below(random, random_below(random, 4) ? 6 : 150);
     request->bad_spans = (uint16_t)(random_below(random, 8) ? 0 : 1 + random_below(random, 3));
+    /* Bad spans alone would be refused there. */
+    if (request->kind == REQUEST_SPANS_ZIPKIN && request->bad_spans) request->fillers++;
   } else if (request->kind == REQUEST_ALERTS) {
     request->events = (uint16_t)(1 + random_below(random, PLAN_EVENTS_A_REQUEST));
   } else if (request->kind == REQUEST_REPEAT || request->kind >= REQUEST_WRONG_PATH) {
@@ -61,7 +62,7 @@ static void draw_trace(struct traffic_plan *plan, struct test_random *random) {
     struct plan_part *part = &plan->part[plan->parts];
     const uint32_t dice = random_below(random, 100);
     const uint32_t request = random_below(random, plan->requests);
-    if (!carries_spans(plan->request[request].kind)) continue;
+    if (!is_spans_request(plan->request[request].kind)) continue;
     *part = (struct plan_part){.trace = (uint16_t)plan->traces, .request = (uint16_t)request, .role = ROLE_OTHER};
     if (trace->parts == 0)
       part->role = ROLE_CHARGE;

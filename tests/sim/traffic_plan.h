@@ -15,7 +15,9 @@
 enum request_kind {
   REQUEST_SPANS_PROTOBUF,
   REQUEST_SPANS_JSON,
-  REQUEST_DATAGRAM,         /* spans in one UDP datagram: no answer */
+  REQUEST_SPANS_ZIPKIN,
+  REQUEST_DATAGRAM, /* spans in one UDP datagram: no answer */
+  REQUEST_DATAGRAM_JAEGER,
   REQUEST_SIGNED,           /* a signed webhook with an id */
   REQUEST_REPEAT,           /* the same id and body again: the first answer */
   REQUEST_OTHER_BODY,       /* the same id, another body: 409 */
@@ -30,6 +32,9 @@ enum request_kind {
   REQUEST_TOO_LARGE,        /* 413 */
   REQUEST_KINDS,
 };
+
+static inline bool is_spans_request(enum request_kind kind) { return kind <= REQUEST_SPANS_ZIPKIN; }
+static inline bool is_datagram(enum request_kind kind) { return kind == REQUEST_DATAGRAM || kind == REQUEST_DATAGRAM_JAEGER; }
 
 enum trace_role { ROLE_CHARGE, ROLE_FRAUD_CHECK, ROLE_FORBIDDEN, ROLE_OTHER };
 

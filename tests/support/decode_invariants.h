@@ -44,18 +44,18 @@ static inline bool assert_batch_is_sound(void *context, struct event_batch *batc
 }
 
 static inline void assert_result_is_sound(const struct decode_memory *memory, const struct event_batch *batch,
-                                          const struct otlp_result *result, size_t bytes) {
+                                          const struct span_result *result, size_t bytes) {
   uint64_t rejected = 0;
-  for (int reject = 0; reject < OTLP_REJECTS; reject++) rejected += result->rejected[reject];
+  for (int reject = 0; reject < SPAN_REJECTS; reject++) rejected += result->rejected[reject];
   ALWAYS_ASSERT(batch->count == 0);
   ALWAYS_ASSERT(memory->rows + rejected <= result->spans);
-  if (result->outcome == OTLP_OK) ALWAYS_ASSERT(memory->rows + rejected == result->spans);
-  ALWAYS_ASSERT((result->outcome == OTLP_MALFORMED) == (result->error != NULL));
+  if (result->outcome == SPANS_DECODED) ALWAYS_ASSERT(memory->rows + rejected == result->spans);
+  ALWAYS_ASSERT((result->outcome == SPANS_MALFORMED) == (result->error != NULL));
   ALWAYS_ASSERT(result->error_offset <= bytes);
 }
 
-static inline bool same_result(const struct otlp_result *a, const struct otlp_result *b) {
+static inline bool same_result(const struct span_result *a, const struct span_result *b) {
   bool same = a->outcome == b->outcome && a->spans == b->spans && a->error == b->error && a->error_offset == b->error_offset;
-  for (int reject = 0; reject < OTLP_REJECTS; reject++) same = same && a->rejected[reject] == b->rejected[reject];
+  for (int reject = 0; reject < SPAN_REJECTS; reject++) same = same && a->rejected[reject] == b->rejected[reject];
   return same;
 }

@@ -1,14 +1,17 @@
-// Sends spans through the stock OpenTelemetry exporters, over http/protobuf or http/json, with or without gzip, and exits 0 when the SDK
-// reports every export as a success.
+// Sends spans through the stock OpenTelemetry exporters, over http/protobuf or http/json, with or without gzip, or as Zipkin's, and exits
+// 0 when the SDK reports every export as a success.
 'use strict';
 const { BasicTracerProvider, BatchSpanProcessor } = require('@opentelemetry/sdk-trace-base');
 const { Resource } = require('@opentelemetry/resources');
 const { SpanKind, SpanStatusCode } = require('@opentelemetry/api');
 
 const [encoding, compression, traces] = [process.argv[2], process.argv[3], Number(process.argv[4])];
-const { OTLPTraceExporter } = require(
-  encoding === 'json' ? '@opentelemetry/exporter-trace-otlp-http' : '@opentelemetry/exporter-trace-otlp-proto');
-const exporter = new OTLPTraceExporter({ url: 'http://10.86.0.2:4318/v1/traces', compression });
+const makeExporter = {
+  proto: () => new (require('@opentelemetry/exporter-trace-otlp-proto').OTLPTraceExporter)({ url: 'http://10.86.0.2:4318/v1/traces', compression }),
+  json: () => new (require('@opentelemetry/exporter-trace-otlp-http').OTLPTraceExporter)({ url: 'http://10.86.0.2:4318/v1/traces', compression }),
+  zipkin: () => new (require('@opentelemetry/exporter-zipkin').ZipkinExporter)({ url: 'http://10.86.0.2:9411/api/v2/spans' }),
+};
+const exporter = makeExporter[encoding]();
 let failures = 0;
 const send = exporter.export.bind(exporter);
 exporter.export = (spans, done) => send(spans, (result) => {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# `make interop`: the OpenTelemetry JavaScript SDK's http/protobuf and http/json exporters, gzip on and off, against the appliance in a
-# network namespace. Spans sent must be spans judged, and the slow ones violations. Needs node and, once, the npm registry.
+# `make interop`: the OpenTelemetry JavaScript SDK's http/protobuf and http/json exporters, gzip on and off, and its Zipkin exporter, against
+# the appliance in a network namespace. Spans sent must be spans judged, and the slow ones violations. Needs node and, once, the npm registry.
 set -eu
 build=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
@@ -21,14 +21,12 @@ metric() { curl -s http://127.0.0.1:9464/metrics | awk -v name="$1" 'index($1, n
 traces=1000
 sent=0
 failed=0
-for encoding in proto json; do
-  for compression in none gzip; do
-    node "$here/export.js" $encoding $compression $traces || { echo "$encoding $compression: the SDK reports a failure"; failed=1; }
-    sent=$((sent + traces))
-    judged=$(metric tripline_spans_evaluated_total)
-    echo "$encoding $compression: sent $sent, judged $judged"
-    [ "$judged" = "$sent" ] || failed=1
-  done
+for format in 'proto none' 'proto gzip' 'json none' 'json gzip' 'zipkin none'; do
+  node "$here/export.js" $format $traces || { echo "$format: the SDK reports a failure"; failed=1; }
+  sent=$((sent + traces))
+  judged=$(metric tripline_spans_evaluated_total)
+  echo "$format: sent $sent, judged $judged"
+  [ "$judged" = "$sent" ] || failed=1
 done
 slow=$("$build/tripline" violations list --rule slow-checkout --limit 10000 -o json | grep -c '"lsn"')
 echo "slow-checkout: $slow violations, $((sent / 5)) expected"

@@ -29,6 +29,10 @@ static void an_empty_file_is_the_default(void **state) {
   assert_int_equal(config.management.listen_port, 9464);
   assert_int_equal(config.otlp_http.port, 4318);
   assert_int_equal(config.otlp_http.max_body_bytes, 20971520);
+  assert_int_equal(config.zipkin.port, 9411);
+  assert_int_equal(config.zipkin.max_body_bytes, 20971520);
+  assert_false(config.zipkin.acknowledge_durable);
+  assert_int_equal(config.jaeger_port, 6831);
   assert_int_equal(config.webhooks.port, 8080);
   assert_int_equal(config.webhooks.source_count, 2);
   assert_int_equal(config.webhooks.sources[1].kind, WEBHOOK_ALERTMANAGER);
@@ -44,13 +48,14 @@ static void a_file_overrides_key_by_key(void **state) {
   (void)state;
   assert_int_equal(parse("data_dir: /srv/trip\n"
                          "management: {socket: /run/c.sock, socket_group: ops, listen: '[::1]:9000'}\n"
-                         "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us}\n"
+                         "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us, prefault: true}\n"
                          "ports:\n"
                          "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
                          " verify_checksums: yes}\n"
                          "eal: {memory_mib: 1024, extra: --log-level=8}\n"
                          "rules: {files: [a.yaml, rules.d]}\n"
-                         "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB}}\n"
+                         "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB},"
+                         " zipkin: {listen: off, acknowledge: durable, max_body_bytes: 2MiB}, jaeger: {listen: 8080}}\n"
                          "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
                          " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
                          "traces: {live_max: 4096, captures_max: 2048, idle: 750ms}\n"
@@ -66,6 +71,7 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.shards.cores[1], 3);
   assert_int_equal(config.shards.journal_core, 5);
   assert_int_equal(config.shards.idle_sleep_ns, 250000);
+  assert_true(config.shards.prefault);
   assert_int_equal(config.port_count, 1);
   assert_int_equal(config.ports[0].kind, PORT_AF_PACKET);
   assert_int_equal(config.ports[0].queues, 2);
@@ -75,6 +81,10 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_string_equal(config.rule_paths[1], "rules.d");
   assert_true(config.otlp_http.acknowledge_durable);
   assert_int_equal(config.otlp_http.max_body_bytes, 1048576);
+  assert_int_equal(config.zipkin.port, 0);
+  assert_true(config.zipkin.acknowledge_durable);
+  assert_int_equal(config.zipkin.max_body_bytes, 2097152);
+  assert_int_equal(config.jaeger_port, 8080);
   assert_int_equal(config.webhooks.source_count, 1);
   assert_false(config.webhooks.sources[0].acknowledge_durable);
   assert_int_equal(config.webhooks.sources[0].skew_ns, 1500000000);
@@ -165,8 +175,13 @@ static const struct {
     {"ports:\n  - {name: abcdefghijklmnop}\n", "t.yaml:2:12: at most 15 characters are allowed here\n"},
     {"rules: {files: a.yaml}", "t.yaml:1:16: a list of files and folders is expected here\n"},
     {"listeners: {otlp_http: {listen: 0}}", "t.yaml:1:33: a whole number from 1 to 65535 is expected here\n"},
-    {"listeners: {otlp_http: {listen: 4317}}",
-     "t.yaml:1:1: otlp_http, otlp_grpc and webhooks listen on different ports: 4317, 4317 and 8080 are not\n"},
+    {"listeners: {otlp_http: {listen: 4317}}", "t.yaml:1:1: otlp_http and otlp_grpc listen on the same port, 4317/tcp\n"},
+    {"listeners: {zipkin: {listen: 8080}}", "t.yaml:1:1: zipkin and webhooks listen on the same port, 8080/tcp\n"},
+    {"listeners: {jaeger: {listen: 4318}}", "t.yaml:1:1: otlp_http and jaeger listen on the same port, 4318/udp\n"},
+    {"listeners: {otlp_http: {listen: off}}", "t.yaml:1:33: a whole number from 1 to 65535 is expected here\n"},
+    {"listeners: {jaeger: {listen: 65536}}", "t.yaml:1:30: a whole number from 1 to 65535 is expected here\n"},
+    {"listeners: {zipkin: {listen: [9411]}}", "t.yaml:1:30: a single value is expected here\n"},
+    {"listeners: {jaeger: {acknowledge: durable}}", "t.yaml:1:22: unknown key 'acknowledge'\n"},
     {"journal: {segment_bytes: 1MiB}", "t.yaml:1:26: a whole number from 2097152 to 4294967296 is expected here\n"},
     {"listeners: {otlp_http: {acknowledge: maybe}}", "t.yaml:1:38: 'maybe' is not one of: received, durable\n"},
     {"webhooks: {sources: x}", "t.yaml:1:21: a list of sources is expected here\n"},

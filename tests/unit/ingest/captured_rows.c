@@ -1,6 +1,8 @@
 #include "captured_rows.h"
 #include "cmocka_test.h"
 #include "guard_page.h"
+#include "jaeger.h"
+#include "zipkin.h"
 #include <stdlib.h>
 
 static char *copy_text(const char *text, uint32_t length) {
@@ -38,24 +40,47 @@ static bool capture(void *context, struct event_batch *batch) {
   return room;
 }
 
-void captured_decode(struct captured_rows *captured, struct image_fixture *fixture, enum otlp_encoding encoding, const void *body,
-                     size_t bytes, uint32_t refuse_after) {
+void captured_decode_with(struct captured_rows *captured, struct image_fixture *fixture, captured_decoder decoder,
+                          const void *body, size_t bytes, uint32_t refuse_after) {
   *captured = (struct captured_rows){.columns = fixture->batch.column_capacity, .batches_before_refusal = refuse_after};
   assert_in_range(captured->columns, 0, CAPTURED_COLUMNS_MAX);
   struct guarded guarded = guarded_copy(body, bytes);
   /* Exactly as much scratch as promised to suffice. */
   char *scratch = malloc(bytes ? bytes : 1);
   const struct event_sink sink = {.context = captured, .evaluate = capture};
-  if (encoding == OTLP_JSON) {
-    otlp_decode_json(guarded.bytes, (uint32_t)bytes, scratch, (uint32_t)bytes, &fixture->batch, &sink, &captured->result);
-  } else {
-    otlp_decode_protobuf(guarded.bytes, (uint32_t)bytes, &fixture->batch, &sink, &captured->result);
-  }
+  decoder(guarded.bytes, (uint32_t)bytes, scratch, &fixture->batch, &sink, &captured->result);
   assert_int_equal(fixture->batch.count, 0);
-  assert_int_equal(captured->result.outcome == OTLP_MALFORMED, captured->result.error != NULL);
+  assert_int_equal(captured->result.outcome == SPANS_MALFORMED, captured->result.error != NULL);
   assert_in_range(captured->result.error_offset, 0, bytes);
   free(scratch);
   guarded_free(&guarded);
+}
+
+static void protobuf(const uint8_t *body, uint32_t bytes, char *scratch, struct event_batch *batch, const struct event_sink *sink,
+                     struct span_result *result) {
+  (void)scratch;
+  otlp_decode_protobuf(body, bytes, batch, sink, result);
+}
+
+static void json(const uint8_t *body, uint32_t bytes, char *scratch, struct event_batch *batch, const struct event_sink *sink,
+                 struct span_result *result) {
+  otlp_decode_json(body, bytes, scratch, bytes, batch, sink, result);
+}
+
+void captured_zipkin(const uint8_t *body, uint32_t bytes, char *scratch, struct event_batch *batch, const struct event_sink *sink,
+                     struct span_result *result) {
+  zipkin_decode_json(body, bytes, scratch, bytes, batch, sink, result);
+}
+
+void captured_jaeger(const uint8_t *body, uint32_t bytes, char *scratch, struct event_batch *batch, const struct event_sink *sink,
+                     struct span_result *result) {
+  (void)scratch;
+  jaeger_decode_compact(body, bytes, batch, sink, result);
+}
+
+void captured_decode(struct captured_rows *captured, struct image_fixture *fixture, enum otlp_encoding encoding, const void *body,
+                     size_t bytes, uint32_t refuse_after) {
+  captured_decode_with(captured, fixture, encoding == OTLP_JSON ? json : protobuf, body, bytes, refuse_after);
 }
 
 void captured_free(struct captured_rows *captured) {

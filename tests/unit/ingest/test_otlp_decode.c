@@ -111,12 +111,12 @@ static bool all_zero(const uint8_t *bytes, size_t length) {
   return true;
 }
 
-/* What is wrong with the span, or OTLP_REJECTS. */
-static enum otlp_reject verdict(const struct model_span *span) {
-  if (span->trace_id_bytes != 16 || all_zero(span->trace_id, 16)) return OTLP_REJECT_TRACE_ID;
-  if (span->span_id_bytes != 8 || all_zero(span->span_id, 8)) return OTLP_REJECT_SPAN_ID;
-  if (span->parent_id_bytes != 0 && span->parent_id_bytes != 8) return OTLP_REJECT_PARENT_ID;
-  return OTLP_REJECTS;
+/* What is wrong with the span, or SPAN_REJECTS. */
+static enum span_reject verdict(const struct model_span *span) {
+  if (span->trace_id_bytes != 16 || all_zero(span->trace_id, 16)) return SPAN_REJECT_TRACE_ID;
+  if (span->span_id_bytes != 8 || all_zero(span->span_id, 8)) return SPAN_REJECT_SPAN_ID;
+  if (span->parent_id_bytes != 0 && span->parent_id_bytes != 8) return SPAN_REJECT_PARENT_ID;
+  return SPAN_REJECTS;
 }
 
 static const struct value *last_of(const struct model_attribute *attributes, uint32_t count, const char *key) {
@@ -176,20 +176,20 @@ static void assert_same_row(const struct captured_row *row, const struct model_r
 static void assert_rows_are_the_models(const struct captured_rows *captured, const struct model_resource *resources,
                                        uint32_t count) {
   uint32_t row = 0;
-  uint64_t spans = 0, rejected[OTLP_REJECTS + 1] = {0};
-  assert_int_equal(captured->result.outcome, OTLP_OK);
+  uint64_t spans = 0, rejected[SPAN_REJECTS + 1] = {0};
+  assert_int_equal(captured->result.outcome, SPANS_DECODED);
   for (uint32_t r = 0; r < count; r++) {
     for (uint32_t i = 0; i < resources[r].span_count; i++, spans++) {
-      const enum otlp_reject reject = verdict(&resources[r].spans[i]);
+      const enum span_reject reject = verdict(&resources[r].spans[i]);
       rejected[reject]++;
-      if (reject != OTLP_REJECTS) continue;
+      if (reject != SPAN_REJECTS) continue;
       assert_in_range(row + 1, 1, captured->count);
       assert_same_row(&captured->rows[row++], &resources[r], &resources[r].spans[i]);
     }
   }
   assert_int_equal(row, captured->count);
   assert_int_equal(captured->result.spans, spans);
-  for (int reject = 0; reject < OTLP_REJECTS; reject++) assert_int_equal(captured->result.rejected[reject], rejected[reject]);
+  for (int reject = 0; reject < SPAN_REJECTS; reject++) assert_int_equal(captured->result.rejected[reject], rejected[reject]);
 }
 
 #define RESOURCES_MAX 4
@@ -265,7 +265,7 @@ static void one_good_resource(uint32_t spans, unsigned *seed) {
   for (uint32_t i = 0; i < spans; i++) {
     do {
       random_span(&request.spans[i], seed);
-    } while (verdict(&request.spans[i]) != OTLP_REJECTS);
+    } while (verdict(&request.spans[i]) != SPAN_REJECTS);
   }
 }
 
@@ -301,7 +301,7 @@ static void a_sink_without_room_stops_decoding(void **state) {
     for (uint32_t refuse_after = 0; refuse_after < 4; refuse_after++) {
       struct captured_rows captured;
       captured_decode(&captured, fixture, (enum otlp_encoding)encoding, body.at, body.length, refuse_after);
-      assert_int_equal(captured.result.outcome, refuse_after < 3 ? OTLP_NO_ROOM : OTLP_OK);
+      assert_int_equal(captured.result.outcome, refuse_after < 3 ? SPANS_NO_ROOM : SPANS_DECODED);
       assert_int_equal(captured.batches, refuse_after < 3 ? refuse_after + 1 : 3);
       assert_int_equal(captured.result.spans, refuse_after < 2 ? 64 * (refuse_after + 1) : 150);
       captured_free(&captured);
@@ -323,7 +323,7 @@ static void without_columns_or_image_only_fields_are_filled(void **state) {
       struct captured_rows captured;
       encode(&request, (enum otlp_encoding)encoding, &seed, &body);
       captured_decode(&captured, fixture, (enum otlp_encoding)encoding, body.at, body.length, UINT32_MAX);
-      assert_int_equal(captured.result.outcome, OTLP_OK);
+      assert_int_equal(captured.result.outcome, SPANS_DECODED);
       assert_int_equal(captured.count, 3);
       assert_memory_equal(captured.rows[2].fields.trace_id, request.spans[2].trace_id, 16);
       captured_free(&captured);
@@ -347,8 +347,8 @@ static void damaged_bodies_are_survived(void **state) {
       encode(&request, (enum otlp_encoding)encoding, &seed, &body);
       for (size_t length = 0; length < body.length; length++) {
         captured_decode(&captured, fixture, (enum otlp_encoding)encoding, body.at, length, UINT32_MAX);
-        if (encoding == OTLP_JSON) assert_int_equal(captured.result.outcome, OTLP_MALFORMED);
-        malformed += captured.result.outcome == OTLP_MALFORMED;
+        if (encoding == OTLP_JSON) assert_int_equal(captured.result.outcome, SPANS_MALFORMED);
+        malformed += captured.result.outcome == SPANS_MALFORMED;
         captured_free(&captured);
       }
       for (unsigned change = 0; change < 2000; change++) {
@@ -357,8 +357,8 @@ static void damaged_bodies_are_survived(void **state) {
         body.at[at] = (uint8_t)rand_r(&seed);
         captured_decode(&captured, fixture, (enum otlp_encoding)encoding, body.at, body.length, UINT32_MAX);
         uint64_t rejected = 0;
-        for (int reject = 0; reject < OTLP_REJECTS; reject++) rejected += captured.result.rejected[reject];
-        if (captured.result.outcome == OTLP_OK) assert_int_equal(captured.result.spans, captured.count + rejected);
+        for (int reject = 0; reject < SPAN_REJECTS; reject++) rejected += captured.result.rejected[reject];
+        if (captured.result.outcome == SPANS_DECODED) assert_int_equal(captured.result.spans, captured.count + rejected);
         captured_free(&captured);
         body.at[at] = before;
       }

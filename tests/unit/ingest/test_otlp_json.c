@@ -33,7 +33,7 @@ static void decode_span(struct captured_rows *captured, const char *members) {
   decode(captured, body);
 }
 
-static void assert_outcome(const char *body, enum otlp_outcome expected, bool as_span) {
+static void assert_outcome(const char *body, enum span_outcome expected, bool as_span) {
   struct captured_rows captured;
   if (as_span) {
     decode_span(&captured, body);
@@ -58,7 +58,7 @@ static void requests_without_spans_succeed(void **state) {
       "{\"resourceSpans\":[{\"resource\":{\"attributes\":null},\"scopeSpans\":[{}]}],\"more\":[1,{}]}",
       "{\"resource_spans\":7,\"RESOURCESPANS\":\"x\"}",
   };
-  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) assert_outcome(bodies[i], OTLP_OK, false);
+  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) assert_outcome(bodies[i], SPANS_DECODED, false);
 }
 
 static void other_bodies_are_malformed(void **state) {
@@ -88,7 +88,7 @@ static void other_bodies_are_malformed(void **state) {
       "{\"resourceSpans\":[{\"resource\":{},\"scopeSpans\":[],\"resource\":{}}]}",
       "{\"resourceSpans\":[{\"scopeSpans\":[{\"spans\":[{\"kind\":\"x\"}]}],\"resource\":{}}]}",
   };
-  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) assert_outcome(bodies[i], OTLP_MALFORMED, false);
+  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) assert_outcome(bodies[i], SPANS_MALFORMED, false);
 }
 
 static void members_of_a_wrong_type_are_malformed(void **state) {
@@ -139,7 +139,7 @@ static void members_of_a_wrong_type_are_malformed(void **state) {
   for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
     char members[400];
     snprintf(members, sizeof members, IDS ",%s", spans[i]);
-    assert_outcome(members, OTLP_MALFORMED, true);
+    assert_outcome(members, SPANS_MALFORMED, true);
   }
 }
 
@@ -147,28 +147,28 @@ static void a_bad_id_spoils_its_span_alone(void **state) {
   (void)state;
   static const struct {
     const char *members;
-    enum otlp_reject reject;
+    enum span_reject reject;
   } cases[] = {
-      {"", OTLP_REJECT_TRACE_ID},
-      {"\"spanId\":\"eee19b7ec3c1b174\"", OTLP_REJECT_TRACE_ID},
-      {"\"traceId\":null,\"spanId\":\"eee19b7ec3c1b174\"", OTLP_REJECT_TRACE_ID},
-      {"\"traceId\":\"00000000000000000000000000000000\",\"spanId\":\"eee19b7ec3c1b174\"", OTLP_REJECT_TRACE_ID},
-      {"\"traceId\":\"W47/95gDgQPSabYzgT/GDA==\",\"spanId\":\"eee19b7ec3c1b174\"", OTLP_REJECT_TRACE_ID},
-      {"\"traceId\":\"5b8efff798038103d269b633813fc60\",\"spanId\":\"eee19b7ec3c1b174\"", OTLP_REJECT_TRACE_ID},
-      {"\"traceId\":\"5b8efff798038103d269b633813fc60g\",\"spanId\":\"eee19b7ec3c1b174\"", OTLP_REJECT_TRACE_ID},
-      {"\"traceId\":\"5b8efff798038103d269b633813fc60c\"", OTLP_REJECT_SPAN_ID},
-      {"\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"0000000000000000\"", OTLP_REJECT_SPAN_ID},
-      {"\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"eee19b7ec3c1b17 \"", OTLP_REJECT_SPAN_ID},
-      {IDS ",\"parentSpanId\":\"abc\"", OTLP_REJECT_PARENT_ID},
-      {IDS ",\"parentSpanId\":\"zzzzzzzzzzzzzzzz\"", OTLP_REJECT_PARENT_ID},
-      {"\"traceId\":\"\",\"spanId\":\"\",\"parentSpanId\":\"x\"", OTLP_REJECT_TRACE_ID},
+      {"", SPAN_REJECT_TRACE_ID},
+      {"\"spanId\":\"eee19b7ec3c1b174\"", SPAN_REJECT_TRACE_ID},
+      {"\"traceId\":null,\"spanId\":\"eee19b7ec3c1b174\"", SPAN_REJECT_TRACE_ID},
+      {"\"traceId\":\"00000000000000000000000000000000\",\"spanId\":\"eee19b7ec3c1b174\"", SPAN_REJECT_TRACE_ID},
+      {"\"traceId\":\"W47/95gDgQPSabYzgT/GDA==\",\"spanId\":\"eee19b7ec3c1b174\"", SPAN_REJECT_TRACE_ID},
+      {"\"traceId\":\"5b8efff798038103d269b633813fc60\",\"spanId\":\"eee19b7ec3c1b174\"", SPAN_REJECT_TRACE_ID},
+      {"\"traceId\":\"5b8efff798038103d269b633813fc60g\",\"spanId\":\"eee19b7ec3c1b174\"", SPAN_REJECT_TRACE_ID},
+      {"\"traceId\":\"5b8efff798038103d269b633813fc60c\"", SPAN_REJECT_SPAN_ID},
+      {"\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"0000000000000000\"", SPAN_REJECT_SPAN_ID},
+      {"\"traceId\":\"5b8efff798038103d269b633813fc60c\",\"spanId\":\"eee19b7ec3c1b17 \"", SPAN_REJECT_SPAN_ID},
+      {IDS ",\"parentSpanId\":\"abc\"", SPAN_REJECT_PARENT_ID},
+      {IDS ",\"parentSpanId\":\"zzzzzzzzzzzzzzzz\"", SPAN_REJECT_PARENT_ID},
+      {"\"traceId\":\"\",\"spanId\":\"\",\"parentSpanId\":\"x\"", SPAN_REJECT_TRACE_ID},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     struct captured_rows captured;
     char members[600];
     snprintf(members, sizeof members, "%s},{" IDS, cases[i].members);
     decode_span(&captured, members);
-    assert_int_equal(captured.result.outcome, OTLP_OK);
+    assert_int_equal(captured.result.outcome, SPANS_DECODED);
     assert_int_equal(captured.result.spans, 2);
     assert_int_equal(captured.count, 1);
     assert_int_equal(captured.result.rejected[cases[i].reject], 1);
@@ -252,7 +252,7 @@ static void a_resource_behind_its_spans_counts_for_them(void **state) {
                     "{\"key\":\"zon\\u0065\",\"value\":{\"stringValue\":\"we\\u0073t\"}},"
                     "{\"value\":{\"stringValue\":\"sh\\u006fp\"},\"key\":\"service.name\"}]},\"schemaUrl\":\"x\"},"
                     "{\"scopeSpans\":[{\"spans\":[{" IDS "}]}]}]}");
-  assert_int_equal(captured.result.outcome, OTLP_OK);
+  assert_int_equal(captured.result.outcome, SPANS_DECODED);
   assert_int_equal(captured.count, 3);
   assert_string_equal(captured.rows[0].fields.name.at, "ab");
   for (int i = 0; i < 2; i++) {
@@ -269,7 +269,7 @@ static void only_lower_camel_case_is_known(void **state) {
   struct captured_rows captured;
   decode_span(&captured,
               IDS ",\"start_time_unix_nano\":5,\"Name\":7,\"parent_span_id\":[],\"KIND\":\"x\",\"endTimeUnixNano \":-1");
-  assert_int_equal(captured.result.outcome, OTLP_OK);
+  assert_int_equal(captured.result.outcome, SPANS_DECODED);
   assert_true(captured.rows[0].fields.start_ns == 0);
   captured_free(&captured);
 }

@@ -41,18 +41,18 @@ static void decode_nested(struct captured_rows *captured, const void *resource_l
   model_free(&request);
 }
 
-static enum otlp_outcome outcome_of_span(const void *span, size_t bytes) {
+static enum span_outcome outcome_of_span(const void *span, size_t bytes) {
   struct captured_rows captured;
   decode_nested(&captured, "", 0, span, bytes);
-  const enum otlp_outcome outcome = captured.result.outcome;
+  const enum span_outcome outcome = captured.result.outcome;
   captured_free(&captured);
   return outcome;
 }
 
-static enum otlp_outcome outcome_of(const void *body, size_t bytes) {
+static enum span_outcome outcome_of(const void *body, size_t bytes) {
   struct captured_rows captured;
   captured_decode(&captured, fixture, OTLP_PROTOBUF, body, bytes, UINT32_MAX);
-  const enum otlp_outcome outcome = captured.result.outcome;
+  const enum span_outcome outcome = captured.result.outcome;
   captured_free(&captured);
   return outcome;
 }
@@ -61,11 +61,11 @@ static void an_empty_body_is_an_empty_request(void **state) {
   (void)state;
   struct captured_rows captured;
   captured_decode(&captured, fixture, OTLP_PROTOBUF, "", 0, UINT32_MAX);
-  assert_int_equal(captured.result.outcome, OTLP_OK);
+  assert_int_equal(captured.result.outcome, SPANS_DECODED);
   assert_int_equal(captured.batches, 0);
   captured_free(&captured);
-  assert_int_equal(outcome_of(LITERAL("\x0a\x00")), OTLP_OK);
-  assert_int_equal(outcome_of(LITERAL("\x0a\x02\x12\x00")), OTLP_OK);
+  assert_int_equal(outcome_of(LITERAL("\x0a\x00")), SPANS_DECODED);
+  assert_int_equal(outcome_of(LITERAL("\x0a\x02\x12\x00")), SPANS_DECODED);
 }
 
 /* A span as the Go SDK writes it, bytes written by hand from trace.proto. */
@@ -84,7 +84,7 @@ static void a_golden_request_decodes(void **state) {
       "\x7a\x02\x18\x02";                                        /* status{error} */
   struct captured_rows captured;
   captured_decode(&captured, fixture, OTLP_PROTOBUF, request, sizeof request - 1, UINT32_MAX);
-  assert_int_equal(captured.result.outcome, OTLP_OK);
+  assert_int_equal(captured.result.outcome, SPANS_DECODED);
   assert_int_equal(captured.count, 1);
   const struct event_fields *fields = &captured.rows[0].fields;
   assert_memory_equal(fields->trace_id, "0123456789abcdef", 16);
@@ -136,12 +136,12 @@ static void broken_framing_is_malformed(void **state) {
       {LITERAL("\x0a\x08\x0a\x06\x0a\x04\x0a\x00\x10\x00")},         /* attribute value as a varint, in the resource */
   };
   for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-    if (outcome_of(bodies[i].bytes, bodies[i].length) != OTLP_MALFORMED) print_error("case %zu\n", i);
-    assert_int_equal(outcome_of(bodies[i].bytes, bodies[i].length), OTLP_MALFORMED);
+    if (outcome_of(bodies[i].bytes, bodies[i].length) != SPANS_MALFORMED) print_error("case %zu\n", i);
+    assert_int_equal(outcome_of(bodies[i].bytes, bodies[i].length), SPANS_MALFORMED);
   }
-  assert_int_equal(outcome_of(LITERAL("\x50\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")), OTLP_OK);
-  assert_int_equal(outcome_of(LITERAL("\xf8\xff\xff\xff\x0f\x00")), OTLP_OK);
-  assert_int_equal(outcome_of(LITERAL("\x53\x08\x01\x53\x54\x54")), OTLP_OK);
+  assert_int_equal(outcome_of(LITERAL("\x50\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")), SPANS_DECODED);
+  assert_int_equal(outcome_of(LITERAL("\xf8\xff\xff\xff\x0f\x00")), SPANS_DECODED);
+  assert_int_equal(outcome_of(LITERAL("\x53\x08\x01\x53\x54\x54")), SPANS_DECODED);
 }
 
 static void known_fields_of_another_wire_type_are_malformed(void **state) {
@@ -157,21 +157,22 @@ static void known_fields_of_another_wire_type_are_malformed(void **state) {
       model_put(&span, LITERAL(IDS));
       model_put_varint(&span, (uint64_t)numbers[i] << 3 | wire);
       model_put(&span, payload, lengths[wire]);
-      assert_int_equal(outcome_of_span(span.at, span.length), OTLP_MALFORMED);
+      assert_int_equal(outcome_of_span(span.at, span.length), SPANS_MALFORMED);
       model_free(&span);
     }
   }
-  assert_int_equal(outcome_of_span(LITERAL(IDS "\x7a\x02\x1a\x00")), OTLP_MALFORMED);                  /* status code as bytes */
-  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x07\x0a\x01k\x12\x02\x08\x00")), OTLP_MALFORMED); /* string as varint */
-  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x07\x0a\x01k\x12\x02\x22\x00")), OTLP_MALFORMED); /* double as bytes */
-  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x05\x0a\x01k\x10\x00")), OTLP_MALFORMED);         /* value as varint */
+  assert_int_equal(outcome_of_span(LITERAL(IDS "\x7a\x02\x1a\x00")), SPANS_MALFORMED);                  /* status code as bytes */
+  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x07\x0a\x01k\x12\x02\x08\x00")), SPANS_MALFORMED); /* string as varint */
+  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x07\x0a\x01k\x12\x02\x22\x00")), SPANS_MALFORMED); /* double as bytes */
+  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x05\x0a\x01k\x10\x00")), SPANS_MALFORMED);         /* value as varint */
   for (uint8_t number = 1; number <= 7; number++) { /* every member of the oneof as a fixed32 */
     char span[] = IDS "\x4a\x0a\x0a\x01k\x12\x05\x05zzzz";
     span[sizeof span - 6] = (char)(number << 3 | 5);
-    assert_int_equal(outcome_of_span(span, sizeof span - 1), OTLP_MALFORMED);
+    assert_int_equal(outcome_of_span(span, sizeof span - 1), SPANS_MALFORMED);
   }
   /* What is not read may be of any type. */
-  assert_int_equal(outcome_of_span(LITERAL(IDS "\x18\x01\x50\x07\x5a\x01z\x60\x01\x68\x02\x85\x01\x01\x00\x00\x00")), OTLP_OK);
+  assert_int_equal(outcome_of_span(LITERAL(IDS "\x18\x01\x50\x07\x5a\x01z\x60\x01\x68\x02\x85\x01\x01\x00\x00\x00")),
+                   SPANS_DECODED);
 }
 
 static void groups_are_bounded_in_depth(void **state) {
@@ -180,7 +181,7 @@ static void groups_are_bounded_in_depth(void **state) {
   for (unsigned depth = 1; depth <= 64; depth++) {
     memset(body, 0x53, depth);
     memset(body + depth, 0x54, depth);
-    assert_int_equal(outcome_of(body, 2 * depth), depth <= 32 ? OTLP_OK : OTLP_MALFORMED);
+    assert_int_equal(outcome_of(body, 2 * depth), depth <= 32 ? SPANS_DECODED : SPANS_MALFORMED);
   }
 }
 
@@ -197,7 +198,7 @@ static void of_repeated_single_fields_the_last_counts(void **state) {
                         "bad\x22\x08parentid\x7a\x02\x18\x02\x7a\x03\x12\x01m"
                         "\x4a\x09\x0a\x01k\x12\x04\x18\x01\x18\x02\x4a\x0b\x0a\x01x\x12\x02\x10\x01\x12\x00\x0a\x00"
                         "\x4a\x07\x12\x02\x10\x01\x0a\x01k"));
-  assert_int_equal(captured.result.outcome, OTLP_OK);
+  assert_int_equal(captured.result.outcome, SPANS_DECODED);
   assert_int_equal(captured.count, 1);
   const struct captured_row *row = &captured.rows[0];
   assert_string_equal(row->fields.name.at, "b");
@@ -244,7 +245,7 @@ static void the_offset_names_the_field(void **state) {
   (void)state;
   struct captured_rows captured;
   captured_decode(&captured, fixture, OTLP_PROTOBUF, LITERAL("\x0a\x00\x0a\x04\x12\x02\x10\x00"), UINT32_MAX);
-  assert_int_equal(captured.result.outcome, OTLP_MALFORMED);
+  assert_int_equal(captured.result.outcome, SPANS_MALFORMED);
   assert_int_equal(captured.result.error_offset, 6);
   captured_free(&captured);
 }
@@ -258,7 +259,7 @@ static void every_cut_inside_an_attribute_is_found(void **state) {
     model_put(&span, LITERAL(IDS));
     model_put_field(&span, 9, attribute, length);
     const bool whole_fields = length == 0 || length == 3;
-    assert_int_equal(outcome_of_span(span.at, span.length), whole_fields ? OTLP_OK : OTLP_MALFORMED);
+    assert_int_equal(outcome_of_span(span.at, span.length), whole_fields ? SPANS_DECODED : SPANS_MALFORMED);
     model_free(&span);
   }
 }
@@ -266,7 +267,7 @@ static void every_cut_inside_an_attribute_is_found(void **state) {
 static enum value_type type_of_k(const void *span, size_t bytes) {
   struct captured_rows captured;
   decode_nested(&captured, "", 0, span, bytes);
-  assert_int_equal(captured.result.outcome, OTLP_OK);
+  assert_int_equal(captured.result.outcome, SPANS_DECODED);
   assert_int_equal(captured.count, 1);
   const enum value_type type = captured.rows[0].columns[0].type;
   captured_free(&captured);
@@ -280,12 +281,12 @@ static void what_follows_a_value_counts(void **state) {
   /* In the AnyValue: another member of the oneof, an unknown field, rubbish. */
   assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0a\x0a\x01k\x12\x05\x0a\x01v\x18\x05")), VALUE_INTEGER);
   assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0a\x0a\x01k\x12\x05\x0a\x01v\x50\x05")), VALUE_STRING);
-  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x09\x0a\x01k\x12\x04\x0a\x01v\x18")), OTLP_MALFORMED);
+  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x09\x0a\x01k\x12\x04\x0a\x01v\x18")), SPANS_MALFORMED);
   /* In the KeyValue: a second value, another key, rubbish. */
   assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0c\x0a\x01k\x12\x03\x0a\x01v\x12\x02\x10\x01")), VALUE_BOOL);
   assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0b\x0a\x01k\x12\x03\x0a\x01v\x0a\x01z")), VALUE_NULL);
   assert_int_equal(type_of_k(LITERAL(IDS "\x4a\x0b\x0a\x01z\x12\x03\x0a\x01v\x0a\x01k")), VALUE_STRING);
-  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x09\x0a\x01k\x12\x03\x0a\x01v\x12")), OTLP_MALFORMED);
+  assert_int_equal(outcome_of_span(LITERAL(IDS "\x4a\x09\x0a\x01k\x12\x03\x0a\x01v\x12")), SPANS_MALFORMED);
 }
 
 /* Lengths that reach one to three bytes too far at every level, into bytes that do exist behind. */
@@ -319,11 +320,11 @@ static void no_length_reaches_beyond_its_parent(void **state) {
       model_put_field(&scope, 2, LITERAL(IDS));
       model_put_field(&resource, 2, scope.at, scope.length);
       model_put_field(&request, 1, resource.at, resource.length);
-      if (outcome_of(request.at, request.length) != OTLP_MALFORMED) print_error("case %zu by %d\n", i, more);
-      assert_int_equal(outcome_of(request.at, request.length), OTLP_MALFORMED);
+      if (outcome_of(request.at, request.length) != SPANS_MALFORMED) print_error("case %zu by %d\n", i, more);
+      assert_int_equal(outcome_of(request.at, request.length), SPANS_MALFORMED);
       struct image_fixture *reading = fixture;
       fixture = image_fixture_create(EVENT_SPAN, NULL, 0);
-      if (!cases[i].inside_attribute) assert_int_equal(outcome_of(request.at, request.length), OTLP_MALFORMED);
+      if (!cases[i].inside_attribute) assert_int_equal(outcome_of(request.at, request.length), SPANS_MALFORMED);
       image_fixture_destroy(fixture);
       fixture = reading;
       model_free(&span);
@@ -339,14 +340,14 @@ static bool check_wide_batch(void *context, struct event_batch *batch) {
   uint32_t present = 0;
   for (uint32_t slot = 0; slot < batch->column_capacity; slot++)
     present += batch->columns[slot * EVENT_BATCH_ROWS].type == VALUE_INTEGER;
-  assert_int_equal(present, OTLP_RESOURCE_COLUMNS_MAX);
+  assert_int_equal(present, SPAN_RESOURCE_COLUMNS_MAX);
   batch->count = 0;
   return true;
 }
 
 static void more_resource_columns_than_kept_are_counted(void **state) {
   (void)state;
-  enum { MANY = OTLP_RESOURCE_COLUMNS_MAX + 3 };
+  enum { MANY = SPAN_RESOURCE_COLUMNS_MAX + 3 };
   static char names[MANY][8];
   static struct fixture_column many[MANY];
   struct model_bytes resource = {0}, request = {0}, whole = {0};
@@ -366,9 +367,9 @@ static void more_resource_columns_than_kept_are_counted(void **state) {
   model_put_field(&request, 1, whole.at, whole.length);
   struct image_fixture *wide = image_fixture_create(EVENT_SPAN, many, MANY);
   const struct event_sink sink = {.context = wide, .evaluate = check_wide_batch};
-  struct otlp_result result;
+  struct span_result result;
   otlp_decode_protobuf(request.at, (uint32_t)request.length, &wide->batch, &sink, &result);
-  assert_int_equal(result.outcome, OTLP_OK);
+  assert_int_equal(result.outcome, SPANS_DECODED);
   assert_int_equal(result.spans, 1);
   assert_int_equal(result.resource_values_dropped, 3);
   model_free(&resource);

@@ -18,21 +18,21 @@ static void assert_answer(uint32_t length, const char *expected, size_t expected
 
 static void full_success_is_an_empty_message(void **state) {
   (void)state;
-  const struct otlp_result result = {.spans = 5};
+  const struct span_result result = {.spans = 5};
   assert_int_equal(otlp_encode_response(OTLP_PROTOBUF, &result, out, ROOM), 0);
   ASSERT_ANSWER(otlp_encode_response(OTLP_JSON, &result, out, ROOM), "{}");
 }
 
 static void rejects_are_a_partial_success(void **state) {
   (void)state;
-  struct otlp_result result = {.spans = 500, .rejected = {[OTLP_REJECT_SPAN_ID] = 300}};
+  struct span_result result = {.spans = 500, .rejected = {[SPAN_REJECT_SPAN_ID] = 300}};
   ASSERT_ANSWER(otlp_encode_response(OTLP_PROTOBUF, &result, out, ROOM),
                 "\x0a\x30\x08\xac\x02\x12\x2brejected spans: 300 with an invalid span_id");
   ASSERT_ANSWER(
       otlp_encode_response(OTLP_JSON, &result, out, ROOM),
       "{\"partialSuccess\":{\"rejectedSpans\":\"300\",\"errorMessage\":\"rejected spans: 300 with an invalid span_id\"}}");
-  result.rejected[OTLP_REJECT_TRACE_ID] = 1;
-  result.rejected[OTLP_REJECT_PARENT_ID] = 7;
+  result.rejected[SPAN_REJECT_TRACE_ID] = 1;
+  result.rejected[SPAN_REJECT_PARENT_ID] = 7;
   ASSERT_ANSWER(otlp_encode_response(OTLP_JSON, &result, out, ROOM),
                 "{\"partialSuccess\":{\"rejectedSpans\":\"308\",\"errorMessage\":\"rejected spans: 1 with an invalid trace_id, "
                 "300 with an invalid span_id, 7 with an invalid parent_id\"}}");
@@ -40,7 +40,7 @@ static void rejects_are_a_partial_success(void **state) {
 
 static void the_largest_counts_fit_the_least_room(void **state) {
   (void)state;
-  const struct otlp_result result = {.rejected = {UINT64_MAX / 4, UINT64_MAX / 4, UINT64_MAX / 4}};
+  const struct span_result result = {.rejected = {UINT64_MAX / 4, UINT64_MAX / 4, UINT64_MAX / 4}};
   for (int encoding = OTLP_PROTOBUF; encoding <= OTLP_JSON; encoding++) {
     uint8_t *least = malloc(OTLP_ANSWER_BYTES_MIN);
     assert_non_null(least);
@@ -104,9 +104,9 @@ static void long_messages_are_cut_at_whole_characters(void **state) {
 
 static void rejects_have_names(void **state) {
   (void)state;
-  assert_string_equal(otlp_reject_name(OTLP_REJECT_TRACE_ID), "trace_id");
-  assert_string_equal(otlp_reject_name(OTLP_REJECT_SPAN_ID), "span_id");
-  assert_string_equal(otlp_reject_name(OTLP_REJECT_PARENT_ID), "parent_id");
+  assert_string_equal(span_reject_name(SPAN_REJECT_TRACE_ID), "trace_id");
+  assert_string_equal(span_reject_name(SPAN_REJECT_SPAN_ID), "span_id");
+  assert_string_equal(span_reject_name(SPAN_REJECT_PARENT_ID), "parent_id");
 }
 
 int main(void) {

@@ -47,6 +47,28 @@ static void each_refusal_has_its_status(void **state) {
   expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/plain HTTP/1.1\r\n" JSON, large, 413);
 }
 
+static void other_signals_are_told_that_only_traces_are_taken(void **state) {
+  (void)state;
+  static const char *const paths[] = {"/v1/logs", "/v1/metrics"};
+  /* google.rpc.Status by hand: code 5 (NOT_FOUND), then the 43 bytes of the message. */
+  static const char text[] = "only traces are taken here: POST /v1/traces";
+  start(1);
+  for (size_t i = 0; i < 2; i++) {
+    char head[128];
+    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\n" JSON, paths[i]);
+    rig_post(&rig, 0, APPLIANCE_OTLP_PORT, head, "{}", 2);
+    struct rig_answer answer = rig_wait(&rig, 0);
+    assert_int_equal(answer.status, 404);
+    assert_string_equal(answer.body, "{\"code\":5,\"message\":\"only traces are taken here: POST /v1/traces\"}");
+    snprintf(head, sizeof head, "POST %s HTTP/1.1\r\n" PROTOBUF, paths[i]);
+    rig_post(&rig, 0, APPLIANCE_OTLP_PORT, head, "", 0);
+    answer = rig_wait(&rig, 0);
+    assert_int_equal(answer.status, 404);
+    assert_memory_equal(answer.body, "\x08\x05\x12\x2b", 4);
+    assert_string_equal(answer.body + 4, text);
+  }
+}
+
 static void a_durable_answer_waits_for_the_disk(void **state) {
   (void)state;
   start(2);
@@ -244,6 +266,7 @@ static void a_snapshot_is_taken_once_for_each_request(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(each_refusal_has_its_status, tear_down),
+      cmocka_unit_test_teardown(other_signals_are_told_that_only_traces_are_taken, tear_down),
       cmocka_unit_test_teardown(a_durable_answer_waits_for_the_disk, tear_down),
       cmocka_unit_test_teardown(another_shards_frames_are_handed_over, tear_down),
       cmocka_unit_test_teardown(an_id_takes_effect_once_on_all_shards, tear_down),
