@@ -52,16 +52,19 @@ static struct tls_identities *load(const struct config *config, char *error, siz
 }
 
 static void tell(const struct daemon *daemon) {
+  const struct tls_identities *set = daemon->certificates.set;
+  const char *first = NULL;
+  int64_t first_s = INT64_MAX;
   for (unsigned i = 0; i < SHARD_LISTENERS; i++) {
-    const struct tls_identity *identity = daemon->certificates.set->listeners[i];
-    if (!identity) continue;
-    const int64_t left_s = tls_identity_not_after_s(identity) - (int64_t)(wall_ns() / 1000000000u);
-    const char *name = listener_at(&daemon->config, i).name;
-    if (left_s <= 0) {
-      log_warning("tls", "%s: the certificate is out of date: clients will refuse it", name);
-    } else {
-      log_info("tls", "%s: the certificate is good for %lld days", name, (long long)left_s / 86400);
-    }
+    if (!set->listeners[i] || tls_identity_not_after_s(set->listeners[i]) >= first_s) continue;
+    first = listener_at(&daemon->config, i).name;
+    first_s = tls_identity_not_after_s(set->listeners[i]);
+  }
+  const int64_t left_s = first_s - (int64_t)(wall_ns() / 1000000000u);
+  if (left_s <= 0) {
+    log_warning("tls", "the certificate of %s is out of date: clients will refuse it", first);
+  } else {
+    log_info("tls", "certificates are in force; the first to end is that of %s, in %lld days", first, (long long)left_s / 86400);
   }
 }
 
