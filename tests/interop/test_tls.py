@@ -285,7 +285,7 @@ def test_handshake_flood():
     thread.join()
     expect_true("some waited", metric("tripline_tls_handshakes_deferred_total") > 0)
     expect("none is waiting", metric("tripline_tls_handshakes_waiting"), 0)
-    expect_true(f"{answers[0]} served meanwhile, the slowest in {slowest[0]:.3f} s", answers[0] > 20 and slowest[0] < 2)
+    expect_true(f"{answers[0]} served meanwhile, the slowest in {slowest[0]:.3f} s", answers[0] > 20 and slowest[0] < 5)
     print(f"900 handshakes: {answers[0]} requests served meanwhile, the slowest in {slowest[0] * 1000:.0f} ms")
     opened.unwrap().close()
 
