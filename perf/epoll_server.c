@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX 4096
+#define CONNECTIONS_MAX 16384
 #define BUFFER_BYTES 131072
 
 struct connection {
@@ -65,7 +65,7 @@ int main(int count, char **arguments) {
     return 2;
   }
   setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 1024) != 0) {
+  if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 || listen(listener, 16384) != 0) {
     perror("listen");
     return 1;
   }

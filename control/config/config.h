@@ -91,9 +91,10 @@ struct config {
     uint32_t index_violations;
   } journal;
   struct {
-    uint32_t connections_max; /* a shard */
-    uint32_t half_open_max;
-    uint64_t keep_alive_idle_ns, keep_alive_interval_ns; /* RFC 9293 section 3.8.4; idle 0: never asked */
+    uint32_t connections_max;                                /* a shard */
+    uint32_t half_open_max;                                  /* a shard; 0: a quarter of connections_max */
+    uint32_t connections_per_address, half_open_per_address; /* of one shard; 0: no limit */
+    uint64_t keep_alive_idle_ns, keep_alive_interval_ns;     /* RFC 9293 section 3.8.4; idle 0: never asked */
     uint32_t keep_alive_count;
     uint64_t idle_timeout_ns, header_timeout_ns, body_timeout_ns, keep_alive_timeout_ns, time_wait_ns;
     uint32_t receive_buffer_bytes, receive_pool_bytes, send_buffer_bytes, send_pool_bytes;
@@ -101,6 +102,11 @@ struct config {
       uint32_t bytes, count;
     } body_pools[4];
   } tcp;
+  struct {
+    uint32_t requests_max;         /* in progress, a shard; 0: as many as there are connections and streams */
+    uint32_t requests_per_address; /* of one shard; 0: no limit */
+    uint32_t body_bytes_per_address;
+  } http;
   struct {
     uint32_t reassembly_max; /* datagrams in fragments at one time, 64 KiB each; 0: fragments are refused */
   } udp;

@@ -38,7 +38,6 @@ static void default_sources(struct config *config) {
 
 static void default_tcp(struct config *config) {
   config->tcp.connections_max = 16384;
-  config->tcp.half_open_max = 4096;
   config->tcp.idle_timeout_ns = 120ull * 1000000000;
   config->tcp.keep_alive_idle_ns = 60ull * 1000000000;
   config->tcp.keep_alive_interval_ns = 10ull * 1000000000;

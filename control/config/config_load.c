@@ -155,16 +155,39 @@ READER(read_journal) { config_read_mapping(reader, node, journal_keys, target); 
 
 READER(read_connections) { CONFIG->tcp.connections_max = (uint32_t)config_read_number(reader, node, 16, 1u << 20); }
 READER(read_tcp_idle) { CONFIG->tcp.idle_timeout_ns = config_read_duration(reader, node, 86400ull * 1000000000); }
+READER(read_half_open) { CONFIG->tcp.half_open_max = (uint32_t)config_read_number(reader, node, 0, 1u << 20); }
+READER(read_connections_per_address) {
+  CONFIG->tcp.connections_per_address = (uint32_t)config_read_number(reader, node, 0, 1u << 20);
+}
+READER(read_half_open_per_address) {
+  CONFIG->tcp.half_open_per_address = (uint32_t)config_read_number(reader, node, 0, 1u << 20);
+}
 READER(read_keep_alive_idle) { CONFIG->tcp.keep_alive_idle_ns = config_read_duration(reader, node, 86400ull * 1000000000); }
 READER(read_keep_alive_interval) {
   CONFIG->tcp.keep_alive_interval_ns = config_read_duration(reader, node, 3600ull * 1000000000);
   if (CONFIG->tcp.keep_alive_interval_ns == 0) config_complain(reader, node, "an interval of more than 0 is expected here");
 }
 READER(read_keep_alive_count) { CONFIG->tcp.keep_alive_count = (uint32_t)config_read_number(reader, node, 1, 127); }
-static const struct config_key tcp_keys[] = {
-    {"connections_max", read_connections},       {"idle_timeout", read_tcp_idle},
-    {"keep_alive_idle", read_keep_alive_idle},   {"keep_alive_interval", read_keep_alive_interval},
-    {"keep_alive_count", read_keep_alive_count}, {NULL, NULL}};
+static const struct config_key tcp_keys[] = {{"connections_max", read_connections},
+                                             {"connections_per_address", read_connections_per_address},
+                                             {"half_open_max", read_half_open},
+                                             {"half_open_per_address", read_half_open_per_address},
+                                             {"idle_timeout", read_tcp_idle},
+                                             {"keep_alive_idle", read_keep_alive_idle},
+                                             {"keep_alive_interval", read_keep_alive_interval},
+                                             {"keep_alive_count", read_keep_alive_count},
+                                             {NULL, NULL}};
+
+READER(read_requests_max) { CONFIG->http.requests_max = (uint32_t)config_read_number(reader, node, 0, 1u << 20); }
+READER(read_requests_per_address) { CONFIG->http.requests_per_address = (uint32_t)config_read_number(reader, node, 0, 1u << 20); }
+READER(read_body_bytes_per_address) {
+  CONFIG->http.body_bytes_per_address = (uint32_t)config_read_number(reader, node, 0, 1u << 30);
+}
+static const struct config_key http_keys[] = {{"requests_max", read_requests_max},
+                                              {"requests_per_address", read_requests_per_address},
+                                              {"body_bytes_per_address", read_body_bytes_per_address},
+                                              {NULL, NULL}};
+READER(read_http) { config_read_mapping(reader, node, http_keys, target); }
 READER(read_reassembly) { CONFIG->udp.reassembly_max = (uint32_t)config_read_number(reader, node, 0, 256); }
 static const struct config_key udp_keys[] = {{"reassembly_max", read_reassembly}, {NULL, NULL}};
 READER(read_udp) { config_read_mapping(reader, node, udp_keys, target); }
@@ -181,6 +204,7 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"traces", read_traces},
                                              {"journal", read_journal},
                                              {"tcp", read_tcp},
+                                             {"http", read_http},
                                              {"udp", read_udp},
                                              {"tls", config_read_tls},
                                              {NULL, NULL}};

@@ -7,18 +7,22 @@
 
 static const char *const kind_names[] = {"embedded", "af_packet", "af_xdp", "tap", "memif", "pcap", "ring", "pci"};
 
+static bool read_shard(struct daemon_shard *shard, uint64_t deadline_ns) {
+  while (!shard_snapshot_read(shard->shard, &shard->last)) {
+    if (monotonic_ns() > deadline_ns) return false;
+    usleep(50);
+  }
+  return true;
+}
+
+/* Of a shard that does not answer in time what it told last: a counter never falls. */
 static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapshot) {
   const uint64_t deadline_ns = monotonic_ns() + SNAPSHOT_WAIT_NS;
   int result = 0;
   for (uint32_t i = 0; i < daemon->shard_count; i++) shard_snapshot_request(daemon->shards[i].shard);
   for (uint32_t i = 0; i < daemon->shard_count; i++) {
-    while (!shard_snapshot_read(daemon->shards[i].shard, &snapshot->shards[i])) {
-      if (monotonic_ns() > deadline_ns) {
-        result = -ETIMEDOUT;
-        break;
-      }
-      usleep(50);
-    }
+    if (!read_shard(&daemon->shards[i], deadline_ns)) result = -ETIMEDOUT;
+    snapshot->shards[i] = daemon->shards[i].last;
     const uint64_t *allocated = atomic_load_explicit(&daemon->shards[i].allocated, memory_order_acquire);
     snapshot->shard_core[i] = daemon->shards[i].core;
     snapshot->shard_allocated_at_start_bytes[i] = daemon->shards[i].allocated_at_start;
@@ -80,6 +84,23 @@ static void add_check(struct appliance_snapshot *snapshot, const char *name, boo
   snapshot->ready = snapshot->ready && passed;
 }
 
+/* Not ready while requests are refused: another appliance may have room. Pressure alone is only told. */
+static void check_overload(struct appliance_snapshot *snapshot) {
+  const uint32_t requests = 1u << SHED_SPANS | 1u << SHED_WEBHOOKS | 1u << SHED_DURABLE_SPANS | 1u << SHED_DURABLE_WEBHOOKS;
+  char detail[sizeof snapshot->checks[0].detail] = "";
+  size_t used = 0;
+  bool refusing = false;
+  for (uint32_t i = 0; i < snapshot->shard_count; i++) refusing = refusing || (snapshot->shards[i].shedding & requests);
+  for (unsigned r = 0; r < RESOURCES; r++)
+    for (uint32_t i = 0; i < snapshot->shard_count && used < sizeof detail; i++) {
+      const enum pressure state = snapshot->shards[i].pressure[r].state;
+      if (state == PRESSURE_NORMAL) continue;
+      used += (size_t)snprintf(detail + used, sizeof detail - used, "%s%s %s on shard %u", used ? ", " : "",
+                               pressure_resource_name(r), pressure_name(state), i);
+    }
+  add_check(snapshot, "overload", !refusing, used ? detail : refusing ? "requests are refused" : "no resource is short");
+}
+
 static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapshot, bool answered) {
   bool adopted = true, linked = true;
   for (uint32_t i = 0; i < daemon->shard_count; i++)
@@ -93,6 +114,7 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   add_check(snapshot, "journal", trouble == 0, trouble ? strerror(-trouble) : "writes are durable");
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
+  check_overload(snapshot);
   const bool draining = atomic_load_explicit(&daemon->draining, memory_order_relaxed);
   add_check(snapshot, "drain", !draining, draining ? "stopping" : "taking traffic");
 }

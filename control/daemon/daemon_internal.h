@@ -19,6 +19,7 @@ struct daemon_shard {
   /* The allocator's own count of what this thread took, by the thread itself; NULL before it runs. */
   _Atomic(const uint64_t *) allocated;
   uint64_t allocated_at_start; /* once it polls */
+  struct shard_snapshot last;  /* what it told last; under snapshot_lock */
 };
 
 struct daemon_port {

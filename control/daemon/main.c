@@ -85,14 +85,22 @@ static int start(struct daemon *daemon) {
   return result == 0 ? start_management(daemon) : result;
 }
 
+static const char *port_or_off(uint16_t port, char text[8]) {
+  if (!port) return "off";
+  snprintf(text, 8, "%u", port);
+  return text;
+}
+
 static void announce(const struct daemon *daemon) {
+  const struct config *config = &daemon->config;
+  char zipkin[8], jaeger[8];
   for (uint32_t i = 0; i < daemon->port_count; i++) {
     const struct config_port *port = daemon->ports[i].config;
     const char *first = port->ipv4_count ? port->ipv4[0] : port->ipv6[0];
     const char *second = port->ipv4_count && port->ipv6_count ? port->ipv6[0] : NULL;
-    log_info("start", "port %s at %s%s%s: OTLP/HTTP on %u, OTLP/gRPC on %u, webhooks on %u", port->name, first,
-             second ? " and " : "", second ? second : "", daemon->config.otlp_http.port, daemon->config.otlp_grpc.port,
-             daemon->config.webhooks.port);
+    log_info("start", "port %s at %s%s%s: OTLP/HTTP on %u, OTLP/gRPC on %u, Zipkin on %s, Jaeger on %s/udp, webhooks on %u",
+             port->name, first, second ? " and " : "", second ? second : "", config->otlp_http.port, config->otlp_grpc.port,
+             port_or_off(config->zipkin.port, zipkin), port_or_off(config->jaeger_port, jaeger), config->webhooks.port);
   }
   log_info("start", "ready: %u shards, management at %s", daemon->shard_count, daemon->config.management.socket);
   sd_notify(0, "READY=1");

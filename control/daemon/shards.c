@@ -62,7 +62,7 @@ static struct shard_span_listener span_listener(const struct config_span_listene
 
 static void fill_limits(const struct config *config, struct shard_config *shard) {
   shard->network.connections_max = config->tcp.connections_max;
-  shard->network.half_open_max = config->tcp.half_open_max;
+  shard->network.half_open_max = config->tcp.half_open_max ? config->tcp.half_open_max : config->tcp.connections_max / 4;
   shard->network.receive_buffer_bytes = config->tcp.receive_buffer_bytes;
   shard->network.receive_pool_bytes = config->tcp.receive_pool_bytes;
   shard->network.send_buffer_bytes = config->tcp.send_buffer_bytes;
@@ -73,6 +73,11 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->network.keep_alive_interval_ns = config->tcp.keep_alive_interval_ns;
   shard->network.keep_alive_count = config->tcp.keep_alive_count;
   shard->network.time_wait_ns = config->tcp.time_wait_ns;
+  shard->address_limits[ADDRESS_CONNECTIONS] = config->tcp.connections_per_address;
+  shard->address_limits[ADDRESS_HALF_OPEN] = config->tcp.half_open_per_address;
+  shard->address_limits[ADDRESS_REQUESTS] = config->http.requests_per_address;
+  shard->address_limits[ADDRESS_BODY_BYTES] = config->http.body_bytes_per_address;
+  shard->http.requests_max = config->http.requests_max;
   shard->http.connections_max = config->tcp.connections_max;
   shard->http.http2.connections_max =
       config->tcp.connections_max < HTTP2_CONNECTIONS_MAX ? config->tcp.connections_max : HTTP2_CONNECTIONS_MAX;

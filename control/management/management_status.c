@@ -92,6 +92,27 @@ static json_t *journal_of(const struct appliance_journal *journal) {
                    (json_int_t)journal->recovered_truncated_bytes);
 }
 
+/* The worst state of each resource over all shards. */
+static json_t *pressure_of(const struct appliance_snapshot *snapshot) {
+  json_t *pressure = json_object();
+  for (unsigned r = 0; r < RESOURCES; r++) {
+    enum pressure worst = PRESSURE_NORMAL;
+    for (uint32_t i = 0; i < snapshot->shard_count; i++)
+      if (snapshot->shards[i].pressure[r].state > worst) worst = snapshot->shards[i].pressure[r].state;
+    json_object_set_new(pressure, pressure_resource_name(r), json_string(pressure_name(worst)));
+  }
+  return pressure;
+}
+
+static json_t *shedding_of(const struct appliance_snapshot *snapshot) {
+  json_t *shedding = json_array();
+  uint32_t bits = 0;
+  for (uint32_t i = 0; i < snapshot->shard_count; i++) bits |= snapshot->shards[i].shedding;
+  for (unsigned what = 0; what < SHEDS; what++)
+    if (bits >> what & 1) json_array_append_new(shedding, json_string(shed_name(what)));
+  return shedding;
+}
+
 enum MHD_Result handle_status(struct management_request *request) {
   struct appliance_snapshot *snapshot = take(request);
   if (!snapshot) return MHD_NO;
@@ -105,13 +126,14 @@ enum MHD_Result handle_status(struct management_request *request) {
   json_t *rules = json_pack("{s:I, s:i, s:i, s:s, s:b}", "generation", (json_int_t)snapshot->rules.generation, "rules",
                             (int)snapshot->rules.rules, "enabled", (int)snapshot->rules.enabled, "sha256", snapshot->rules.sha256,
                             "last_reload_succeeded", snapshot->rules.last_reload_succeeded);
-  json_t *json = json_pack(
-      "{s:s, s:s, s:b, s:f, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:s}", "version", snapshot->version, "node",
-      snapshot->node, "ready", snapshot->ready, "uptime_seconds", (double)(snapshot->wall_ns - snapshot->started_wall_ns) / 1e9,
-      "checks", checks_of(snapshot), "rules", rules, "journal", journal_of(&snapshot->journal), "ports", ports_of(snapshot),
-      "shards", (int)snapshot->shard_count, "spans_evaluated", (json_int_t)spans, "webhooks_accepted", (json_int_t)webhooks,
-      "violations_emitted", (json_int_t)emitted, "violations_durable", (json_int_t)snapshot->violations_durable, "traces_live",
-      (json_int_t)live, "lost_in_a_crash", "live traces (memory only); nothing acknowledged as durable");
+  json_t *json = json_pack("{s:s, s:s, s:b, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:s}", "version",
+                           snapshot->version, "node", snapshot->node, "ready", snapshot->ready, "uptime_seconds",
+                           (double)(snapshot->wall_ns - snapshot->started_wall_ns) / 1e9, "checks", checks_of(snapshot), "rules",
+                           rules, "journal", journal_of(&snapshot->journal), "ports", ports_of(snapshot), "pressure",
+                           pressure_of(snapshot), "shedding", shedding_of(snapshot), "shards", (int)snapshot->shard_count,
+                           "spans_evaluated", (json_int_t)spans, "webhooks_accepted", (json_int_t)webhooks, "violations_emitted",
+                           (json_int_t)emitted, "violations_durable", (json_int_t)snapshot->violations_durable, "traces_live",
+                           (json_int_t)live, "lost_in_a_crash", "live traces (memory only); nothing acknowledged as durable");
   json_object_set_new(json, "certificates", certificates_of(snapshot));
   free(snapshot);
   return answer_json(request, 200, json);

@@ -1,5 +1,5 @@
 #include "metrics.h"
-#include "text_buffer_internal.h"
+#include "metrics_internal.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +59,12 @@ static const struct shard_family families[] = {
     {"tripline_request_body_bytes_total", "counter", "Body bytes received, before decoding.", FIELD(http.body_bytes)},
     {"tripline_request_no_body_buffer_total", "counter", "Requests refused for want of a body buffer.",
      FIELD(http.no_body_buffer)},
+    {"tripline_requests_refused_in_progress_total", "counter", "Requests refused because too many were in progress in the shard.",
+     FIELD(http.refused_requests_max)},
+    {"tripline_request_bodies_withheld_total", "counter", "Of those, refused a buffer that was kept for others.",
+     FIELD(http.bodies_withheld)},
+    {"tripline_connections_closing_timed_out_total", "counter",
+     "Connections reset because the peer did not take its last answer.", FIELD(http.closing_timed_out)},
     {"tripline_http2_streams_refused_total", "counter", "HTTP/2 streams refused: none free, or draining.",
      FIELD(http.http2_streams_refused)},
     {"tripline_http2_connection_errors_total", "counter",
@@ -376,6 +382,7 @@ char *metrics_render(const struct appliance_snapshot *snapshot, struct violation
   render_gauges(&out, snapshot);
   render_labelled(&out, snapshot);
   render_tls(&out, snapshot);
+  metrics_render_pressure(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
   render_rules(&out, violations);

@@ -35,6 +35,15 @@ void http2_connection_end_for(struct http2_connection *connection, enum http2_en
   if (nghttp2_session_terminate_session(connection->session, error_code) != 0) connection->failed = true;
 }
 
+void http2_connection_abort_for(struct http2_connection *connection, enum http2_end end) {
+  struct http_connection *front = connection->front;
+  name_end(connection, end);
+  count_end(connection);
+  front->abort_named = true;
+  front->abort_reason = HTTP_ABORT_TIMEOUT;
+  stream_abort(front->stream, connection->now_ns);
+}
+
 bool http2_connection_open(struct http_connection *front, uint64_t now_ns) {
   static const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, HTTP2_STREAMS_A_CONNECTION},
@@ -111,7 +120,7 @@ void http2_connection_flush(struct http2_connection *connection) {
   if (!connection->pending_bytes && was_blocked && connection->front->bytes_left) stream_resume(connection->front->stream);
   if (over(connection)) {
     count_end(connection);
-    http_connection_close(connection->front);
+    http_connection_close(connection->front, connection->now_ns);
     return;
   }
   settle_deadline(connection);
@@ -172,12 +181,7 @@ void http2_connection_deadline(struct http2_connection *connection, uint64_t now
   const struct http_config *config = &connection->front->server->config;
   connection->now_ns = now_ns;
   if (connection->pending_bytes && now_ns >= connection->blocked_since_ns + config->body_timeout_ns) {
-    struct http_connection *front = connection->front;
-    name_end(connection, HTTP2_END_TIMEOUT);
-    count_end(connection);
-    front->abort_named = true;
-    front->abort_reason = HTTP_ABORT_TIMEOUT;
-    stream_abort(front->stream, now_ns);
+    http2_connection_abort_for(connection, HTTP2_END_TIMEOUT);
     return;
   }
   if (connection->draining && !connection->going_away && now_ns >= connection->drain_since_ns + HTTP2_DRAIN_GRACE_NS)

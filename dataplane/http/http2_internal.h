@@ -46,6 +46,7 @@ struct http2_stream {
   bool end_seen;   /* of the request */
   bool overflowed; /* its header did not fit */
   bool host_seen;
+  bool ends_answered;              /* the rest of its request is not waited for */
   enum http_content_coding coding; /* content-encoding; of gRPC grpc-encoding */
   uint32_t max_body_bytes;
   struct http_body body;
@@ -76,6 +77,7 @@ struct http2_connection {
   nghttp2_session *session;
   struct http2_budget budget;
   struct http2_stream *streams;
+  uint32_t stream_count;
   const uint8_t *pending; /* of nghttp2's next bytes, what the stream has not taken */
   uint32_t pending_bytes;
   bool inside; /* nghttp2 is on the stack: it sends when it is through */
@@ -111,6 +113,8 @@ void http2_connection_drain(struct http2_connection *connection, uint64_t now_ns
 void http2_connection_end(struct http2_connection *connection, enum http_abort reason);
 /* The connection is to end for this reason; the first named stands. */
 void http2_connection_end_for(struct http2_connection *connection, enum http2_end end, uint32_t error_code);
+/* The same, at once and with a RST. */
+void http2_connection_abort_for(struct http2_connection *connection, enum http2_end end);
 /* The second GOAWAY of a drain: no stream beyond those begun. */
 void http2_connection_go_away(struct http2_connection *connection);
 /* Sends what nghttp2 has, unless it is on the stack. */

@@ -43,6 +43,7 @@ void *http2_budget_take(struct http2_budget *budget, size_t bytes) {
   }
   block->class = class;
   budget->used += class_bytes(class);
+  memory->out += class_bytes(class);
   return block + 1;
 }
 
@@ -51,6 +52,7 @@ void http2_budget_give(struct http2_budget *budget, void *bytes) {
   struct block *block = (struct block *)bytes - 1;
   ALWAYS_ASSERT(block->class < HTTP2_MEMORY_CLASSES && budget->used >= class_bytes(block->class));
   budget->used -= class_bytes(block->class);
+  budget->memory->out -= class_bytes(block->class);
   block->next = (uint64_t)(uintptr_t)budget->memory->free_lists[block->class];
   budget->memory->free_lists[block->class] = block;
 }

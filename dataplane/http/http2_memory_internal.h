@@ -10,7 +10,8 @@
 
 struct http2_memory {
   uint8_t *region;
-  uint64_t bytes, used;
+  uint64_t bytes, used; /* used: cut from the region so far */
+  uint64_t out;         /* in blocks that somebody has */
   void *free_lists[HTTP2_MEMORY_CLASSES];
   uint64_t refused; /* the region or a budget was spent */
 };

@@ -1,14 +1,22 @@
 /* One request of an HTTP/2 connection, from its header to the application. */
 #include "always_assert.h"
 #include "http2_internal.h"
+#include "http_admission_internal.h"
 #include "http_content_coding_internal.h"
 #include <string.h>
 
 static struct http_server *http_of(const struct http2_stream *stream) { return stream->connection->front->server; }
 
+/* Each connection has an equal share; of what is left beyond it the last quarter is for those who have less. */
+static bool may_begin(const struct http2_connection *connection) {
+  const struct pool *streams = &connection->server->streams;
+  if (connection->stream_count < streams->capacity / connection->server->connections.capacity) return true;
+  return pool_free_count(streams) > streams->capacity / 4;
+}
+
 struct http2_stream *http2_stream_begin(struct http2_connection *connection, int32_t id) {
   struct http_server *http = connection->front->server;
-  struct http2_stream *stream = pool_take(&connection->server->streams);
+  struct http2_stream *stream = may_begin(connection) ? pool_take(&connection->server->streams) : NULL;
   if (!stream) {
     http->counters.http2_streams_refused++;
     return NULL;
@@ -29,6 +37,7 @@ struct http2_stream *http2_stream_begin(struct http2_connection *connection, int
   if (stream->next) stream->next->previous = stream;
   if (!connection->streams) connection->sweep_ns = connection->now_ns;
   connection->streams = stream;
+  connection->stream_count++;
   stream->deadline_ns = connection->now_ns + http->config.header_timeout_ns;
   stream->counted = true;
   http->counters.requests++;
@@ -111,6 +120,11 @@ void http2_stream_admit(struct http2_stream *stream) {
     return;
   }
   find_coding(stream);
+  const char *refusal = http_admission_refusal(stream->connection->front, &stream->exchange);
+  if (refusal) {
+    http2_stream_error(stream, 503, refusal);
+    return;
+  }
   application->admit(application->context, &stream->exchange.request, &admission, stream->connection->now_ns);
   if (admission.status) {
     admission.response.status = admission.status;
@@ -122,6 +136,9 @@ void http2_stream_admit(struct http2_stream *stream) {
     return;
   }
   stream->max_body_bytes = admission.max_body_bytes;
+  stream->body.pools_closed = (uint8_t)admission.body_pools_closed;
+  stream->body.account = stream->connection->front->account;
+  http_body_begin(&stream->body, (uint8_t *)stream->text + stream->text_bytes, HTTP2_STREAM_TEXT_BYTES - stream->text_bytes);
   stream->phase = HTTP2_STREAM_BODY;
   stream->body_end_ns = stream->connection->now_ns + http->config.body_timeout_ns;
   stream->deadline_ns = http_body_look_ns(&http->config, stream->body_end_ns, stream->connection->now_ns);
@@ -236,6 +253,9 @@ void http2_stream_answered(struct http2_stream *stream) {
   http->counters.answered[stream->status]++;
   http->counters.answered_total++;
   http->counters.in_progress--;
+  if (!stream->ends_answered || stream->end_seen) return;
+  if (nghttp2_submit_rst_stream(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR) != 0)
+    stream->connection->failed = true;
 }
 
 void http2_stream_end(struct http2_stream *stream, enum http_abort reason) {
@@ -251,10 +271,12 @@ void http2_stream_end(struct http2_stream *stream, enum http_abort reason) {
     http->counters.aborted[reason]++;
     http->counters.in_progress--;
   }
+  http_admission_end(connection->front, &stream->exchange);
   http_body_release(&http->bodies, &stream->body);
   http2_budget_give(&connection->budget, stream->answer);
   *(stream->previous ? &stream->previous->next : &connection->streams) = stream->next;
   if (stream->next) stream->next->previous = stream->previous;
+  connection->stream_count--;
   if (!connection->streams) connection->idle_since_ns = connection->now_ns;
   nghttp2_session_set_stream_user_data(connection->session, stream->id, NULL);
   pool_give(&connection->server->streams, stream);

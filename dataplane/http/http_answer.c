@@ -23,11 +23,11 @@ static void answered(struct http_connection *connection, uint64_t now_ns) {
   server->counters.in_progress--;
   http_connection_give_request(connection);
   if (connection->close_after) {
-    http_connection_close(connection);
+    http_connection_close(connection, now_ns);
   } else if (connection->discards_body) {
     connection->phase = HTTP_PHASE_DISCARDING;
     connection->deadline_ns = now_ns + server->config.body_timeout_ns;
-    if (connection->peer_finished) http_connection_close(connection);
+    if (connection->peer_finished) http_connection_close(connection, now_ns);
   } else {
     http_connection_next(connection, now_ns);
   }

@@ -2,7 +2,12 @@
 #include "http_body_internal.h"
 #include <string.h>
 
-bool http_body_pools_init(struct http_body_pools *pools, struct arena *arena, const struct http_config *config) {
+#define BODY_ALIGNMENT 16u
+
+bool http_body_pools_init(struct http_body_pools *pools, struct arena *arena, const struct http_config *config,
+                          struct http_counters *counters) {
+  pools->counters = counters;
+  pools->addresses = config->address_limits;
   uint32_t order[HTTP_BODY_POOLS], count = 0;
   for (uint32_t i = 0; i < HTTP_BODY_POOLS; i++) {
     if (config->body_pools[i].count == 0 || config->body_pools[i].bytes == 0) continue;
@@ -28,15 +33,34 @@ enum http_body_result http_body_reserve(struct http_body_pools *pools, struct ht
   if (bytes > http_body_largest(pools)) return HTTP_BODY_TOO_LARGE;
   for (uint32_t i = 0; i < pools->count; i++) {
     if (pools->bytes[i] < bytes) continue;
+    if (body->pools_closed >> i & 1) {
+      pools->counters->bodies_withheld++;
+      return HTTP_BODY_NO_BUFFER;
+    }
     uint8_t *larger = pool_take(&pools->pools[i]);
     if (!larger) continue;
+    if (body->account && !address_charge(pools->addresses, body->account, ADDRESS_BODY_BYTES, pools->bytes[i])) {
+      pool_give(&pools->pools[i], larger);
+      return HTTP_BODY_NO_BUFFER;
+    }
     if (body->length) memcpy(larger, body->bytes, body->length);
     const uint32_t length = body->length;
     http_body_release(pools, body);
-    *body = (struct http_body){.bytes = larger, .length = length, .capacity = pools->bytes[i], .pool = i};
+    body->bytes = larger;
+    body->length = length;
+    body->capacity = pools->bytes[i];
+    body->pool = (uint8_t)i;
     return HTTP_BODY_OK;
   }
   return HTTP_BODY_NO_BUFFER;
+}
+
+void http_body_begin(struct http_body *body, uint8_t *own, uint32_t bytes) {
+  const uint32_t skipped = (uint32_t)(-(uintptr_t)own % BODY_ALIGNMENT);
+  if (bytes <= skipped + HTTP_BODY_SLACK_BYTES) return;
+  body->bytes = own + skipped;
+  body->capacity = bytes - skipped - HTTP_BODY_SLACK_BYTES;
+  body->pool = HTTP_BODY_OWN;
 }
 
 void http_body_append(struct http_body *body, const uint8_t *bytes, uint32_t length) {
@@ -46,6 +70,9 @@ void http_body_append(struct http_body *body, const uint8_t *bytes, uint32_t len
 }
 
 void http_body_release(struct http_body_pools *pools, struct http_body *body) {
-  if (body->bytes) pool_give(&pools->pools[body->pool], body->bytes);
-  *body = (struct http_body){0};
+  if (http_body_is_pooled(body)) {
+    pool_give(&pools->pools[body->pool], body->bytes);
+    if (body->account) address_credit(pools->addresses, body->account, ADDRESS_BODY_BYTES, body->capacity);
+  }
+  *body = (struct http_body){.pools_closed = body->pools_closed, .account = body->account};
 }

@@ -1,6 +1,7 @@
 /* The stream's events and the deadlines, by the connection's phase. */
 #include "always_assert.h"
 #include "http2_internal.h"
+#include "http_admission_internal.h"
 #include "http_connection_internal.h"
 #include <string.h>
 
@@ -20,15 +21,17 @@ void http_connection_leave(struct http_connection *connection) {
     timer_arm(connection->server->timers, &connection->timer, connection->deadline_ns);
 }
 
-void http_connection_close(struct http_connection *connection) {
+void http_connection_close(struct http_connection *connection, uint64_t now_ns) {
+  if (connection->phase == HTTP_PHASE_CLOSING) return;
+  connection->server->closing++;
   connection->phase = HTTP_PHASE_CLOSING;
-  connection->deadline_ns = HTTP_NO_DEADLINE;
+  connection->deadline_ns = now_ns + connection->server->config.body_timeout_ns;
   stream_close(connection->stream);
 }
 
 void http_connection_next(struct http_connection *connection, uint64_t now_ns) {
   if (connection->peer_finished || connection->server->draining) {
-    http_connection_close(connection);
+    http_connection_close(connection, now_ns);
     return;
   }
   connection->phase = HTTP_PHASE_IDLE;
@@ -38,6 +41,7 @@ void http_connection_next(struct http_connection *connection, uint64_t now_ns) {
 
 void http_connection_give_request(struct http_connection *connection) {
   struct http_server *server = connection->server;
+  http_admission_end(connection, &connection->exchange);
   http_body_release(&server->bodies, &connection->body);
   pool_give(connection->block_is_large ? &server->large_blocks : &server->small_blocks, connection->block);
   connection->block = NULL;
@@ -116,7 +120,7 @@ static bool take_preface(struct http_connection *connection, uint8_t byte, uint6
     if (++connection->preface_at < HTTP2_PREFACE_BYTES) return true;
     connection->began = true;
     connection->phase = HTTP_PHASE_HTTP2;
-    if (!http2_connection_open(connection, now_ns)) http_connection_close(connection);
+    if (!http2_connection_open(connection, now_ns)) http_connection_close(connection, now_ns);
     return true;
   }
   connection->began = true;
@@ -208,7 +212,7 @@ static void on_deadline(struct timer *timer, void *context, uint64_t now_ns) {
     switch (connection->phase) {
     case HTTP_PHASE_IDLE:
     case HTTP_PHASE_DISCARDING:
-      http_connection_close(connection);
+      http_connection_close(connection, now_ns);
       break;
     case HTTP_PHASE_HTTP2:
       http2_connection_deadline(connection->http2, now_ns);
@@ -224,9 +228,13 @@ static void on_deadline(struct timer *timer, void *context, uint64_t now_ns) {
       connection->abort_reason = HTTP_ABORT_TIMEOUT;
       stream_abort(connection->stream, now_ns);
       break;
+    case HTTP_PHASE_CLOSING:
+      /* Acknowledging a byte now and then it could keep its place for ever. */
+      connection->server->counters.closing_timed_out++;
+      stream_abort(connection->stream, now_ns);
+      break;
     case HTTP_PHASE_HANDLING:
     case HTTP_PHASE_PARKED:
-    case HTTP_PHASE_CLOSING:
     case HTTP_PHASE_GONE:
       break;
     }
@@ -252,6 +260,8 @@ static void *opened(void *context, struct stream *stream, uint16_t local_port, u
   };
   connection->exchange.request.local_port = local_port;
   connection->exchange.request.peer = stream_peer_address(stream);
+  if (server->config.address_limits)
+    connection->account = address_account_hold(server->config.address_limits, &connection->exchange.request.peer);
   if (server->open) server->open->previous = connection;
   server->open = connection;
   server->counters.connections++;
@@ -267,14 +277,14 @@ static void peer_finished(void *state, uint64_t now_ns) {
   case HTTP_PHASE_HEADERS:
   case HTTP_PHASE_BODY:
     count_aborted(connection, HTTP_ABORT_PEER_CLOSED);
-    http_connection_close(connection);
+    http_connection_close(connection, now_ns);
     break;
   case HTTP_PHASE_HTTP2:
     http2_connection_peer_finished(connection->http2, now_ns);
     break;
   case HTTP_PHASE_IDLE:
   case HTTP_PHASE_DISCARDING:
-    http_connection_close(connection);
+    http_connection_close(connection, now_ns);
     break;
   case HTTP_PHASE_HANDLING:
   case HTTP_PHASE_PARKED:
@@ -321,9 +331,12 @@ static void closed(void *state, enum stream_end end, uint64_t now_ns) {
   }
   if (in_progress(connection)) count_aborted(connection, abort_reason_of(connection, end));
   if (connection->http2) http2_connection_end(connection->http2, abort_reason_of(connection, end));
+  if (connection->account) address_account_release(server->config.address_limits, connection->account);
+  if (connection->phase == HTTP_PHASE_CLOSING) server->closing--;
   timer_cancel(&connection->timer);
   connection->phase = HTTP_PHASE_GONE;
   connection->stream = NULL;
+  if (server->shed_at == connection) server->shed_at = connection->next;
   if (connection->next) connection->next->previous = connection->previous;
   *(connection->previous ? &connection->previous->next : &server->open) = connection->next;
   server->counters.connections--;

@@ -54,10 +54,11 @@ struct http_connection {
   bool abort_named; /* `abort_reason` holds: this side ended the stream */
   enum http_abort abort_reason;
   struct http2_connection *http2;
-  bool began;            /* a request, or HTTP/2 */
-  uint8_t preface_at;    /* bytes of the HTTP/2 preface so far */
-  uint8_t blank_bytes;   /* of the one empty line that may come before a request line (RFC 9112 section 2.2) */
-  uint8_t continue_left; /* of HTTP_CONTINUE, not yet taken by the stream */
+  struct address_account *account; /* of its peer's address, held; NULL: no limits */
+  bool began;                      /* a request, or HTTP/2 */
+  uint8_t preface_at;              /* bytes of the HTTP/2 preface so far */
+  uint8_t blank_bytes;             /* of the one empty line that may come before a request line (RFC 9112 section 2.2) */
+  uint8_t continue_left;           /* of HTTP_CONTINUE, not yet taken by the stream */
   uint16_t answer_status;
   uint32_t max_body_bytes;
   uint32_t answer_at, answer_left; /* in the header block, while flushing */
@@ -82,6 +83,10 @@ struct http_server {
   struct http_body_pools bodies;
   struct http2_server *http2; /* NULL: not spoken */
   struct http_connection *open;
+  struct http_connection *shed_at;  /* where shedding looks next; NULL: at the start */
+  uint64_t shed_ns, shed_idle_ns;   /* when it last looked, and how long idle is too long then */
+  uint32_t shed_idle_left;          /* how many idle ones it may still end */
+  uint32_t closing;                 /* connections in that phase */
   struct http_connection *handling; /* whose `handle` is on the stack */
   bool draining;
   struct http_counters counters;
@@ -97,7 +102,7 @@ extern const struct stream_handler http_connection_handler;
 void http_connection_enter(struct http_connection *connection);
 void http_connection_leave(struct http_connection *connection);
 /* FIN after what was written. */
-void http_connection_close(struct http_connection *connection);
+void http_connection_close(struct http_connection *connection, uint64_t now_ns);
 /* Ready for the next request, or closes. */
 void http_connection_next(struct http_connection *connection, uint64_t now_ns);
 void http_connection_give_request(struct http_connection *connection);

@@ -56,7 +56,7 @@ enum http_decode_result http_gzip_decode(struct libdeflate_decompressor *decompr
                                          struct http_body *body, uint32_t limit) {
   const uint32_t largest = http_body_largest(pools);
   const uint32_t most = limit < largest ? limit : largest;
-  struct http_body plain = {0};
+  struct http_body plain = {.pools_closed = body->pools_closed, .account = body->account};
   enum http_decode_result result = decode_result_of(http_body_reserve(pools, &plain, length_guess(body, most)));
   if (result == HTTP_DECODE_OK) result = members_decoded(decompressor, pools, body, &plain, most);
   if (result != HTTP_DECODE_OK) {

@@ -1,5 +1,6 @@
 /* One request from its complete header block to the application: admission, body, decoding, handling. */
 #include "always_assert.h"
+#include "http_admission_internal.h"
 #include "http_connection_internal.h"
 #include "http_content_coding_internal.h"
 #include <string.h>
@@ -110,6 +111,11 @@ void http_exchange_admit(struct http_connection *connection, uint64_t now_ns) {
   const struct http_parse *parse = &connection->parse;
   connection->close_after = parse->connection_close || (parse->version_1_0 && !parse->connection_keep_alive);
   struct http_admission admission = {0};
+  const char *refusal = http_admission_refusal(connection, &connection->exchange);
+  if (refusal) {
+    refuse(connection, 503, refusal, now_ns);
+    return;
+  }
   application->admit(application->context, &connection->exchange.request, &admission, now_ns);
   connection->max_body_bytes = admission.max_body_bytes;
   const bool has_body = parse->chunked || parse->content_length > 0;
@@ -122,6 +128,11 @@ void http_exchange_admit(struct http_connection *connection, uint64_t now_ns) {
   } else if (parse->content_coding == HTTP_CODING_UNSUPPORTED) {
     refuse(connection, 415, "content encoding must be gzip or identity", now_ns);
   } else {
+    struct http_header_block *block = connection->block;
+    connection->body.pools_closed = (uint8_t)admission.body_pools_closed;
+    connection->body.account = connection->account;
+    http_body_begin(&connection->body, (uint8_t *)http_header_block_text(block) + block->text_bytes,
+                    block->text_capacity - block->text_bytes);
     expect_body(connection, now_ns);
   }
 }
@@ -183,7 +194,7 @@ uint32_t http_exchange_discard(struct http_connection *connection, const uint8_t
   }
   connection->body_left -= taken;
   if (failed)
-    http_connection_close(connection);
+    http_connection_close(connection, now_ns);
   else if (done)
     http_connection_next(connection, now_ns);
   return taken;

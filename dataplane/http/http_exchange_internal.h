@@ -6,4 +6,5 @@ struct http_exchange {
   void (*respond)(struct http_exchange *exchange, const struct http_response *response, uint64_t now_ns);
   struct http_request request;
   void *data;
+  bool charged; /* to its address, as a request in progress */
 };

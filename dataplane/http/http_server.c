@@ -25,7 +25,7 @@ struct http_server *http_server_create(struct arena *arena, const struct http_co
   if (!pool_init(&server->large_blocks, arena, http_header_block_bytes(HTTP_HEADER_BYTES_MAX, HTTP_HEADERS_MAX),
                  large_block_count(config->connections_max)))
     return NULL;
-  if (!http_body_pools_init(&server->bodies, arena, config)) return NULL;
+  if (!http_body_pools_init(&server->bodies, arena, config, &server->counters)) return NULL;
   if (config->http2.connections_max && !(server->http2 = http2_server_create(arena, server))) return NULL;
   /* Last: with nghttp2's the one thing here that does not come from the arena. */
   server->decompressor = libdeflate_alloc_decompressor();
@@ -54,7 +54,7 @@ void http_server_drain(struct http_server *server, uint64_t now_ns) {
     if (connection->http2) {
       http2_connection_drain(connection->http2, now_ns);
     } else {
-      http_connection_close(connection);
+      http_connection_close(connection, now_ns);
     }
     http_connection_leave(connection);
   }
@@ -63,8 +63,8 @@ void http_server_drain(struct http_server *server, uint64_t now_ns) {
 const struct http_counters *http_server_counters(const struct http_server *server) { return &server->counters; }
 
 const char *http2_end_name(enum http2_end reason) {
-  static const char *const names[HTTP2_ENDS] = {"peer",    "idle",          "drain",   "protocol", "resets",
-                                                "control", "continuations", "timeout", "no_memory"};
+  static const char *const names[HTTP2_ENDS] = {"peer",    "idle",          "drain",   "protocol",  "resets",
+                                                "control", "continuations", "timeout", "no_memory", "overload"};
   ALWAYS_ASSERT(reason < HTTP2_ENDS);
   return names[reason];
 }

@@ -10,6 +10,7 @@
  * Strict where parsers could disagree (RFC 9112 section 11): CRLF only, one way to give a length, one Host; a request that is
  * malformed is answered and ends the connection. No Date in answers: there is no wall clock here (RFC 9110 section 6.6.1).
  * Threads: one shard. */
+#include "address_limits.h"
 #include "arena.h"
 #include "stream.h"
 #include <stdbool.h>
@@ -20,6 +21,7 @@
 #define HTTP_HEADER_BYTES_MAX (32u * 1024u) /* request line and headers; over: 431 */
 #define HTTP_BODY_SLACK_BYTES 64            /* readable after every body, so decoders may load wide */
 #define HTTP_RESPONSE_BODY_BYTES_MAX 4096u
+#define HTTP_BODY_POOLS 4
 
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_METHOD_OTHER };
 
@@ -75,8 +77,9 @@ struct http_response {
 struct http_exchange;
 
 struct http_admission {
-  uint16_t status;         /* 0: go on; else `response` is sent with it and the body is discarded or the connection closed */
-  uint32_t max_body_bytes; /* before and after decompression */
+  uint16_t status;            /* 0: go on; else `response` is sent with it and the body is discarded or the connection closed */
+  uint32_t max_body_bytes;    /* before and after decompression */
+  uint32_t body_pools_closed; /* by bit: pools that this request may not take from; smallest first */
   struct http_response response;
 };
 
@@ -109,11 +112,13 @@ void http_respond(struct http_exchange *exchange, const struct http_response *re
 
 struct http_config {
   uint32_t connections_max;
+  uint32_t requests_max;                 /* in progress; beyond: 503. 0: as many as there are connections and streams */
+  struct address_limits *address_limits; /* NULL: no limits; the caller's, for as long as the server is used */
   /* Body buffers in up to four sizes (`bytes` is the largest body that one holds; the slack comes on top); a body takes the
    * smallest that holds it and moves up as it grows (chunked, gzip). */
   struct {
     uint32_t bytes, count;
-  } body_pools[4];
+  } body_pools[HTTP_BODY_POOLS];
   struct {
     uint32_t connections_max; /* 0: HTTP/2 is not spoken. 64 KiB each for nghttp2, one may use up to 256 KiB */
     uint32_t streams_max;     /* of all connections, about 6 KiB each */
@@ -124,6 +129,28 @@ struct http_config {
   uint32_t body_least_bytes;
   uint64_t keep_alive_timeout_ns; /* between requests: close */
   const struct http_application *application;
+};
+
+/* Connections and streams that are ended before their time, because others need what they hold. */
+enum http_shed {
+  HTTP_SHED_CLOSING, /* answered and closed by this side; the peer does not let go */
+  HTTP_SHED_IDLE,    /* between requests */
+  HTTP_SHED_HEADERS, /* a request whose header does not come to its end */
+  HTTP_SHED_BODY,    /* or whose body comes slowly */
+  HTTP_SHED_UNREAD,  /* the peer does not read what it is sent */
+  HTTP_SHEDS
+};
+
+/* What is short, and so who has to go. */
+enum http_shortage {
+  HTTP_SHORT_CONNECTIONS = 1 << 0,      /* idle ones are closed; closing ones that are not let go are reset */
+  HTTP_SHORT_CONNECTIONS_HARD = 1 << 1, /* idle and closing ones are reset; slow headers end */
+  HTTP_SHORT_HTTP2_CONNECTIONS = 1 << 2,
+  HTTP_SHORT_HTTP2_CONNECTIONS_HARD = 1 << 3,
+  HTTP_SHORT_HTTP2_STREAMS = 1 << 4,
+  HTTP_SHORT_SEND_BLOCKS = 1 << 5,
+  HTTP_SHORT_RECEIVE_BLOCKS = 1 << 6,
+  HTTP_SHORT_BODIES_SHIFT = 8, /* and the body pool's number, smallest first */
 };
 
 /* Why a request ended without an answer reaching the peer. */
@@ -147,6 +174,7 @@ enum http2_end {
   HTTP2_END_CONTINUATIONS, /* a header block in too many pieces (CVE-2024-28182) */
   HTTP2_END_TIMEOUT,       /* a header block, or what the peer should read, took too long */
   HTTP2_END_NO_MEMORY,     /* its budget, or the region, is spent */
+  HTTP2_END_OVERLOAD,      /* idle, or slow, and its place was wanted */
   HTTP2_ENDS
 };
 
@@ -162,8 +190,20 @@ struct http_counters {
   uint64_t http2_streams_refused; /* no stream was free, or draining: REFUSED_STREAM */
   uint64_t http2_no_memory;       /* nghttp2's memory was spent: the connection ended */
   uint64_t http2_ended[HTTP2_ENDS];
-  uint64_t http2_errors; /* connections ended for what the peer sent, or for want of memory */
+  uint64_t http2_errors;                          /* connections ended for what the peer sent, or for want of memory */
+  uint64_t refused_requests_max, refused_address; /* 503 at the end of the header: too many in progress */
+  uint64_t shed[HTTP_SHEDS];
+  uint64_t closing_timed_out; /* closed by this side, and reset because the peer did not take its answer */
+  uint64_t bodies_withheld;   /* of no_body_buffer: the pool's rest was kept for requests of a higher rank */
   uint32_t in_progress, parked, connections, http2_connections; /* gauges */
+};
+
+/* What of the pools is out. A body that finds its size taken gets a larger one, so each counts with those above it. */
+struct http_use {
+  struct {
+    uint64_t used, capacity;
+  } bodies[HTTP_BODY_POOLS], http2_connections, http2_streams, http2_memory;
+  uint32_t closing; /* connections that are closed and wait for their peers */
 };
 
 struct http_server;
@@ -179,5 +219,11 @@ uint32_t http_server_tick(struct http_server *server, uint64_t now_ns, uint32_t 
 /* From now on answers carry Connection: close, idle connections are closed and new ones refused. */
 void http_server_drain(struct http_server *server, uint64_t now_ns);
 const struct http_counters *http_server_counters(const struct http_server *server);
+void http_server_use(const struct http_server *server, struct http_use *use);
+/* Looks at up to `most` connections, from where the last call ended, and ends those that hold what is short (HTTP_SHORT_*), of
+ * the idle ones at most `idle_most`. The longest idle go first: how long is too long falls with each round. Returns how many were
+ * ended. */
+uint32_t http_server_shed(struct http_server *server, uint32_t shortages, uint32_t most, uint32_t idle_most, uint64_t now_ns);
+const char *http_shed_name(enum http_shed what);
 const char *http_abort_name(enum http_abort reason);
 const char *http2_end_name(enum http2_end reason);

@@ -2,6 +2,7 @@
 /* One shard's network stack on one port: Ethernet, ARP, IPv4 and IPv6, echo, UDP and a server-side TCP (RFC 9293; the exact
  * profile is docs/tcp-profile.md). Frames and time in, frames out; it sees no NIC and no clock.
  * Memory: all from the arena at create. Threads: one shard. */
+#include "address_limits.h"
 #include "arena.h"
 #include "ip_address.h"
 #include "siphash.h"
@@ -74,6 +75,7 @@ struct network_config {
   uint64_t keep_alive_idle_ns, keep_alive_interval_ns;
   uint32_t keep_alive_count; /* 1 to NETWORK_KEEP_ALIVES_MAX where peers are asked */
   uint64_t time_wait_ns;
+  struct address_limits *address_limits; /* NULL: no limits; the caller's, for as long as the network is used */
   struct network_output output;
   uint32_t tcp_listener_count, udp_listener_count;
   struct network_tcp_listener tcp_listeners[NETWORK_LISTENERS_MAX];
@@ -140,7 +142,8 @@ struct network_counters {
   uint64_t tcp_path_mtu_lowered; /* MSS of a connection clamped on "too big" */
   uint64_t tcp_sack_refused;     /* blocks that name what was never sent */
   uint64_t tcp_bytes_received, tcp_bytes_sent, tcp_acks_coalesced, tcp_zero_windows;
-  uint32_t tcp_connections, tcp_half_open, reassembly_held; /* gauges */
+  uint64_t tcp_refused_overload, tcp_refused_address;
+  uint32_t tcp_connections, tcp_half_open, tcp_time_wait, reassembly_held; /* gauges */
 };
 
 struct network;
@@ -168,6 +171,15 @@ void network_pause_receiving(struct network *network, bool paused);
 /* From now on new connections are answered with RST; closing the live ones is for those who own their streams. */
 void network_drain(struct network *network, uint64_t now_ns);
 const struct network_counters *network_counters(const struct network *network);
+/* What of the pools is out. Connections in TIME-WAIT make room when asked and do not count. */
+struct network_use {
+  struct {
+    uint32_t used, capacity;
+  } connections, half_open, receive_blocks, send_blocks;
+};
+void network_use(const struct network *network, struct network_use *use);
+/* By bit: listeners (of network_config.tcp_listeners) whose new connections go unanswered for now; their peers ask again. */
+void network_shed_connections(struct network *network, uint32_t listeners);
 /* True when no connection holds a receive or send block: what must be so when all is over. */
 bool network_pools_full(const struct network *network);
 const char *network_drop_name(enum network_drop drop);

@@ -35,6 +35,7 @@ struct network {
   struct link fragmented; /* datagrams being put together, oldest first */
   struct pool datagrams;
   struct pool streams, receive_blocks, send_blocks;
+  uint32_t shed_listeners; /* by bit: new connections go unanswered */
   struct network_config config;
 };
 

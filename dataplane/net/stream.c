@@ -17,6 +17,10 @@ static uint32_t tcp_stream_write_room(const struct stream *stream) {
   return writable_state(stream) ? send_queue_room(stream) : 0;
 }
 
+static uint32_t tcp_stream_unacknowledged(const struct stream *stream) { return stream->send_queued; }
+
+static bool tcp_stream_holds_received(const struct stream *stream) { return stream->receive_head != NULL; }
+
 /* An ACK of what is queued makes room; with nothing queued it is the shared pool that has none. */
 static void tcp_stream_await_room(struct stream *stream) {
   if (!writable_state(stream)) return;
@@ -54,6 +58,8 @@ const struct stream_operations tcp_stream_operations = {
     .write = tcp_stream_write,
     .write_room = tcp_stream_write_room,
     .await_room = tcp_stream_await_room,
+    .unacknowledged = tcp_stream_unacknowledged,
+    .holds_received = tcp_stream_holds_received,
     .resume = tcp_stream_resume,
     .close = tcp_stream_close,
     .abort = tcp_stream_abort,

@@ -40,6 +40,8 @@ struct stream_operations {
   uint32_t (*write)(struct stream *stream, const void *bytes, uint32_t length);
   uint32_t (*write_room)(const struct stream *stream);
   void (*await_room)(struct stream *stream);
+  uint32_t (*unacknowledged)(const struct stream *stream);
+  bool (*holds_received)(const struct stream *stream);
   void (*resume)(struct stream *stream);
   void (*close)(struct stream *stream);
   void (*abort)(struct stream *stream, uint64_t now_ns);
@@ -63,6 +65,14 @@ static inline uint32_t stream_write(struct stream *stream, const void *bytes, ui
 static inline uint32_t stream_write_room(const struct stream *stream) { return stream_operations(stream)->write_room(stream); }
 /* `writable` is wanted when there is more room than now, as after a write that was cut short. */
 static inline void stream_await_room(struct stream *stream) { stream_operations(stream)->await_room(stream); }
+/* Bytes written that the peer has not acknowledged. */
+static inline uint32_t stream_unacknowledged(const struct stream *stream) {
+  return stream_operations(stream)->unacknowledged(stream);
+}
+/* Whether bytes wait in the receive buffer: not taken yet, or behind a hole. */
+static inline bool stream_holds_received(const struct stream *stream) {
+  return stream_operations(stream)->holds_received(stream);
+}
 /* Offer the untaken bytes again at the end of the current step. */
 static inline void stream_resume(struct stream *stream) { stream_operations(stream)->resume(stream); }
 /* FIN after what is queued; bytes still arriving are then discarded. */

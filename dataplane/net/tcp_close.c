@@ -4,7 +4,9 @@
 
 static void time_wait_enter(struct stream *stream) {
   struct network *network = stream->network;
+  tcp_admission_end(stream);
   stream->state = TCP_TIME_WAIT;
+  network->counters.tcp_time_wait++;
   reassembly_discard(stream);
   stream->delivered = stream->rcv_nxt - 1;
   link_init(&stream->age);

@@ -91,8 +91,10 @@ static uint32_t cut_at_fin(struct stream *stream, uint32_t seq, uint32_t length,
 
 static void accept_in_step(struct stream *stream, const uint8_t *bytes, uint32_t length) {
   const bool offer = accept_in_order(stream, bytes, length);
-  if (stream->state == TCP_CLOSED || !stream->receive_head) return;
-  advance_over_kept(stream);
+  if (stream->state == TCP_CLOSED) return;
+  if (stream->receive_head) advance_over_kept(stream);
+  if (stream->flags & STREAM_EARLY) tcp_sack_trim(stream);
+  if (!stream->receive_head) return;
   if (stream_paused(stream)) {
     stream->flags |= STREAM_OFFER_DUE;
   } else if (offer) {

@@ -136,6 +136,7 @@ struct stream *tcp_listen(struct network *network, const struct segment *segment
     tcp_refuse(network, segment);
     return NULL;
   }
+  if (!tcp_admits(network, segment, listener)) return NULL;
   if (late_ack) return cookie_receive(network, segment, listener);
   syn_receive(network, segment, listener, after_seq, reuse);
   return NULL;
@@ -157,10 +158,10 @@ void tcp_handshake_timeout(struct stream *stream) {
 static void establish(struct stream *stream, const struct segment *segment) {
   struct network *network = stream->network;
   stream->state = TCP_ESTABLISHED;
+  tcp_admission_established(stream);
   network->counters.tcp_half_open--;
   network->counters.tcp_established++;
   link_remove(&stream->age);
-  scoreboard_forget(stream);
   stream->snd_una = segment->ack;
   stream->snd_wnd = (uint32_t)segment->window << stream->send_shift;
   stream->snd_wnd_max = stream->snd_wnd;

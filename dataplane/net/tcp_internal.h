@@ -56,8 +56,9 @@ enum stream_flag {
   STREAM_HELD = 1 << 14,       /* in the network's `held`, or was when the pause ended */
   STREAM_TIMESTAMPS = 1 << 15, /* RFC 7323: both SYNs carried the option */
   STREAM_SACK = 1 << 16,       /* RFC 2018: both SYNs permitted it */
-  STREAM_EARLY = 1 << 17,      /* `early` may hold something */
+  STREAM_EARLY = 1 << 17,      /* `early` holds something */
   STREAM_SACKED = 1 << 18,     /* `sacked` holds something */
+  STREAM_CHARGED = 1 << 30,    /* to its address */
 };
 
 struct send_block;
@@ -219,6 +220,15 @@ struct stream *tcp_open(struct network *network, const struct stream_key *key);
 void tcp_end(struct stream *stream, enum stream_end end);
 void tcp_reap(struct network *network);
 
+/* tcp_admission.c: who may have a connection, and whose it is. */
+/* Asked of a SYN before anything is kept of it; answered or counted when not. */
+bool tcp_admits(struct network *network, const struct segment *segment, uint32_t listener);
+/* A stream begins, half open. False: its address may have no more. */
+bool tcp_admission_begin(struct stream *stream);
+void tcp_admission_established(struct stream *stream);
+/* It ends, or only TIME-WAIT is left of it. */
+void tcp_admission_end(struct stream *stream);
+
 /* tcp_options.c: strict and bounded; false when any option is malformed. */
 bool tcp_options_parse(const uint8_t *bytes, uint32_t length, struct tcp_options *options);
 
@@ -237,6 +247,8 @@ void tcp_timestamp_sample(struct stream *stream, const struct segment *segment);
 /* tcp_sack.c: RFC 2018, what we tell the peer. */
 /* Bytes beyond a hole were kept. */
 void tcp_sack_remember(struct stream *stream, uint32_t seq, uint32_t length);
+/* rcv_nxt moved on while STREAM_EARLY stands; each time, or what is told would come round in sequence space. */
+void tcp_sack_trim(struct stream *stream);
 /* Bytes from `seq` on were given up again. */
 void tcp_sack_forget_from(struct stream *stream, uint32_t seq);
 /* Writes the option with its two NOPs; returns its bytes, 0 when there is nothing to tell. */

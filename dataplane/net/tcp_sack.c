@@ -23,8 +23,8 @@ void tcp_sack_remember(struct stream *stream, uint32_t seq, uint32_t length) {
   for (uint32_t i = 1; i < TCP_SACK_BLOCKS_MAX; i++) stream->early[i] = i <= count ? others[i - 1] : (struct sequence_range){0};
 }
 
-/* Keeps what lies in [from, to). */
-static uint32_t keep_within(struct stream *stream, uint32_t from, bool limited, uint32_t to) {
+/* Keeps what lies behind `from` and, where that is asked for, before `to`. */
+static void keep_within(struct stream *stream, uint32_t from, bool limited, uint32_t to) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < TCP_SACK_BLOCKS_MAX && !range_empty(&stream->early[i]); i++) {
     struct sequence_range range = stream->early[i];
@@ -34,17 +34,18 @@ static uint32_t keep_within(struct stream *stream, uint32_t from, bool limited, 
   }
   for (uint32_t i = count; i < TCP_SACK_BLOCKS_MAX; i++) stream->early[i] = (struct sequence_range){0};
   if (count == 0) stream->flags &= ~(uint32_t)STREAM_EARLY;
-  return count;
 }
 
 void tcp_sack_forget_from(struct stream *stream, uint32_t seq) {
   if (stream->flags & STREAM_EARLY) keep_within(stream, stream->rcv_nxt, true, seq);
 }
 
+void tcp_sack_trim(struct stream *stream) { keep_within(stream, stream->rcv_nxt, false, 0); }
+
 uint8_t tcp_sack_write(struct stream *stream, uint8_t option[4 + 8 * TCP_SACK_BLOCKS_MAX]) {
   if (!(stream->flags & STREAM_EARLY)) return 0;
-  const uint32_t count = keep_within(stream, stream->rcv_nxt, false, 0);
-  if (count == 0) return 0;
+  uint32_t count = 0;
+  while (count < TCP_SACK_BLOCKS_MAX && !range_empty(&stream->early[count])) count++;
   store_be32(option, 0x01010500u | (2 + 8 * count));
   for (uint32_t i = 0; i < count; i++) {
     store_be32(option + 4 + 8 * i, stream->early[i].start);

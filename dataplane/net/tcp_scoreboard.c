@@ -16,9 +16,10 @@ static uint32_t range_count(const struct stream *stream) {
 static void ranges_set(struct stream *stream, const struct sequence_range *ranges, uint32_t count) {
   if (count > TCP_SCOREBOARD_RANGES) count = TCP_SCOREBOARD_RANGES;
   memset(stream->sacked, 0, sizeof stream->sacked);
-  memcpy(stream->sacked, ranges, count * sizeof *ranges);
   stream->flags &= ~(uint32_t)STREAM_SACKED;
-  if (count) stream->flags |= STREAM_SACKED;
+  if (count == 0) return;
+  memcpy(stream->sacked, ranges, count * sizeof *ranges);
+  stream->flags |= STREAM_SACKED;
 }
 
 /* True when some of [start, end) was not known. */
@@ -70,7 +71,9 @@ void scoreboard_trim(struct stream *stream) {
   ranges_set(stream, ranges, count);
 }
 
-void scoreboard_forget(struct stream *stream) { ranges_set(stream, NULL, 0); }
+void scoreboard_forget(struct stream *stream) {
+  if (stream->flags & STREAM_SACKED) ranges_set(stream, NULL, 0);
+}
 
 uint32_t scoreboard_below(const struct stream *stream, uint32_t seq) {
   uint32_t bytes = 0;

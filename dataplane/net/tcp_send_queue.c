@@ -8,12 +8,17 @@ struct send_block {
 
 #define SEND_BLOCK_CAPACITY ((uint32_t)sizeof(((struct send_block *)0)->bytes))
 
+/* What connections that hold something leave to those that hold nothing. */
+#define POOL_RESERVE_DIVISOR 8
+
 /* A connection may hold as much of the pool as it leaves free, so n of them leave an n-plus-first part of it whatever they do;
  * one that holds nothing gets a block while there is any. */
 static uint64_t pool_share(const struct stream *stream) {
-  const uint64_t free_bytes = (uint64_t)pool_free_count(&stream->network->send_blocks) * SEND_BLOCK_CAPACITY;
+  const struct pool *blocks = &stream->network->send_blocks;
+  const uint32_t free = pool_free_count(blocks), reserve = blocks->capacity / POOL_RESERVE_DIVISOR;
+  const uint64_t free_bytes = (uint64_t)(free > reserve ? free - reserve : 0) * SEND_BLOCK_CAPACITY;
   const uint64_t held = stream->send_queued, share = free_bytes > held ? (free_bytes - held) / 2 : 0;
-  if (held == 0 && share < SEND_BLOCK_CAPACITY) return free_bytes ? SEND_BLOCK_CAPACITY : 0;
+  if (held == 0 && share < SEND_BLOCK_CAPACITY) return free ? SEND_BLOCK_CAPACITY : 0;
   return share;
 }
 

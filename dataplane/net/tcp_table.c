@@ -31,6 +31,10 @@ struct stream *tcp_open(struct network *network, const struct stream_key *key) {
   if (!stream) return NULL;
   struct stream **bucket = tcp_bucket(network, key);
   *stream = (struct stream){.network = network, .key = *key, .hash_next = *bucket, .timer = {.fire = tcp_timer_fire}};
+  if (!tcp_admission_begin(stream)) {
+    pool_give(&network->streams, stream);
+    return NULL;
+  }
   *bucket = stream;
   link_init(&stream->pending);
   network->counters.tcp_connections++;
@@ -44,7 +48,9 @@ void tcp_end(struct stream *stream, enum stream_end end) {
   while (*at != stream) at = &(*at)->hash_next;
   *at = stream->hash_next;
   if (network->last_found == stream) network->last_found = NULL;
+  tcp_admission_end(stream);
   if (stream->state == TCP_SYN_RECEIVED) network->counters.tcp_half_open--;
+  if (stream->state == TCP_TIME_WAIT) network->counters.tcp_time_wait--;
   network->counters.tcp_connections--;
   if (stream->state == TCP_SYN_RECEIVED || stream->state == TCP_TIME_WAIT) link_remove(&stream->age);
   stream->state = TCP_CLOSED;

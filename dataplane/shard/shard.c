@@ -39,6 +39,7 @@ static bool create_network(struct shard *shard, struct arena *arena, uint64_t no
   network.hash_key = config->table_key;
   network.isn_key = config->isn_key;
   network.output = shard_network_output(shard);
+  network.address_limits = shard->address_limits;
   network.tcp_listeners[0] =
       (struct network_tcp_listener){.port = config->otlp.port, .handler = handler_of(shard, SHARD_LISTENER_OTLP_HTTP)};
   network.tcp_listeners[1] =
@@ -56,14 +57,27 @@ static bool create_network(struct shard *shard, struct arena *arena, uint64_t no
   if (config->jaeger_port)
     network.udp_listeners[network.udp_listener_count++] =
         (struct network_udp_listener){.port = config->jaeger_port, .context = shard, .received = shard_receive_jaeger_datagram};
+  for (; shard->listener_count < network.tcp_listener_count; shard->listener_count++)
+    shard->listener_ports[shard->listener_count] = network.tcp_listeners[shard->listener_count].port;
   shard->network = network_create(arena, &network, now_ns);
   return shard->network != NULL;
+}
+
+static bool create_address_limits(struct shard *shard, struct arena *arena) {
+  struct address_limits_config limits = {.accounts_max = shard->config.network.connections_max, .key = shard->config.table_key};
+  bool any = false;
+  memcpy(limits.most, shard->config.address_limits, sizeof limits.most);
+  for (unsigned quota = 0; quota < ADDRESS_QUOTAS; quota++) any = any || limits.most[quota];
+  if (!any) return true;
+  shard->address_limits = address_limits_create(arena, &limits);
+  return shard->address_limits != NULL;
 }
 
 static bool create_http(struct shard *shard, struct arena *arena, uint64_t now_ns) {
   struct http_config http = shard->config.http;
   shard_application_init(shard);
   http.application = &shard->application;
+  http.address_limits = shard->address_limits;
   shard->http = http_server_create(arena, &http, now_ns);
   return shard->http != NULL;
 }
@@ -112,8 +126,8 @@ struct shard *shard_create(struct arena *arena, const struct shard_config *confi
   shard->timers = timer_wheel_create(arena, now_ns);
   shard->replay = replay_table_create(arena, config->webhooks.replay_capacity, &config->table_key);
   if (!shard->scratch || !shard->datagram || !shard->timers || !shard->replay) return NULL;
-  if (!shard_parked_create(shard, arena) || !create_engine(shard, arena, now_ns) || !create_http(shard, arena, now_ns) ||
-      !create_tls(shard, arena, now_ns) || !create_network(shard, arena, now_ns))
+  if (!create_address_limits(shard, arena) || !shard_parked_create(shard, arena) || !create_engine(shard, arena, now_ns) ||
+      !create_http(shard, arena, now_ns) || !create_tls(shard, arena, now_ns) || !create_network(shard, arena, now_ns))
     return NULL;
   return shard;
 }

@@ -13,6 +13,7 @@
 #include "network.h"
 #include "otlp.h"
 #include "replay_table.h"
+#include "shard_pressure.h"
 #include "span_result.h"
 #include "tls_server.h"
 #include "webhook.h"
@@ -56,8 +57,9 @@ struct shard_config {
   struct siphash_key flow_key, isn_key, table_key, trace_key, replay_key; /* the same on all shards */
   struct siphash_key uuid_key;                                            /* of this shard */
   uint64_t node;                                                          /* into violation ids */
-  struct network_config network; /* limits and timeouts; the rest is filled by the shard */
-  struct http_config http;       /* likewise */
+  struct network_config network;           /* limits and timeouts; the rest is filled by the shard */
+  struct http_config http;                 /* likewise */
+  uint32_t address_limits[ADDRESS_QUOTAS]; /* what one remote address may have; 0: no limit */
   struct shard_span_listener {
     uint16_t port; /* 0: none; UDP too on that of OTLP/HTTP */
     bool acknowledge_durable;
@@ -117,6 +119,7 @@ struct shard_counters {
   uint64_t webhooks_accepted, webhooks_durable, webhooks_received_only, webhooks_repeated;
   uint64_t webhooks_refused[REFUSALS];
   uint64_t webhook_secret_used[64][WEBHOOK_SECRETS_MAX]; /* by source, secret */
+  uint64_t shed[SHEDS];                                  /* requests and datagrams; connections are counted where they are */
   uint64_t overload_answers, receiving_paused, parked_exhausted, messages_no_room;
   uint32_t parked;           /* gauge: answers waiting */
   uint32_t webhooks_pending; /* gauge: accepted, not durable yet */
@@ -136,6 +139,9 @@ struct shard_snapshot {
   struct driver_queue_counters queue;
   struct record_ring_counters records;
   struct line_ring_counters messages_out; /* summed over destinations */
+  struct address_counters addresses;
+  struct watermark pressure[RESOURCES];
+  uint32_t shedding; /* bits of enum shed */
   bool drained;
 };
 

@@ -64,8 +64,6 @@ void shard_refuse(struct shard *shard, struct http_exchange *exchange, uint16_t 
   http_respond(exchange, &response, shard->now_ns);
 }
 
-bool shard_overloaded(const struct shard *shard) { return shard->receiving == RECEIVING_REFUSING || shard->journal_failed_seen; }
-
 struct route {
   uint16_t status; /* 0: go on */
   const char *code, *message;
@@ -132,16 +130,26 @@ static struct route route(const struct shard *shard, const struct http_request *
   return shard_is_zipkin(shard, request->local_port) ? route_zipkin(shard, request) : route_webhook(shard, request);
 }
 
+/* Under which name an admitted request is shed. */
+static enum shed kind_of(const struct shard *shard, const struct http_request *request) {
+  const struct shard_span_listener *listener = shard_otlp_listener(shard, request->local_port);
+  if (!listener && shard_is_zipkin(shard, request->local_port)) listener = &shard->config.zipkin;
+  if (listener) return listener->acknowledge_durable ? SHED_DURABLE_SPANS : SHED_SPANS;
+  const struct webhook_source *source = shard_webhook_source(shard, request->path);
+  return source && source->acknowledge_durable ? SHED_DURABLE_WEBHOOKS : SHED_WEBHOOKS;
+}
+
 static void admit(void *context, const struct http_request *request, struct http_admission *admission, uint64_t now_ns) {
-  static const char overload[] = "the journal is behind; try again";
   struct shard *shard = context;
   (void)now_ns;
   struct route taken = route(shard, request);
-  if (!taken.status && shard_overloaded(shard)) {
-    taken = (struct route){503, "overloaded", overload, 0};
+  const enum shed kind = kind_of(shard, request);
+  if (!taken.status && shard_sheds(shard, kind)) {
+    taken = (struct route){503, "overloaded", shard->shed_message, 0};
     shard->counters.overload_answers++;
   }
-  *admission = (struct http_admission){.status = taken.status, .max_body_bytes = taken.max_body_bytes};
+  *admission = (struct http_admission){
+      .status = taken.status, .max_body_bytes = taken.max_body_bytes, .body_pools_closed = shard_withheld_bodies(shard, kind)};
   if (taken.status)
     build_refusal(shard, request, taken.status, taken.code, taken.message, shard->admission_body, &admission->response);
 }

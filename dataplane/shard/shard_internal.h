@@ -69,6 +69,7 @@ struct parked_queue {
   struct parked *first, **last;
 };
 
+/* What a full record ring does: windows close for a while, then requests are refused. */
 enum receiving { RECEIVING_OPEN, RECEIVING_PAUSED, RECEIVING_REFUSING };
 
 struct shard {
@@ -97,6 +98,19 @@ struct shard {
 
   enum receiving receiving;
   uint64_t receiving_since_ns;
+
+  /* shard_pressure.c */
+  struct watermark pressure[RESOURCES];
+  uint64_t look_at_ns;
+  uint32_t shed;                                      /* bits of enum shed */
+  uint32_t shortages;                                 /* HTTP_SHORT_* */
+  uint32_t withheld_received, withheld_durable_spans; /* body pools, by bit */
+  const char *shed_message;
+  uint32_t closing;                      /* connections that are closed and wait for their peers */
+  struct address_limits *address_limits; /* NULL: none are set */
+  uint32_t listener_count;
+  uint16_t listener_ports[NETWORK_LISTENERS_MAX];
+
   bool journal_failed_seen, draining;
   uint64_t replay_expire_at_ns;
 
@@ -124,7 +138,13 @@ void shard_application_init(struct shard *shard);
 uint32_t shard_error_json(struct shard *shard, const char *code, const char *message, const uint8_t correlation_id[16],
                           uint8_t *body);
 void shard_refuse(struct shard *shard, struct http_exchange *exchange, uint16_t status, const char *code, const char *message);
-bool shard_overloaded(const struct shard *shard);
+
+/* shard_pressure.c */
+void shard_look_at_pressure(struct shard *shard);
+/* Whether this is shed now, counted when so. */
+bool shard_sheds(struct shard *shard, enum shed what);
+/* Body pools that requests of this kind may not take from. */
+uint32_t shard_withheld_bodies(const struct shard *shard, enum shed what);
 
 /* shard_spans.c */
 enum http_disposition shard_take_spans(struct shard *shard, struct http_exchange *exchange, const struct http_request *request,

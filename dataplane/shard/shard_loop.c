@@ -5,7 +5,6 @@
 #define TRACES_A_STEP 64u
 #define REPLAY_IDS_A_STEP 64u
 #define REPLAY_EXPIRE_EVERY_NS 10000000ull
-#define PAUSE_AT_MOST_NS 500000000ull /* then requests are answered 503 rather than left waiting */
 
 static void adopt_image(struct shard *shard) {
   const struct rule_image *image = atomic_load_explicit(&shard->config.publication->image, memory_order_acquire);
@@ -43,30 +42,6 @@ static uint32_t receive_verdicts(struct shard *shard) {
     }
   }
   return total;
-}
-
-/* Back-pressure: first close the windows, then, if the journal stays behind, say so with 503. Hysteresis between 3/4 and 1/2. */
-static void govern_receiving(struct shard *shard) {
-  const uint64_t waiting = record_ring_read_counters(shard->config.records).bytes_waiting;
-  const uint64_t capacity = record_ring_capacity(shard->config.records);
-  switch (shard->receiving) {
-  case RECEIVING_OPEN:
-    if (waiting <= capacity / 4 * 3) return;
-    shard->receiving = RECEIVING_PAUSED;
-    shard->receiving_since_ns = shard->now_ns;
-    shard->counters.receiving_paused++;
-    network_pause_receiving(shard->network, true);
-    return;
-  case RECEIVING_PAUSED:
-    if (waiting > capacity / 2 && shard->now_ns - shard->receiving_since_ns < PAUSE_AT_MOST_NS && !shard->journal_failed_seen)
-      return;
-    shard->receiving = waiting > capacity / 2 ? RECEIVING_REFUSING : RECEIVING_OPEN;
-    network_pause_receiving(shard->network, false);
-    return;
-  case RECEIVING_REFUSING:
-    if (waiting <= capacity / 2) shard->receiving = RECEIVING_OPEN;
-    return;
-  }
 }
 
 static void watch_journal(struct shard *shard) {
@@ -120,7 +95,7 @@ bool shard_step(struct shard *shard, uint64_t now_ns, uint64_t wall_ns) {
   shard->wall_ns = wall_ns;
   adopt_image(shard);
   watch_journal(shard);
-  govern_receiving(shard);
+  shard_look_at_pressure(shard);
   uint32_t work = shard_receive_frames(shard);
   work += shard_take_over_frames(shard);
   work += receive_messages(shard);

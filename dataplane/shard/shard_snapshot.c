@@ -21,6 +21,9 @@ void shard_take_snapshot(struct shard *shard) {
     snapshot->messages_out.refused += ring.refused;
     snapshot->messages_out.lines_waiting += ring.lines_waiting;
   }
+  if (shard->address_limits) snapshot->addresses = *address_limits_counters(shard->address_limits);
+  memcpy(snapshot->pressure, shard->pressure, sizeof snapshot->pressure);
+  snapshot->shedding = shard->shed;
   snapshot->drained = atomic_load_explicit(&shard->drained, memory_order_relaxed);
   const unsigned wanted = atomic_load_explicit(&shard->snapshot_wanted, memory_order_acquire);
   atomic_store_explicit(&shard->snapshot_taken, wanted, memory_order_release);

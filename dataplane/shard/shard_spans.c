@@ -71,7 +71,7 @@ void shard_answer_spans(struct shard *shard, struct parked *parked) {
 static enum datagram_outcome take_datagram(struct shard *shard, const uint8_t *bytes, uint32_t length,
                                            const struct span_format *format) {
   if (length > SHARD_DATAGRAM_BYTES_MAX) return DATAGRAM_TOO_LARGE;
-  if (shard_overloaded(shard)) return DATAGRAM_OVERLOAD;
+  if (shard_sheds(shard, SHED_SPANS)) return DATAGRAM_OVERLOAD;
   struct span_result result = {0};
   decode(shard, format, bytes, length, &result);
   if (result.outcome == SPANS_DECODED) {

@@ -279,6 +279,14 @@ static void await_stream_room(struct stream *stream) {
   stream_await_room(connection->lower);
 }
 
+/* With what TLS adds. */
+static uint32_t unacknowledged_bytes(const struct stream *stream) { return stream_unacknowledged(connection_of(stream)->lower); }
+
+static bool holds_bytes(const struct stream *stream) {
+  const struct tls_connection *connection = connection_of(stream);
+  return connection->held || stream_holds_received(connection->lower);
+}
+
 static void resume_stream(struct stream *stream) {
   struct tls_connection *connection = connection_of(stream);
   if (connection->phase != TLS_PHASE_OPEN) return;
@@ -313,6 +321,8 @@ const struct stream_operations tls_connection_operations = {
     .write = write_stream,
     .write_room = stream_room,
     .await_room = await_stream_room,
+    .unacknowledged = unacknowledged_bytes,
+    .holds_received = holds_bytes,
     .resume = resume_stream,
     .close = close_stream,
     .abort = abort_stream,

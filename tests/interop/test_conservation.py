@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -168,6 +169,19 @@ def test_churn():
     print(f"churn: {answered} requests, a connection each")
 
 
+def test_scrape_while_a_shard_is_held_up(appliance):
+    """A shard that does not answer in time is shown as it was: a counter that fell would be a restart to who reads it."""
+    before = counts()
+    holder = threading.Thread(target=hold_up, args=(appliance.process, "shard-0", 2))
+    holder.start()
+    time.sleep(0.3)
+    now = counts()
+    holder.join()
+    for name in ("responses_total", "spans_evaluated_total", "wire_received_frames_total", "tcp_established_total"):
+        expect_true(f"{name}: {now[name]} after {before[name]}", now[name] >= before[name] > 0)
+    wait_for("an answer of all shards", lambda: metric("tripline_ready") == 1)
+
+
 def test_clients_that_die():
     load = wrk("orders.lua", 8080)
     time.sleep(SECONDS / 2)
@@ -183,6 +197,7 @@ def main():
         test_spans_with_a_full_queue(appliance)
         test_webhooks()
         test_churn()
+        test_scrape_while_a_shard_is_held_up(appliance)
         test_clients_that_die()
     print("all accounted for")
 

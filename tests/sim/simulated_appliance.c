@@ -7,7 +7,7 @@
 #define MESSAGE_RING_LINES 4096u
 #define VERDICT_RING_LINES 256u
 #define FRAME_RING_LINES 64u
-#define PARKED_MAX 256u
+#define PARKED_MAX 256u /* a verdict ring has a line for each */
 #define COLUMN_CAPACITY 64u
 #define SEGMENT_BYTES (256u * 1024u)
 #define BASE_WALL_NS 1700000000000000000ull
@@ -19,6 +19,9 @@ uint64_t appliance_wall_ns(const struct simulated_appliance *appliance, uint64_t
 void appliance_init(struct simulated_appliance *appliance, const struct appliance_options *options, uint64_t seed) {
   struct rule_errors errors = {0};
   *appliance = (struct simulated_appliance){.options = *options, .random = {seed}, .base_wall_ns = BASE_WALL_NS};
+  if (!appliance->options.parked_max) appliance->options.parked_max = PARKED_MAX;
+  if (!appliance->options.message_ring_lines) appliance->options.message_ring_lines = MESSAGE_RING_LINES;
+  ALWAYS_ASSERT(appliance->options.parked_max <= PARKED_MAX);
   const struct journal_sim_io_options disk = {
       .seed = random_next(&appliance->random), .latency_least_ns = 20000, .latency_most_ns = options->disk_latency_most_ns};
   appliance->disk = options->disk ? options->disk : journal_sim_io_create(&disk);
@@ -42,7 +45,7 @@ static void make_rings(struct simulated_appliance *appliance) {
   for (uint32_t from = 0; from < appliance->options.shards; from++) {
     appliance->records[from] = record_ring_create(arena, appliance->options.record_ring_bytes);
     for (uint32_t to = 0; to < appliance->options.shards; to++) {
-      appliance->messages[from][to] = line_ring_create(arena, MESSAGE_RING_LINES);
+      appliance->messages[from][to] = line_ring_create(arena, appliance->options.message_ring_lines);
       appliance->verdicts[from][to] = from == to ? NULL : line_ring_create(arena, VERDICT_RING_LINES);
       appliance->frames[from][to] = from == to ? NULL : line_ring_create(arena, FRAME_RING_LINES);
     }
@@ -110,6 +113,7 @@ static void fill_limits(const struct appliance_options *options, struct shard_co
                                             .time_wait_ns = 1000000000};
   config->http = (struct http_config){.connections_max = options->connections_max,
                                       .body_pools = {{4096, options->body_buffers}, {262144, 4}},
+                                      .http2 = {options->http2_connections, 4 * options->http2_connections},
                                       .header_timeout_ns = 10000000000,
                                       .body_timeout_ns = 20000000000,
                                       .keep_alive_timeout_ns = 30000000000};
@@ -123,7 +127,8 @@ static void fill_limits(const struct appliance_options *options, struct shard_co
   config->webhooks.sources = options->sources;
   config->webhooks.source_count = options->source_count;
   config->webhooks.replay_capacity = options->replay_capacity;
-  config->parked_max = PARKED_MAX;
+  config->parked_max = options->parked_max;
+  memcpy(config->address_limits, options->address_limits, sizeof options->address_limits);
   config->column_capacity = COLUMN_CAPACITY;
   config->traces_max = options->traces_max;
   config->captures_max = 2 * options->traces_max;

@@ -97,6 +97,13 @@ static uint32_t fake_write_room(const struct stream *stream) { return listening(
 
 static void fake_await_room(struct stream *stream) { stream->write_cut = listening(stream); }
 
+static uint32_t fake_unacknowledged(const struct stream *stream) {
+  (void)stream;
+  return 0;
+}
+
+static bool fake_holds_received(const struct stream *stream) { return stream->held_bytes > 0; }
+
 static void fake_resume(struct stream *stream) { stream->resume_due = true; }
 
 static void fake_close(struct stream *stream) {
@@ -121,6 +128,8 @@ static const struct stream_operations fake_operations = {
     .write = fake_write,
     .write_room = fake_write_room,
     .await_room = fake_await_room,
+    .unacknowledged = fake_unacknowledged,
+    .holds_received = fake_holds_received,
     .resume = fake_resume,
     .close = fake_close,
     .abort = fake_abort,

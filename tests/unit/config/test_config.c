@@ -46,23 +46,24 @@ static void an_empty_file_is_the_default(void **state) {
 
 static void a_file_overrides_key_by_key(void **state) {
   (void)state;
-  assert_int_equal(parse("data_dir: /srv/trip\n"
-                         "management: {socket: /run/c.sock, socket_group: ops, listen: '[::1]:9000'}\n"
-                         "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us, prefault: true}\n"
-                         "ports:\n"
-                         "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
-                         " verify_checksums: yes}\n"
-                         "eal: {memory_mib: 1024, extra: --log-level=8}\n"
-                         "rules: {files: [a.yaml, rules.d]}\n"
-                         "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB},"
-                         " zipkin: {listen: off, acknowledge: durable, max_body_bytes: 2MiB}, jaeger: {listen: 8080}}\n"
-                         "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
-                         " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
-                         "traces: {live_max: 4096, captures_max: 2048, idle: 750ms}\n"
-                         "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000}\n"
-                         "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
-                         " keep_alive_count: 4}\n"),
-                   0);
+  assert_int_equal(
+      parse("data_dir: /srv/trip\n"
+            "management: {socket: /run/c.sock, socket_group: ops, listen: '[::1]:9000'}\n"
+            "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us, prefault: true}\n"
+            "ports:\n"
+            "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
+            " verify_checksums: yes}\n"
+            "eal: {memory_mib: 1024, extra: --log-level=8}\n"
+            "rules: {files: [a.yaml, rules.d]}\n"
+            "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB},"
+            " zipkin: {listen: off, acknowledge: durable, max_body_bytes: 2MiB}, jaeger: {listen: 8080}}\n"
+            "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
+            " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
+            "traces: {live_max: 4096, captures_max: 2048, idle: 750ms}\n"
+            "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000}\n"
+            "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
+            " keep_alive_count: 4}\n"),
+      0);
   assert_string_equal(complaints, "");
   assert_string_equal(config.data_dir, "/srv/trip");
   assert_string_equal(config.management.listen_address, "[::1]");
@@ -95,6 +96,16 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.tcp.keep_alive_idle_ns, 30000000000);
   assert_int_equal(config.tcp.keep_alive_interval_ns, 5000000000);
   assert_int_equal(config.tcp.keep_alive_count, 4);
+  assert_int_equal(config.tcp.connections_per_address, 0);
+  assert_int_equal(parse("tcp: {connections_per_address: 64, half_open_per_address: 8, half_open_max: 512}\n"
+                         "http: {requests_max: 900, requests_per_address: 32, body_bytes_per_address: 8MiB}\n"),
+                   0);
+  assert_int_equal(config.tcp.connections_per_address, 64);
+  assert_int_equal(config.tcp.half_open_per_address, 8);
+  assert_int_equal(config.tcp.half_open_max, 512);
+  assert_int_equal(config.http.requests_max, 900);
+  assert_int_equal(config.http.requests_per_address, 32);
+  assert_int_equal(config.http.body_bytes_per_address, 8388608);
   assert_int_equal(parse("management: {listen: off}"), 0);
   assert_int_equal(config.management.listen_port, 0);
 }
@@ -182,6 +193,14 @@ static const struct {
     {"listeners: {jaeger: {listen: 65536}}", "t.yaml:1:30: a whole number from 1 to 65535 is expected here\n"},
     {"listeners: {zipkin: {listen: [9411]}}", "t.yaml:1:30: a single value is expected here\n"},
     {"listeners: {jaeger: {acknowledge: durable}}", "t.yaml:1:22: unknown key 'acknowledge'\n"},
+    {"tcp: {connections_per_address: -1}", "t.yaml:1:32: a whole number from 0 to 1048576 is expected here\n"},
+    {"tcp:\n  half_open_per_address: many\n", "t.yaml:2:26: a whole number from 0 to 1048576 is expected here\n"},
+    {"tcp:\n  half_open_max: 1048577\n", "t.yaml:2:18: a whole number from 0 to 1048576 is expected here\n"},
+    {"tcp:\n  connections_per_adress: 1\n",
+     "t.yaml:2:3: unknown key 'connections_per_adress'; did you mean 'connections_per_address'?\n"},
+    {"http: {requests_max: 2000000}", "t.yaml:1:22: a whole number from 0 to 1048576 is expected here\n"},
+    {"http: {requests_per_address: x}", "t.yaml:1:30: a whole number from 0 to 1048576 is expected here\n"},
+    {"http: {body_bytes_per_address: 2GiB}", "t.yaml:1:32: a whole number from 0 to 1073741824 is expected here\n"},
     {"journal: {segment_bytes: 1MiB}", "t.yaml:1:26: a whole number from 2097152 to 4294967296 is expected here\n"},
     {"listeners: {otlp_http: {acknowledge: maybe}}", "t.yaml:1:38: 'maybe' is not one of: received, durable\n"},
     {"webhooks: {sources: x}", "t.yaml:1:21: a list of sources is expected here\n"},

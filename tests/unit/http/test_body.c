@@ -190,15 +190,17 @@ static void test_no_body_buffer(void **state) {
   struct http_fixture fixture;
   fixture_prepare(&fixture);
   fixture_start(&fixture);
-  struct stream *streams[10];
-  for (unsigned i = 0; i < 10; i++) {
+  static char large[4090]; /* more than a header block has left */
+  memset(large, 'x', sizeof large);
+  struct stream *streams[6];
+  for (unsigned i = 0; i < 6; i++) {
     streams[i] = fixture_open(&fixture);
-    send_length(&fixture, streams[i], POST, 200);
+    send_length(&fixture, streams[i], POST, sizeof large);
   }
-  /* 4 + 3 + 2 + 1 buffers: small bodies take larger ones when theirs are out. */
-  for (unsigned i = 0; i < 10; i++) assert_int_equal(0, streams[i]->sent_bytes);
+  /* 3 + 2 + 1 buffers: bodies take larger ones when theirs are out. */
+  for (unsigned i = 0; i < 6; i++) assert_int_equal(0, streams[i]->sent_bytes);
   struct stream *eleventh = fixture_open(&fixture);
-  send_with_length(&fixture, eleventh, POST, "hello", 5);
+  send_with_length(&fixture, eleventh, POST, large, sizeof large);
   struct fixture_answer answers[4];
   assert_int_equal(1, fixture_answers(eleventh, answers, 4));
   assert_int_equal(503, answers[0].status);
@@ -207,12 +209,49 @@ static void test_no_body_buffer(void **state) {
   assert_int_equal(1, http_server_counters(fixture.server)->no_body_buffer);
   /* The refused body was dropped; with a buffer free again the next request is served. */
   fake_stream_free(streams[0], fixture.now_ns);
-  send_with_length(&fixture, eleventh, POST, "hello", 5);
-  assert_answered_with(eleventh, 1, (const uint8_t *)"hello", 5);
+  send_with_length(&fixture, eleventh, POST, large, sizeof large);
+  assert_answered_with(eleventh, 1, (const uint8_t *)large, sizeof large);
   fixture_say(&fixture, eleventh, POST "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
   assert_answered_with(eleventh, 2, (const uint8_t *)"hello", 5);
   fake_stream_free(eleventh, fixture.now_ns);
-  for (unsigned i = 1; i < 10; i++) fake_stream_free(streams[i], fixture.now_ns);
+  for (unsigned i = 1; i < 6; i++) fake_stream_free(streams[i], fixture.now_ns);
+  fixture_end(&fixture);
+}
+
+/* A body that its header block has room for takes no buffer, however slowly it comes. */
+static void test_small_bodies_need_no_buffer(void **state) {
+  (void)state;
+  struct http_fixture fixture;
+  fixture_prepare(&fixture);
+  fixture_start(&fixture);
+  struct stream *streams[20];
+  for (unsigned i = 0; i < 20; i++) {
+    streams[i] = fixture_open(&fixture);
+    send_length(&fixture, streams[i], POST, 3500);
+  }
+  struct http_use use;
+  http_server_use(fixture.server, &use);
+  assert_int_equal(use.bodies[0].used, 0);
+  assert_int_equal(use.bodies[0].capacity, 10);
+  static uint8_t bytes[3500];
+  for (unsigned i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * 7);
+  for (unsigned i = 0; i < 20; i++) {
+    for (unsigned at = 0; at < sizeof bytes; at += 500) fixture_send(&fixture, streams[i], bytes + at, 500);
+    assert_answered_with(streams[i], 0, bytes, sizeof bytes);
+    /* A chunked one that outgrows the block moves into a buffer. */
+    fixture_say(&fixture, streams[i], POST "Transfer-Encoding: chunked\r\n\r\ndac\r\n");
+    fixture_send(&fixture, streams[i], bytes, sizeof bytes);
+    http_server_use(fixture.server, &use);
+    assert_int_equal(use.bodies[0].used, 0);
+    fixture_say(&fixture, streams[i], "\r\n400\r\n");
+    fixture_send(&fixture, streams[i], bytes, 1024);
+    http_server_use(fixture.server, &use);
+    assert_int_equal(use.bodies[0].used, 1);
+    assert_int_equal(use.bodies[1].used, 1);
+    fake_stream_free(streams[i], fixture.now_ns);
+  }
+  http_server_use(fixture.server, &use);
+  assert_int_equal(use.bodies[0].used, 0);
   fixture_end(&fixture);
 }
 
@@ -510,6 +549,7 @@ int main(void) {
       cmocka_unit_test(test_too_large),
       cmocka_unit_test(test_larger_than_any_buffer),
       cmocka_unit_test(test_no_body_buffer),
+      cmocka_unit_test(test_small_bodies_need_no_buffer),
       cmocka_unit_test(test_gzip),
       cmocka_unit_test(test_gzip_members),
       cmocka_unit_test(test_damaged_gzip),

@@ -344,13 +344,13 @@ static void grpc_refusals_are_trailers_only(void **state) {
 /* UNAVAILABLE, and when to come again: google.rpc.Status with a RetryInfo of one second, as gRPC's own libraries write it. */
 static void grpc_overload_says_when_to_retry(void **state) {
   (void)state;
-  uint8_t frame[2000], message[1000] = {0};
+  uint8_t frame[5000], message[4090] = {0}; /* more than a stream keeps itself */
   struct peer *peer = malloc(sizeof *peer);
   peer_open(peer);
   /* All buffers that could hold it are taken by requests that are parked. */
   static uint8_t held[60000];
   for (int i = 0; i < 8; i++) {
-    request(peer, "POST", "/park", NULL, held, i < 4 ? sizeof held : 1000);
+    request(peer, "POST", "/park", NULL, held, i < 4 ? sizeof held : sizeof message);
     talk(peer);
   }
   assert_int_equal(counters()->no_body_buffer, 2);

@@ -125,6 +125,21 @@ static void health_and_readiness(void **state) {
   expect_status("GET", "/healthz", NULL, true, 503);
 }
 
+/* The worst of all shards. */
+static void status_tells_of_pressure(void **state) {
+  (void)state;
+  appliance.snapshot.shards[0].pressure[RESOURCE_RECORDS].state = PRESSURE_SOFT;
+  appliance.snapshot.shards[1].pressure[RESOURCE_RECORDS].state = PRESSURE_HARD;
+  appliance.snapshot.shards[1].shedding = 1u << SHED_SPANS | 1u << SHED_DURABLE_SPANS;
+  const struct answer *answer = ask("GET", "/v1/status", NULL, false);
+  const json_t *pressure = json_object_get(answer->json, "pressure"), *shedding = json_object_get(answer->json, "shedding");
+  assert_int_equal(json_object_size(pressure), RESOURCES);
+  assert_string_equal(json_string_value(json_object_get(pressure, "records")), "hard");
+  assert_string_equal(json_string_value(json_object_get(pressure, "connections")), "normal");
+  assert_int_equal(json_array_size(shedding), 2);
+  assert_string_equal(json_string_value(json_array_get(shedding, 1)), "durable_spans");
+}
+
 static void filters_that_make_no_sense(void **state) {
   (void)state;
   static const char *const wrong[] = {"severity=awful",
@@ -278,6 +293,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(paths_and_methods, set_up, tear_down),
       cmocka_unit_test_setup_teardown(loopback_changes_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(health_and_readiness, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(status_tells_of_pressure, set_up, tear_down),
       cmocka_unit_test_setup_teardown(filters_that_make_no_sense, set_up, tear_down),
       cmocka_unit_test_setup_teardown(violations_by_filter_and_page, set_up, tear_down),
       cmocka_unit_test_setup_teardown(rules_are_applied_by_the_socket, set_up, tear_down),

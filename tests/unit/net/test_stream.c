@@ -237,6 +237,31 @@ static void fifty_thousand_connections_live_side_by_side(void **state) {
   stop();
 }
 
+static uint64_t taken_bytes;
+
+static void *take_counted(void *context, size_t bytes, size_t alignment) {
+  taken_bytes += (bytes + alignment - 1) / alignment * alignment;
+  return arena_take(heap_arena_arena(context), bytes, alignment);
+}
+
+static uint64_t network_bytes(uint32_t connections) {
+  struct network_config config;
+  struct heap_arena *heap = heap_arena_create();
+  struct arena arena = {.take = take_counted, .context = heap};
+  bench_default_config(&config);
+  config.connections_max = connections;
+  taken_bytes = 0;
+  assert_non_null(network_create(&arena, &config, 0));
+  heap_arena_destroy(heap);
+  return taken_bytes;
+}
+
+/* docs/tcp-profile.md, "Memory": what a million connections take follows from what these do. */
+static void a_connection_takes_328_bytes_and_no_more(void **state) {
+  (void)state;
+  assert_int_equal(network_bytes(1u << 17) - network_bytes(1u << 16), (uint64_t)(320 + 8) << 16);
+}
+
 static void isn_moves_on_with_time_and_differs_by_connection(void **state) {
   (void)state;
   start(NULL);
@@ -396,6 +421,7 @@ int main(void) {
       cmocka_unit_test(positions_move_on_while_bytes_are_always_held),
       cmocka_unit_test(a_full_pool_does_not_stop_bytes_in_order),
       cmocka_unit_test(fifty_thousand_connections_live_side_by_side),
+      cmocka_unit_test(a_connection_takes_328_bytes_and_no_more),
       cmocka_unit_test(isn_moves_on_with_time_and_differs_by_connection),
       cmocka_unit_test(resuming_without_taking_does_not_spin),
       cmocka_unit_test(a_pause_bounds_what_is_held),

@@ -22,13 +22,13 @@ void rig_init(struct shard_rig *rig, uint16_t shards) {
                                             .replay_capacity = 64,
                                             .disk_latency_most_ns = 100000,
                                             .rules = simulation_rules};
-  rig->options.wire = (struct sim_wire_config){.peers = RIG_CLIENTS,
+  rig->options.wire = (struct sim_wire_config){.peers = RIG_CLIENTS + 1, /* the last for what a test brings itself */
                                                .mtu = 1500,
                                                .frames = 2048,
                                                .queue_depth = 64,
                                                .mac = {0x02, 0, 0, 0, 0, 2},
                                                .impairment = {{.delay_ns = RIG_DELAY_NS}, {.delay_ns = RIG_DELAY_NS}}};
-  for (uint8_t i = 0; i < RIG_CLIENTS; i++) {
+  for (uint8_t i = 0; i < rig->options.wire.peers; i++) {
     const uint8_t mac[6] = {0x02, 0, 0, 0, 1, i};
     memcpy(rig->options.wire.peer_macs[i], mac, sizeof mac);
   }
@@ -55,9 +55,9 @@ void rig_stop(struct shard_rig *rig) {
   for (uint32_t i = 0; i < RIG_CLIENTS; i++) client_tcp_free(&rig->clients[i]);
 }
 
-static void step(struct shard_rig *rig) {
+void rig_step(struct shard_rig *rig, uint64_t ns) {
   uint8_t frame[SEGMENT_FRAME_BYTES_MAX];
-  rig->now_ns += 10000;
+  rig->now_ns += ns;
   if (rig->journal_held_up) {
     appliance_step_shards(&rig->appliance, rig->now_ns);
   } else {
@@ -70,23 +70,33 @@ static void step(struct shard_rig *rig) {
       client_tcp_frame(tcp, frame, length, rig->now_ns);
     client_tcp_step(tcp, rig->now_ns);
   }
+  if (rig->beside) rig->beside(rig->beside_context, rig->now_ns);
+}
+
+static void step(struct shard_rig *rig) { rig_step(rig, 10000); }
+
+void rig_sleep(struct shard_rig *rig, uint64_t ns) {
+  for (const uint64_t until_ns = rig->now_ns + ns; rig->now_ns < until_ns;) rig_step(rig, RIG_MS);
 }
 
 void rig_pass(struct shard_rig *rig, uint64_t ns) {
   for (const uint64_t until_ns = rig->now_ns + ns; rig->now_ns < until_ns;) step(rig);
 }
 
+void rig_connect(struct shard_rig *rig, uint32_t client, uint16_t port) {
+  struct client_tcp *tcp = &rig->clients[client];
+  client_tcp_start(tcp, port, &rig->random, rig->now_ns);
+  tcp->maximum_segment = 1460;
+  tcp->own_window = 65535;
+  rig->parsed[client] = 0;
+  for (int i = 0; i < 100 && tcp->state != CLIENT_TCP_OPEN; i++) step(rig);
+  assert_int_equal(tcp->state, CLIENT_TCP_OPEN);
+}
+
 void rig_post(struct shard_rig *rig, uint32_t client, uint16_t port, const char *head, const void *body, size_t body_bytes) {
   struct client_tcp *tcp = &rig->clients[client];
   char text[1024];
-  if (tcp->state != CLIENT_TCP_OPEN || tcp->ends.server_port != port || tcp->peer_finished) {
-    client_tcp_start(tcp, port, &rig->random, rig->now_ns);
-    tcp->maximum_segment = 1460;
-    tcp->own_window = 65535;
-    rig->parsed[client] = 0;
-    for (int i = 0; i < 100 && tcp->state != CLIENT_TCP_OPEN; i++) step(rig);
-    assert_int_equal(tcp->state, CLIENT_TCP_OPEN);
-  }
+  if (tcp->state != CLIENT_TCP_OPEN || tcp->ends.server_port != port || tcp->peer_finished) rig_connect(rig, client, port);
   const int length = snprintf(text, sizeof text, "%s x\r\nHost: x\r\nContent-Length: %zu\r\n\r\n", head, body_bytes);
   client_tcp_write(tcp, text, (size_t)length);
   client_tcp_write(tcp, body, body_bytes);

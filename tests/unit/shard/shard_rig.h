@@ -21,6 +21,8 @@ struct shard_rig {
   struct test_random random;
   uint64_t now_ns;
   bool journal_held_up;
+  void (*beside)(void *context, uint64_t now_ns); /* in each step, when set */
+  void *beside_context;
 };
 
 void rig_init(struct shard_rig *rig, uint16_t shards);
@@ -28,6 +30,11 @@ void rig_start(struct shard_rig *rig);
 void rig_stop(struct shard_rig *rig);
 /* Steps of 10 us. */
 void rig_pass(struct shard_rig *rig, uint64_t ns);
+/* Steps of 1 ms: for long times in which little happens. */
+void rig_sleep(struct shard_rig *rig, uint64_t ns);
+/* One step. */
+void rig_step(struct shard_rig *rig, uint64_t ns);
+void rig_connect(struct shard_rig *rig, uint32_t client, uint16_t port);
 /* Opens a connection when there is none to this port, and writes the request. */
 void rig_post(struct shard_rig *rig, uint32_t client, uint16_t port, const char *head, const void *body, size_t body_bytes);
 void rig_post_order(struct shard_rig *rig, uint32_t client, const char *source, const char *order, unsigned amount);

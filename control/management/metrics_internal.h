@@ -1,0 +1,7 @@
+#pragma once
+/* Inside the metrics: families too many for one file. */
+#include "appliance.h"
+#include "text_buffer_internal.h"
+
+/* metrics_pressure.c */
+void metrics_render_pressure(struct text_buffer *out, const struct appliance_snapshot *snapshot);
