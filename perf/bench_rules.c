@@ -1,115 +1,141 @@
-/* Rule evaluation: N rules over batches of 64 decoded spans, beside a naive loop that compares strings rule by rule. Oracle: both
- * find the same number of matches on a set of spans that some rules match. */
+/* Rule evaluation: 1 to 10,000 rules in several mixes over a stream of decoded spans, with no span or one in a hundred that
+ * matches, beside a naive loop that compares strings rule by rule. The batches are filled and emptied of their violations outside
+ * the timed part, which is engine_evaluate: intrinsics and their interning, judging, violations. Oracle: the violations of each
+ * pass are as many as the naive loop finds. Arguments: the mix, the number
+ * of rules; else all. */
 #include "bench.h"
 #include "engine.h"
 #include "heap_arena.h"
+#include "rule_mixes.h"
 #include "rule_set.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define SPANS 64
-#define PASSES 9
-#define RULES_MOST 1000
+#define PASSES 15
+#define RULES_MOST 10000
 
-struct span {
-  char name[16];
-  int64_t amount;
-};
+static struct mix_rule rules[RULES_MOST];
+static struct mix_span spans[MIX_SPANS];
 
-static struct span spans[SPANS];
-static char rule_names[RULES_MOST][16];
-
-static uint64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
-
-static struct rule_image *compile(uint32_t rules) {
-  static char text[RULES_MOST * 128];
+static struct rule_image *compile(uint32_t count) {
   struct rule_errors errors = {0};
-  size_t length = (size_t)sprintf(text, "rules:\n");
-  for (uint32_t i = 0; i < rules; i++)
-    length += (size_t)sprintf(text + length, "  - {name: r%u, on: span, if: 'name = \"%s\" && span.amount > %u'}\n", i,
-                              rule_names[i], 100 + i % 10);
-  struct rule_set *set = rule_set_parse("bench", text, length, &errors);
+  char *text = mix_text(rules, count);
+  struct rule_set *set = rule_set_parse("bench", text, strlen(text), &errors);
   struct rule_image *image = set ? rule_image_compile(set, 1, NULL, 1, &errors) : NULL;
+  if (!image) rule_errors_print(&errors, stderr);
   if (set) rule_set_free(set);
+  free(text);
+  bench_check(image != NULL, "the rules compile");
   return image;
 }
 
-static uint64_t naive(uint32_t rules) {
-  uint64_t matches = 0;
-  for (uint32_t s = 0; s < SPANS; s++)
-    for (uint32_t i = 0; i < rules; i++)
-      matches += strcmp(spans[s].name, rule_names[i]) == 0 && spans[s].amount > 100 + (int64_t)(i % 10);
-  return matches;
+static void fill(struct event_batch *batch, const struct mix_span *from, const int slots[MIX_ATTRIBUTES]) {
+  for (uint32_t s = 0; s < EVENT_BATCH_ROWS; s++) {
+    const struct mix_span *span = &from[s];
+    const uint32_t row = event_batch_add(batch);
+    struct event_fields *fields = &batch->fields[row];
+    fields->name = (struct event_text){span->values[MIX_NAME].text, span->values[MIX_NAME].length};
+    if (span->values[MIX_SERVICE].present)
+      fields->service = (struct event_text){span->values[MIX_SERVICE].text, span->values[MIX_SERVICE].length};
+    fields->end_ns = (uint64_t)span->values[MIX_DURATION].number;
+    for (uint32_t i = 0; i < span->present_count; i++) {
+      const struct mix_value *of = &span->values[MIX_ATTRIBUTE + span->present[i]];
+      const struct value value = of->is_text ? (struct value){.text = of->text, .length = of->length, .type = VALUE_STRING}
+                                             : (struct value){.integer = of->number, .type = VALUE_INTEGER};
+      event_batch_set(batch, row, slots[span->present[i]], &value);
+    }
+  }
 }
 
-static void evaluate(struct engine *engine, int slot) {
-  struct event_batch *batch = engine_batch(engine, EVENT_SPAN);
-  for (uint32_t s = 0; s < SPANS; s++) {
-    const struct value amount = {.integer = spans[s].amount, .type = VALUE_INTEGER};
-    const uint32_t row = event_batch_add(batch);
-    batch->fields[row].name = (struct event_text){spans[s].name, (uint32_t)strlen(spans[s].name)};
-    event_batch_set(batch, row, slot, &amount);
+struct run {
+  struct heap_arena *heap;
+  struct rule_image *image;
+  struct record_ring *records;
+  struct engine *engine;
+  int slots[MIX_ATTRIBUTES];
+};
+
+static void open_run(struct run *run, uint32_t count) {
+  run->heap = heap_arena_create();
+  run->image = compile(count);
+  struct arena *arena = heap_arena_arena(run->heap);
+  struct engine_config config = {
+      .shards = 1, .column_capacity = RULE_COLUMNS_MAX, .traces_max = 16, .captures_max = 16, .idle_ns = 1};
+  config.records = run->records = record_ring_create(arena, 1u << 22);
+  config.digests_to[0] = line_ring_create(arena, 1024);
+  run->engine = engine_create(arena, &config, 0);
+  engine_adopt(run->engine, run->image);
+  for (int i = 0; i < MIX_ATTRIBUTES; i++) {
+    char key[8];
+    run->slots[i] = event_column_find(run->image, EVENT_SPAN, SCOPE_SPAN, key, (uint32_t)sprintf(key, "a%d", i));
   }
-  engine_evaluate(engine, batch, 0, 0);
-  engine_commit(engine);
+}
+
+/* Nanoseconds a span; `fill_ns` apart. */
+static double evaluate(struct run *run, double *fill_ns, uint64_t *found) {
+  uint64_t spent_ns = 0, filling_ns = 0;
+  *found = 0;
+  for (uint32_t first = 0; first < MIX_SPANS; first += EVENT_BATCH_ROWS) {
+    struct event_batch *batch = engine_batch(run->engine, EVENT_SPAN);
+    const uint64_t start_ns = bench_now_ns();
+    fill(batch, &spans[first], run->slots);
+    const uint64_t filled_ns = bench_now_ns();
+    bench_check(engine_evaluate(run->engine, batch, 0, 0), "there is room");
+    spent_ns += bench_now_ns() - filled_ns;
+    filling_ns += filled_ns - start_ns;
+    engine_commit(run->engine);
+    uint32_t bytes;
+    for (; record_ring_peek(run->records, &bytes); ++*found) record_ring_advance(run->records);
+  }
+  *fill_ns = (double)filling_ns / MIX_SPANS;
+  return (double)spent_ns / MIX_SPANS;
 }
 
 static int compare(const void *a, const void *b) {
   return (*(const double *)a > *(const double *)b) - (*(const double *)a < *(const double *)b);
 }
 
-static struct engine *make_engine(struct arena *arena, const struct rule_image *image, struct record_ring **records) {
-  struct engine_config config = {.shards = 1, .column_capacity = 64, .traces_max = 16, .captures_max = 16, .idle_ns = 1};
-  config.records = *records = record_ring_create(arena, 1u << 20);
-  config.digests_to[0] = line_ring_create(arena, 1024);
-  struct engine *engine = engine_create(arena, &config, 0);
-  engine_adopt(engine, image);
-  return engine;
-}
-
-static bool run(uint32_t rules) {
-  struct heap_arena *heap = heap_arena_create();
-  struct rule_image *image = compile(rules);
-  struct record_ring *records;
-  if (!image) return false;
-  struct engine *engine = make_engine(heap_arena_arena(heap), image, &records);
-  const int slot = event_column_find(image, EVENT_SPAN, SCOPE_SPAN, "amount", 6);
-  for (uint32_t s = 0; s < SPANS; s++) spans[s].amount = s % 20 == 0 ? 500 : 1;
-  evaluate(engine, slot);
-  const uint64_t found = engine_counters(engine)->violations_emitted, wanted = naive(rules);
-  for (uint32_t s = 0; s < SPANS; s++) spans[s].amount = 1;
-  double ours[PASSES], floor_ns[PASSES];
-  const uint32_t rounds = 400000 / (rules + 100);
+static void measure(const struct mix *mix, uint32_t count, bool lucky) {
+  struct run run;
+  double ours[PASSES], filling[PASSES], peer[PASSES];
+  memset(rules, 0, sizeof rules);
+  memset(spans, 0, sizeof spans);
+  for (uint32_t i = 0; i < count; i++) mix->make_rule(&rules[i], i, count);
+  for (uint32_t s = 0; s < MIX_SPANS; s++) mix->make_span(&spans[s], s, count, lucky && s % 100 == 0);
+  open_run(&run, count);
+  const uint64_t wanted = mix_naive(rules, count, spans, MIX_SPANS);
+  const uint32_t naive_spans = count > 100 ? 64 : MIX_SPANS;
   for (unsigned pass = 0; pass < PASSES; pass++) {
-    uint64_t start_ns = now_ns();
-    for (uint32_t i = 0; i < rounds; i++) evaluate(engine, slot);
-    ours[pass] = (double)(now_ns() - start_ns) / rounds / SPANS;
-    start_ns = now_ns();
-    for (uint32_t i = 0; i < rounds; i++) bench_keep(naive(rules));
-    floor_ns[pass] = (double)(now_ns() - start_ns) / rounds / SPANS;
+    uint64_t found;
+    evaluate(&run, &filling[pass], &found); /* warms up */
+    ours[pass] = evaluate(&run, &filling[pass], &found);
+    bench_check(found == wanted, "as many violations as the naive loop finds");
+    const uint64_t start_ns = bench_now_ns();
+    bench_keep(mix_naive(rules, count, spans, naive_spans));
+    peer[pass] = (double)(bench_now_ns() - start_ns) / naive_spans;
   }
   qsort(ours, PASSES, sizeof *ours, compare);
-  qsort(floor_ns, PASSES, sizeof *floor_ns, compare);
-  printf(
-      "%4u rules: fill and evaluate %7.1f ns a span (%.1f..%.1f), naive evaluation alone %8.1f, ratio %.2f; oracle %llu = %llu\n",
-      rules, ours[PASSES / 2], ours[0], ours[PASSES - 1], floor_ns[PASSES / 2], ours[PASSES / 2] / floor_ns[PASSES / 2],
-      (unsigned long long)found, (unsigned long long)wanted);
-  rule_image_free(image);
-  heap_arena_destroy(heap);
-  return found == wanted && (rules < 100 || wanted > 0);
+  qsort(filling, PASSES, sizeof *filling, compare);
+  qsort(peer, PASSES, sizeof *peer, compare);
+  printf("%-15s %5u rules, %7.4f matches a span: evaluate %7.1f ns a span [%.1f..%.1f], fill %6.1f, naive %9.1f, ratio %.4f\n",
+         mix->name, count, (double)wanted / MIX_SPANS, ours[PASSES / 2], ours[0], ours[PASSES - 1], filling[PASSES / 2],
+         peer[PASSES / 2], ours[PASSES / 2] / peer[PASSES / 2]);
+  rule_image_free(run.image);
+  heap_arena_destroy(run.heap);
 }
 
-int main(void) {
-  static const uint32_t counts[] = {1, 10, 100, 1000};
-  bool good = true;
-  for (uint32_t i = 0; i < RULES_MOST; i++) snprintf(rule_names[i], sizeof rule_names[i], "operation-%u", i);
-  for (uint32_t s = 0; s < SPANS; s++) snprintf(spans[s].name, sizeof spans[s].name, "operation-%u", s);
-  for (unsigned i = 0; i < 4; i++) good = run(counts[i]) && good;
-  return good ? 0 : 1;
+int main(int count, char **arguments) {
+  static const uint32_t sizes[] = {1, 10, 100, 1000, 10000};
+  const uint64_t start_ns = bench_now_ns();
+  for (unsigned i = 0; i < 1000; i++) bench_keep(bench_now_ns());
+  printf("two readings of the clock, in each figure: %.1f ns a span\n",
+         2 * (double)(bench_now_ns() - start_ns) / 1000 / EVENT_BATCH_ROWS);
+  for (unsigned m = 0; m < MIXES; m++) {
+    if (count > 1 && strcmp(arguments[1], mixes[m].name) != 0) continue;
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
+      for (int lucky = 0; lucky < 2; lucky++)
+        if (count < 3 || sizes[i] == strtoul(arguments[2], NULL, 10)) measure(&mixes[m], sizes[i], lucky);
+  }
+  return 0;
 }

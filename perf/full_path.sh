@@ -18,7 +18,7 @@ fi
 if [ $# -gt 3 ]; then
   shift 3
 else
-  set -- spans:32 spans:1000 small:32 small:1000 small:10000 large:32 large:1000 large:10000 huge:32 huge:1000 durable:32
+  set -- spans:32 spans:1000 small:32 small:1000 small:10000 large:32 large:1000 large:10000 huge:32 huge:1000 huge:10000 durable:32
 fi
 # First among equals on a shared machine: by task, and by session where the kernel shares cores by session.
 renice -n -20 -p $$ >/dev/null
@@ -136,8 +136,15 @@ turn() { # kind, connections, server
   case $3 in af_*) kill -CONT "$(of "$3")" ;; esac
   before=$(used "$3" $counter)
   taskset -c 0-$((core - 1)) wrk -t$core -c"$2" -d"${seconds}s" --timeout 10s -s "$1.lua" $url >wrk.txt
-  sleep 0.3
-  echo "$1 $2 $3 $each" $before $(used "$3" $counter) >>turns
+  # What wrk left behind is still being judged.
+  after=$(used "$3" $counter)
+  tries=0 settled=
+  while sleep 0.3 && [ "${after##* }" != "$settled" ] && [ $tries -lt 30 ]; do
+    settled=${after##* }
+    after=$(used "$3" $counter)
+    tries=$((tries + 1))
+  done
+  echo "$1 $2 $3 $each" $before $after >>turns
   awk '/requests in/ {n = $1} /Requests\/sec/ {rate = $2} /Non-2xx/ {bad = $NF} /Socket errors/ {gsub(",", ""); errors = $4 + $6 + $8 + $10}
     END {print n + 0, rate + 0, bad + 0, errors + 0}' wrk.txt >>turns
   case $3 in af_*) kill -STOP "$(of "$3")" ;; esac

@@ -32,6 +32,10 @@ struct config_port {
   uint16_t mtu;
   uint16_t queues;       /* 0: one a shard */
   bool verify_checksums; /* software verification of received TCP/UDP where the port does not */
+  struct config_impairment {
+    uint32_t loss_ppm, duplicate_ppm, reorder_ppm; /* of the frames of each direction */
+    uint64_t delay_ns, seed;
+  } impairment; /* for tests: a worse wire; all rates and the delay 0: none */
 };
 
 struct config {

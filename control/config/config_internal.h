@@ -20,6 +20,8 @@ void config_read_text(struct config_reader *reader, const yaml_node_t *node, cha
 /* A whole number with an optional size suffix (KiB, MiB, GiB) or, with `duration`, a unit (ns us ms s m h). */
 uint64_t config_read_number(struct config_reader *reader, const yaml_node_t *node, uint64_t least, uint64_t most);
 uint64_t config_read_duration(struct config_reader *reader, const yaml_node_t *node, uint64_t most_ns);
+/* A percentage such as 0.5%, in millionths. */
+uint32_t config_read_share_ppm(struct config_reader *reader, const yaml_node_t *node);
 bool config_read_bool(struct config_reader *reader, const yaml_node_t *node);
 /* Index of the scalar in a NULL-terminated list of words, or -1 after complaining. */
 int config_read_word(struct config_reader *reader, const yaml_node_t *node, const char *const *words);

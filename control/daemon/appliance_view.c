@@ -1,4 +1,5 @@
 #include "daemon_internal.h"
+#include "impaired_queue.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,18 +9,23 @@
 
 static const char *const kind_names[] = {"embedded", "af_packet", "af_xdp", "tap", "memif", "pcap", "ring", "pci"};
 
+static bool read_shard(struct daemon_shard *shard, uint64_t deadline_ns) {
+  while (!shard_snapshot_read(shard->shard, &shard->last)) {
+    if (monotonic_ns() > deadline_ns) return false;
+    usleep(50);
+  }
+  return true;
+}
+
+/* Of a shard that does not answer in time what it told last: a counter never falls. */
 static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapshot) {
   const uint64_t deadline_ns = monotonic_ns() + SNAPSHOT_WAIT_NS;
   int result = 0;
   for (uint32_t i = 0; i < daemon->shard_count; i++) shard_snapshot_request(daemon->shards[i].shard);
   for (uint32_t i = 0; i < daemon->shard_count; i++) {
-    while (!shard_snapshot_read(daemon->shards[i].shard, &snapshot->shards[i])) {
-      if (monotonic_ns() > deadline_ns) {
-        result = -ETIMEDOUT;
-        break;
-      }
-      usleep(50);
-    }
+    snapshot->shard_answered[i] = read_shard(&daemon->shards[i], deadline_ns);
+    if (!snapshot->shard_answered[i]) result = -ETIMEDOUT;
+    snapshot->shards[i] = daemon->shards[i].last;
     const uint64_t *allocated = atomic_load_explicit(&daemon->shards[i].allocated, memory_order_acquire);
     snapshot->shard_core[i] = daemon->shards[i].core;
     snapshot->shard_allocated_at_start_bytes[i] = daemon->shards[i].allocated_at_start;
@@ -27,6 +33,16 @@ static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapsho
         allocated ? __atomic_load_n(allocated, __ATOMIC_RELAXED) : daemon->shards[i].allocated_at_start;
   }
   return result;
+}
+
+static void add_impairment(const struct driver_queue *queue, enum impaired_direction direction,
+                           struct appliance_impairment *sum) {
+  const struct impaired_counters counters = impaired_queue_read(queue, direction);
+  sum->lost += counters.lost;
+  sum->duplicated += counters.duplicated;
+  sum->reordered += counters.reordered;
+  sum->no_room += counters.no_room;
+  sum->passed_on += counters.passed_on;
 }
 
 static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapshot) {
@@ -38,6 +54,12 @@ static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapsho
     port->kind = kind_names[daemon->ports[i].config->kind];
     port->link_up = dpdk_port_link_up(daemon->ports[i].port);
     port->first_shard = daemon->ports[i].first_shard;
+    port->impaired = daemon->ports[i].impaired[0] != NULL;
+    port->received = port->sent = (struct appliance_impairment){0};
+    for (uint16_t queue = 0; port->impaired && queue < daemon->ports[i].queues; queue++) {
+      add_impairment(daemon->ports[i].impaired[queue], IMPAIRED_RECEIVE, &port->received);
+      add_impairment(daemon->ports[i].impaired[queue], IMPAIRED_SEND, &port->sent);
+    }
   }
 }
 

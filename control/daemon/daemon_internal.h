@@ -20,13 +20,15 @@ struct daemon_shard {
   /* The allocator's own count of what this thread took, by the thread itself; NULL before it runs. */
   _Atomic(const uint64_t *) allocated;
   uint64_t allocated_at_start; /* once it polls */
+  struct shard_snapshot last;  /* what it told last; under snapshot_lock */
 };
 
 struct daemon_port {
   const struct config_port *config;
   struct dpdk_port *port;
   uint16_t first_shard, queues;
-  char veth_host[16], veth_appliance[16]; /* embedded: made by us */
+  struct driver_queue *impaired[SHARDS_MAX]; /* by queue; NULL: the port's own is used as it is */
+  char veth_host[16], veth_appliance[16];    /* embedded: made by us */
 };
 
 struct daemon_rules {
@@ -114,6 +116,8 @@ int identity_open(struct daemon *daemon);
 int ports_start(struct daemon *daemon);
 void ports_run(struct daemon *daemon);
 void ports_stop(struct daemon *daemon);
+/* A queue of a port as its shard is to use it; NULL when there is no memory. */
+struct driver_queue *ports_queue(struct daemon *daemon, struct daemon_port *port, uint16_t queue);
 
 /* shards.c */
 int shards_create(struct daemon *daemon);

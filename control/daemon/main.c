@@ -85,7 +85,8 @@ static int start(struct daemon *daemon) {
 }
 
 static const char *port_or_off(uint16_t port, char text[8]) {
-  snprintf(text, 8, port ? "%u" : "off", port);
+  if (!port) return "off";
+  snprintf(text, 8, "%u", port);
   return text;
 }
 

@@ -128,14 +128,15 @@ static void fill_addresses(const struct config_port *port, struct shard_config *
   memcpy(shard->vlans, port->vlans, sizeof port->vlans);
 }
 
-static int fill_shard(struct daemon *daemon, const struct daemon_port *port, uint32_t index, const struct shard_keys *keys,
+static int fill_shard(struct daemon *daemon, struct daemon_port *port, uint32_t index, const struct shard_keys *keys,
                       struct shard_config *shard) {
   shard->shard = (uint16_t)index;
   shard->shards = (uint16_t)daemon->shard_count;
   shard->publication = &daemon->publication;
   shard->port_first_shard = port->first_shard;
   shard->port_shards = port->queues;
-  shard->queue = dpdk_port_queue(port->port, (uint16_t)(index - port->first_shard));
+  shard->queue = ports_queue(daemon, port, (uint16_t)(index - port->first_shard));
+  if (!shard->queue) return -ENOMEM;
   shard->port = *dpdk_port_information(port->port);
   fill_addresses(port->config, shard);
   shard->flow_key = keys->flow;
@@ -175,7 +176,7 @@ int shards_create(struct daemon *daemon) {
   if (getrandom(&keys, sizeof keys, 0) != sizeof keys) return -EIO;
   if (!make_rings(daemon, configs)) return -ENOMEM;
   for (uint32_t i = 0; i < daemon->port_count; i++) {
-    const struct daemon_port *port = &daemon->ports[i];
+    struct daemon_port *port = &daemon->ports[i];
     for (uint32_t queue = 0; queue < port->queues; queue++) {
       const uint32_t index = port->first_shard + queue;
       struct daemon_shard *shard = &daemon->shards[index];

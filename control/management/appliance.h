@@ -6,12 +6,19 @@
 #include "shard.h"
 #include "violation_store.h"
 
+/* What a port that is impaired on purpose did to the frames of one direction. */
+struct appliance_impairment {
+  uint64_t lost, duplicated, reordered, no_room, passed_on;
+};
+
 struct appliance_port {
   struct driver_port_information information;
   struct driver_port_counters counters;
   const char *kind; /* embedded, af_packet, ... */
   bool link_up;
   uint16_t first_shard;
+  bool impaired;
+  struct appliance_impairment received, sent; /* when it is */
 };
 
 struct appliance_journal {
@@ -57,6 +64,7 @@ struct appliance_snapshot {
   uint16_t shard_core[SHARDS_MAX];
   uint64_t shard_allocated_bytes[SHARDS_MAX], shard_allocated_at_start_bytes[SHARDS_MAX]; /* heap, by the allocator's own count */
   struct shard_snapshot shards[SHARDS_MAX];
+  bool shard_answered[SHARDS_MAX]; /* false: not in time, and `shards` has what it said last */
   uint32_t port_count;
   struct appliance_port ports[8];
   struct appliance_journal journal;

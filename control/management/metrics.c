@@ -153,6 +153,8 @@ static void render_gauges(struct text_buffer *out, const struct appliance_snapsh
       gauge(out, gauges[g].name, i, *(const uint32_t *)(const void *)(fields + gauges[g].offset));
     }
   }
+  head(out, "tripline_shard_answers", "gauge", "0 when the shard did not answer in time: its counters are those it gave last.");
+  EACH_SHARD(i) gauge(out, "tripline_shard_answers", i, snapshot->shard_answered[i]);
   head(out, "tripline_shard_heap_allocated_bytes_total", "counter",
        "Heap bytes that the shard's thread allocated after it began to poll.");
   EACH_SHARD(i)
@@ -367,10 +369,39 @@ static void render_ports(struct text_buffer *out, const struct appliance_snapsho
   }
 }
 
+static void impairment_lines(struct text_buffer *out, const char *port, const char *direction,
+                             const struct appliance_impairment *from) {
+  const struct {
+    const char *fate;
+    uint64_t count;
+  } fates[] = {{"lost", from->lost},
+               {"duplicated", from->duplicated},
+               {"reordered", from->reordered},
+               {"no_room", from->no_room},
+               {"passed_on", from->passed_on}};
+  for (size_t i = 0; i < sizeof fates / sizeof *fates; i++)
+    text_append(out, "tripline_impaired_frames_total{port=\"%s\",direction=\"%s\",fate=\"%s\"} %llu\n", port, direction,
+                fates[i].fate, (unsigned long long)fates[i].count);
+}
+
+/* Only where the configuration asks for it. */
+static void render_impairment(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  bool headed = false;
+  for (uint32_t i = 0; i < snapshot->port_count; i++) {
+    const struct appliance_port *port = &snapshot->ports[i];
+    if (!port->impaired) continue;
+    if (!headed) head(out, "tripline_impaired_frames_total", "counter", "Frames of an impaired port, by what was done to them.");
+    headed = true;
+    impairment_lines(out, port->information.name, "received", &port->received);
+    impairment_lines(out, port->information.name, "sent", &port->sent);
+  }
+}
+
 char *metrics_render(const struct appliance_snapshot *snapshot, struct violation_store *violations, size_t *length) {
   struct text_buffer out = {0};
   render_process(&out, snapshot);
   render_ports(&out, snapshot);
+  render_impairment(&out, snapshot);
   render_families(&out, snapshot);
   render_gauges(&out, snapshot);
   render_labelled(&out, snapshot);

@@ -62,6 +62,8 @@ struct image_builder {
 uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference);
 /* Id of a string constant of a column, made when new. */
 uint32_t image_constant_of(struct image_builder *builder, struct column_builder *column, struct image_text text);
+/* A power of two at least twice the items, so that a search always meets an empty slot. */
+uint32_t image_slots_for(size_t items);
 /* Index of the predicate, made when new. */
 uint32_t image_predicate_of(struct image_builder *builder, enum event_kind kind, const struct expression *predicate);
 struct image_program image_program_of(struct image_builder *builder, enum event_kind kind, const struct expression *expression);
@@ -71,7 +73,13 @@ void image_selectors_collect(struct image_builder *builder, const struct express
 void image_selectors_assign(struct image_builder *builder, const struct compiled_image *previous);
 const struct image_selector *image_selector_of(const struct image_builder *builder, const struct expression *selector);
 
+/* Which of these programs over the kind's predicates can be true of a batch. The kind is finished. */
+struct image_candidates image_candidates_of(struct image_builder *builder, const struct image_kind *kind,
+                                            const struct image_program *const *programs, uint32_t count);
+
 /* Columns, predicates, rules, dictionaries, lookup and paths of one kind into the image. */
 void image_kind_finish(struct image_builder *builder, enum event_kind kind);
-/* One Hyperscan database a column; the scratches of all shards. Errors are added. */
+/* Which substrings are scanned for: of a column that has many. Before the kind is finished. */
+void image_literals_choose(struct kind_builder *kind);
+/* The Hyperscan databases of the columns; the scratches of all shards. Errors are added. */
 void image_patterns_compile(struct image_builder *builder, uint32_t shards);

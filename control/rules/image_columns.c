@@ -1,3 +1,4 @@
+#include "always_assert.h"
 #include "image_builder_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -47,8 +48,7 @@ uint32_t image_constant_of(struct image_builder *builder, struct column_builder 
   return (uint32_t)column->constant_count;
 }
 
-/* A power of two at least twice the items, so that a search always meets an empty slot. */
-static uint32_t slots_for(size_t items) {
+uint32_t image_slots_for(size_t items) {
   uint32_t slots = 2;
   while (slots < items * 2) slots *= 2;
   return slots;
@@ -56,17 +56,22 @@ static uint32_t slots_for(size_t items) {
 
 static void finish_dictionary(struct image_builder *builder, struct column_builder *column) {
   if (column->constant_count == 0) return;
-  const uint32_t slots = slots_for(column->constant_count);
+  const uint32_t slots = image_slots_for(column->constant_count);
   struct image_constant *dictionary = region_take(builder->region, slots * sizeof *dictionary);
-  for (size_t i = 0; i < column->constant_count; i++) {
-    const struct image_text text = column->constants[i];
-    const uint32_t hash = image_string_hash(text.at, text.length);
-    uint32_t at = hash & (slots - 1);
-    while (dictionary[at].id) at = (at + 1) & (slots - 1);
-    dictionary[at] = (struct image_constant){.text = text, .hash = hash, .id = (uint32_t)i + 1};
-  }
+  uint64_t *marks = region_take(builder->region, (slots * DICTIONARY_MARKS + 63) / 64 * sizeof *marks);
   column->column.dictionary = dictionary;
   column->column.dictionary_slots = slots;
+  column->column.marks = marks;
+  for (size_t i = 0; i < column->constant_count; i++) {
+    const struct image_text text = column->constants[i];
+    const struct text_print print = text_print_of(text.at, text.length);
+    const uint32_t mark = dictionary_mark(&column->column, print.hash);
+    uint32_t at = print.hash & (slots - 1);
+    while (dictionary[at].id) at = (at + 1) & (slots - 1);
+    dictionary[at] = (struct image_constant){.text = text, .print = print, .id = (uint32_t)i + 1};
+    marks[mark / 64] |= 1ull << mark % 64;
+  }
+  column->column.constants = (uint32_t)column->constant_count;
 }
 
 static bool attribute(const struct column_builder *column) { return column->column.scope != SCOPE_INTRINSIC; }
@@ -75,7 +80,7 @@ static void finish_lookup(struct image_builder *builder, struct kind_builder *fr
   size_t attributes = 0;
   for (size_t i = 0; i < from->column_count; i++) attributes += attribute(&from->columns[i]);
   if (attributes == 0) return;
-  const uint32_t slots = slots_for(attributes);
+  const uint32_t slots = image_slots_for(attributes);
   uint16_t *lookup = region_take(builder->region, slots * sizeof *lookup);
   memset(lookup, 0xff, slots * sizeof *lookup);
   for (size_t i = 0; i < from->column_count; i++) {
@@ -119,6 +124,14 @@ static void finish_paths(struct image_builder *builder, struct kind_builder *fro
   into->path_count = count;
 }
 
+static void finish_candidates(struct image_builder *builder, struct image_kind *kind) {
+  const struct image_program **programs = calloc((size_t)kind->rule_count + 1, sizeof *programs);
+  ALWAYS_ASSERT(programs);
+  for (uint32_t i = 0; i < kind->rule_count; i++) programs[i] = &kind->rules[i].condition;
+  kind->candidates = image_candidates_of(builder, kind, programs, kind->rule_count);
+  free(programs);
+}
+
 void image_kind_finish(struct image_builder *builder, enum event_kind kind) {
   struct kind_builder *from = &builder->kinds[kind];
   struct image_kind *into = &builder->compiled->image.kinds[kind];
@@ -127,6 +140,7 @@ void image_kind_finish(struct image_builder *builder, enum event_kind kind) {
     finish_dictionary(builder, &from->columns[i]);
     columns[i] = from->columns[i].column;
   }
+  image_literals_choose(from);
   struct image_predicate *predicates = region_take(builder->region, from->predicate_count * sizeof *predicates);
   if (from->predicate_count) memcpy(predicates, from->predicates, from->predicate_count * sizeof *predicates);
   struct image_rule *rules = region_take(builder->region, from->rule_count * sizeof *rules);
@@ -141,4 +155,5 @@ void image_kind_finish(struct image_builder *builder, enum event_kind kind) {
   };
   finish_lookup(builder, from, into);
   finish_paths(builder, from, into);
+  finish_candidates(builder, into);
 }

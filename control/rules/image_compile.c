@@ -133,6 +133,13 @@ static void collect_selectors(struct image_builder *builder, const struct rule_s
   }
 }
 
+static struct image_candidates selector_candidates(struct image_builder *builder) {
+  const struct rule_image *image = &builder->compiled->image;
+  const struct image_program *programs[IMAGE_SELECTORS_MAX];
+  for (uint32_t i = 0; i < image->selector_count; i++) programs[i] = &image->selectors[i].condition;
+  return image_candidates_of(builder, &image->kinds[EVENT_SPAN], programs, image->selector_count);
+}
+
 static void finish(struct image_builder *builder) {
   struct compiled_image *compiled = builder->compiled;
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) image_kind_finish(builder, (enum event_kind)kind);
@@ -147,6 +154,7 @@ static void finish(struct image_builder *builder) {
   compiled->selector_texts = texts;
   compiled->image.selectors = selectors;
   compiled->image.selector_count = (uint32_t)builder->selector_count;
+  compiled->image.selector_candidates = selector_candidates(builder);
   compiled->image.trace_rules = rules;
   compiled->image.trace_rule_count = (uint32_t)builder->trace_rule_count;
 }
@@ -212,7 +220,10 @@ struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t gener
 void rule_image_free(struct rule_image *image) {
   if (!image) return;
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
-    for (uint32_t c = 0; c < image->kinds[kind].column_count; c++) hs_free_database(image->kinds[kind].columns[c].patterns);
+    for (uint32_t c = 0; c < image->kinds[kind].column_count; c++) {
+      hs_free_database(image->kinds[kind].columns[c].patterns);
+      hs_free_database(image->kinds[kind].columns[c].literals);
+    }
   for (unsigned shard = 0; shard < IMAGE_SHARDS_MAX; shard++) hs_free_scratch(image->scratch[shard]);
   struct region region = ((struct compiled_image *)image)->region;
   region_free(&region);

@@ -127,13 +127,52 @@ static void emit_expression(struct image_builder *builder, enum event_kind kind,
   }
 }
 
+/* What to ask first: what most often is false of all rows, then what costs least. */
+static unsigned rank_of(const struct expression *operand) {
+  if (operand->node != NODE_PREDICATE) return operand->node == NODE_SELECTOR ? 0 : 4;
+  switch (operand->operation) {
+  case PREDICATE_EQUAL:
+  case PREDICATE_IN:
+  case PREDICATE_CONSTANT:
+    return 0;
+  case PREDICATE_CONTAINS:
+    return 2;
+  case PREDICATE_MATCHES:
+  case PREDICATE_NOT_MATCHES:
+    return 3;
+  default:
+    return 1;
+  }
+}
+#define RANKS 5u
+
+/* An AND at the root, its operands by rank: a program may end at the first that leaves no row. One operand waits on the stack
+ * while the others are made, so the need is one more at most. */
+static bool emit_conjunction(struct image_builder *builder, enum event_kind kind, const struct expression *expression) {
+  bool first = true, begins_with_predicate = false;
+  for (unsigned rank = 0; rank < RANKS; rank++)
+    for (const struct expression *operand = expression->first; operand; operand = operand->next) {
+      if (rank_of(operand) != rank) continue;
+      if (first) begins_with_predicate = operand->node == NODE_PREDICATE;
+      emit_expression(builder, kind, operand);
+      if (!first) emit(builder, PROGRAM_AND);
+      first = false;
+    }
+  return begins_with_predicate;
+}
+
 struct image_program image_program_of(struct image_builder *builder, enum event_kind kind, const struct expression *expression) {
   if (!expression) return (struct image_program){0};
   /* The need grows with the logarithm of the operands, and the text of an expression is bounded. */
-  ALWAYS_ASSERT(expression->stack_need <= IMAGE_PROGRAM_DEPTH_MAX);
+  ALWAYS_ASSERT(expression->stack_need < IMAGE_PROGRAM_DEPTH_MAX);
   builder->program_count = 0;
-  emit_expression(builder, kind, expression);
+  bool conjunction = false;
+  if (expression->node == NODE_AND) {
+    conjunction = emit_conjunction(builder, kind, expression);
+  } else {
+    emit_expression(builder, kind, expression);
+  }
   uint32_t *operations = region_take(builder->region, builder->program_count * sizeof *operations);
   memcpy(operations, builder->program, builder->program_count * sizeof *operations);
-  return (struct image_program){.operations = operations, .count = (uint32_t)builder->program_count};
+  return (struct image_program){.operations = operations, .count = (uint32_t)builder->program_count, .conjunction = conjunction};
 }

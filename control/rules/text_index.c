@@ -20,7 +20,7 @@ static struct text_index_slot *probe(struct text_index_slot *slots, uint32_t slo
 
 uint32_t text_index_find(const struct text_index *index, struct image_text key) {
   if (index->used == 0) return TEXT_INDEX_NONE;
-  const struct text_index_slot *slot = probe(index->slots, index->slot_count, key, image_string_hash(key.at, key.length));
+  const struct text_index_slot *slot = probe(index->slots, index->slot_count, key, text_print_of(key.at, key.length).hash);
   return slot->key.at ? slot->value : TEXT_INDEX_NONE;
 }
 
@@ -37,7 +37,7 @@ static void grow(struct text_index *index) {
 
 void text_index_add(struct text_index *index, struct image_text key, uint32_t value) {
   if ((index->used + 1) * 2 > index->slot_count) grow(index);
-  const uint32_t hash = image_string_hash(key.at, key.length);
+  const uint32_t hash = text_print_of(key.at, key.length).hash;
   struct text_index_slot *slot = probe(index->slots, index->slot_count, key, hash);
   ALWAYS_ASSERT(slot->key.at == NULL);
   *slot = (struct text_index_slot){.key = key, .hash = hash, .value = value};

@@ -13,6 +13,7 @@ void span_rows_begin(struct span_rows *rows, struct event_batch *batch, const st
   rows->result = result;
   rows->reads_span_attributes = false;
   memset(rows->slot_by_mark, 0xff, sizeof rows->slot_by_mark);
+  rows->resource_count = rows->resource_row = 0;
   span_resource_begin(rows);
   const struct image_kind *kind = batch->image ? &batch->image->kinds[EVENT_SPAN] : NULL;
   for (uint32_t slot = 0; kind && slot < kind->column_count; slot++) {
@@ -24,8 +25,20 @@ void span_rows_begin(struct span_rows *rows, struct event_batch *batch, const st
   }
 }
 
+/* The resource's values into all its rows, a column at a time. */
+static void fill_resource(struct span_rows *rows) {
+  if (rows->resource_row == rows->batch->count) return;
+  for (uint32_t i = 0; i < rows->resource_count; i++) {
+    const struct span_resource_value *of = &rows->resource[i];
+    event_batch_set_run(rows->batch, rows->resource_row, of->slot, &of->value, of->interned);
+  }
+  rows->resource_row = rows->batch->count;
+}
+
 /* The sink empties the batch; when it had no room what it left, if anything, is dropped by span_rows_end. */
 static bool hand_over(struct span_rows *rows) {
+  fill_resource(rows);
+  rows->resource_row = 0;
   if (rows->batch->count == 0 || rows->sink->evaluate(rows->sink->context, rows->batch)) return true;
   rows->result->outcome = SPANS_NO_ROOM;
   return false;
@@ -40,10 +53,11 @@ void span_rows_end(struct span_rows *rows, bool complete, const char *error, uin
     result->error = error;
     result->error_offset = error_offset;
   }
-  while (rows->batch->count > 0) event_batch_remove_last(rows->batch);
+  rows->batch->count = 0;
 }
 
 void span_resource_begin(struct span_rows *rows) {
+  fill_resource(rows);
   rows->service = (struct event_text){.at = NULL};
   rows->resource_count = 0;
 }
@@ -63,7 +77,8 @@ void span_resource_set(struct span_rows *rows, const char *key, uint32_t key_len
     return;
   }
   if (i == rows->resource_count) rows->resource_count++;
-  rows->resource[i] = (struct span_resource_value){.slot = slot, .value = *value};
+  rows->resource[i] =
+      (struct span_resource_value){.slot = slot, .interned = event_batch_intern(rows->batch, slot, value), .value = *value};
 }
 
 int span_row_begin(struct span_rows *rows) {
@@ -73,8 +88,6 @@ int span_row_begin(struct span_rows *rows) {
   struct event_fields *fields = &rows->batch->fields[row];
   fields->name = (struct event_text){.at = "", .length = 0};
   fields->service = rows->service;
-  for (uint32_t i = 0; i < rows->resource_count; i++)
-    event_batch_set(rows->batch, row, rows->resource[i].slot, &rows->resource[i].value);
   return (int)row;
 }
 

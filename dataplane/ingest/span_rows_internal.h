@@ -7,6 +7,7 @@
 
 struct span_resource_value {
   int slot;
+  uint32_t interned;
   struct value value;
 };
 
@@ -23,6 +24,7 @@ struct span_rows {
   uint16_t slot_by_mark[256];
   struct event_text service; /* of the current resource */
   uint32_t resource_count;
+  uint32_t resource_row; /* the first row of the batch that has not got its values yet */
   struct span_resource_value resource[SPAN_RESOURCE_COLUMNS_MAX];
 };
 
@@ -54,6 +56,20 @@ static inline uint8_t span_key_mark(const char *key, uint32_t length) {
   return (uint8_t)(length * 37u + (uint8_t)key[length - 1] + (uint8_t)key[length / 2] * 7u);
 }
 
+/* Keys are short: eight bytes at a time, the last eight perhaps again, cost less than a call. */
+static inline bool span_same_key(const char *a, const char *b, uint32_t length) {
+  uint64_t left, right, difference = 0;
+  if (length < sizeof left) return memcmp(a, b, length) == 0;
+  for (uint32_t at = 0; at + sizeof left < length; at += sizeof left) {
+    memcpy(&left, a + at, sizeof left);
+    memcpy(&right, b + at, sizeof right);
+    difference |= left ^ right;
+  }
+  memcpy(&left, a + length - sizeof left, sizeof left);
+  memcpy(&right, b + length - sizeof right, sizeof right);
+  return (difference | (left ^ right)) == 0;
+}
+
 /* The column of a span attribute, or -1. */
 static inline int span_row_column(const struct span_rows *rows, const char *key, uint32_t key_length) {
   const uint16_t slot = rows->slot_by_mark[span_key_mark(key, key_length)];
@@ -61,5 +77,5 @@ static inline int span_row_column(const struct span_rows *rows, const char *key,
   const struct rule_image *image = rows->batch->image;
   if (slot == SPAN_MARK_SHARED) return event_column_find(image, EVENT_SPAN, SCOPE_SPAN, key, key_length);
   const struct image_text *expected = &image->kinds[EVENT_SPAN].columns[slot].key;
-  return expected->length == key_length && memcmp(expected->at, key, key_length) == 0 ? slot : -1;
+  return expected->length == key_length && span_same_key(expected->at, key, key_length) ? slot : -1;
 }

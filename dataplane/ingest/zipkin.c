@@ -127,7 +127,7 @@ static void finish_span(struct decoder *decoder, uint32_t row, struct span_parts
   fields->status = span_status_of_tags(&parts->status);
   if (fields->service.at) set_text(decoder, row, decoder->service_slot, &fields->service);
   if (parts->peer.at && decoder->peer_slot >= 0 &&
-      batch->columns[(size_t)decoder->peer_slot * EVENT_BATCH_ROWS + row].type == VALUE_NULL)
+      event_batch_value(batch, row, (uint32_t)decoder->peer_slot)->type == VALUE_NULL)
     set_text(decoder, row, decoder->peer_slot, &parts->peer);
   if (parts->shared && parts->ids.parent_id_bytes == 0) {
     memcpy(fields->parent_id, fields->span_id, sizeof fields->parent_id);

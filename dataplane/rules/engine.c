@@ -6,9 +6,10 @@ static bool create_batches(struct engine *engine, struct arena *arena) {
     struct event_batch *batch = &engine->batches[kind];
     batch->kind = (enum event_kind)kind;
     batch->column_capacity = engine->config.column_capacity;
+    batch->present = ARENA_ARRAY(arena, uint64_t, batch->column_capacity);
     batch->columns = ARENA_ARRAY(arena, struct value, cells);
     batch->interned = ARENA_ARRAY(arena, uint32_t, cells);
-    if (!batch->columns || !batch->interned) return false;
+    if (!batch->present || !batch->columns || !batch->interned) return false;
   }
   return true;
 }
@@ -18,8 +19,7 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
   (void)now_ns;
   if (!engine) return NULL;
   engine->config = *config;
-  engine->masks = ARENA_ARRAY(arena, uint64_t, ENGINE_PREDICATES_MAX);
-  if (!engine->masks || !create_batches(engine, arena)) return NULL;
+  if (!evaluation_create(&engine->evaluation, arena, config->column_capacity) || !create_batches(engine, arena)) return NULL;
   if (!trace_table_create(&engine->traces, arena, config->traces_max, config->captures_max, &config->trace_key)) return NULL;
   return engine;
 }
@@ -27,9 +27,9 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
 bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity) {
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
     if (image->kinds[kind].column_count > column_capacity || image->kinds[kind].column_count > 1024 ||
-        image->kinds[kind].predicate_count > ENGINE_PREDICATES_MAX)
+        image->kinds[kind].predicate_count > ENGINE_PREDICATES_MAX || image->kinds[kind].rule_count > ENGINE_PROGRAMS_MAX)
       return false;
-  return true;
+  return image_is_sound(image);
 }
 
 static bool same_rule(const struct image_rule *a, const struct image_rule *b) {
@@ -73,7 +73,7 @@ struct row_values {
 
 static const struct value *value_of(void *context, uint32_t slot) {
   const struct row_values *values = context;
-  return &values->batch->columns[(size_t)slot * EVENT_BATCH_ROWS + values->row];
+  return event_batch_value(values->batch, values->row, slot);
 }
 
 static void fill_attributes(struct violation *violation, const struct image_rule *rule, const struct image_column *columns,
@@ -94,15 +94,16 @@ static bool raise(struct engine *engine, const struct event_batch *batch, uint32
   struct violation *violation = &engine->violation;
   struct row_values values = {.batch = batch, .row = row};
   const uint64_t last_ns = fields->end_ns > fields->start_ns ? fields->end_ns : fields->start_ns;
-  *violation = (struct violation){.wall_ns = wall_ns,
-                                  .shard = engine->config.shard,
-                                  .fixed = {.rule_version = rule->version,
-                                            .severity = (uint8_t)rule->severity,
-                                            .source = (uint8_t)rule->on,
-                                            .first_seen_ns = fields->start_ns,
-                                            .last_seen_ns = last_ns,
-                                            .count = 1},
-                                  .service = fields->service};
+  memset(violation, 0, offsetof(struct violation, attributes)); /* those count as far as attribute_count */
+  violation->wall_ns = wall_ns;
+  violation->shard = engine->config.shard;
+  violation->fixed = (struct violation_fixed){.rule_version = rule->version,
+                                              .severity = (uint8_t)rule->severity,
+                                              .source = (uint8_t)rule->on,
+                                              .first_seen_ns = fields->start_ns,
+                                              .last_seen_ns = last_ns,
+                                              .count = 1};
+  violation->service = fields->service;
   if (batch->kind == EVENT_SPAN) {
     violation->fixed.has_trace = 1;
     violation->fixed.span_count = 1;
@@ -118,9 +119,11 @@ static bool raise(struct engine *engine, const struct event_batch *batch, uint32
 
 static bool judge(struct engine *engine, const struct event_batch *batch, uint64_t wall_ns) {
   const struct image_kind *kind = &engine->image->kinds[batch->kind];
-  const uint64_t rows = batch->count == 64 ? ~0ull : (1ull << batch->count) - 1;
-  for (uint32_t r = 0; r < kind->rule_count; r++) {
-    uint64_t mask = program_run(&kind->rules[r].condition, engine->masks) & rows;
+  const uint64_t rows = event_batch_rows(batch);
+  struct evaluation *evaluation = &engine->evaluation;
+  candidates_find(evaluation, &kind->candidates, kind->rule_count);
+  for (uint32_t r = 0; (r = candidates_next(evaluation, r, kind->rule_count)) < kind->rule_count; r++) {
+    uint64_t mask = program_run(&kind->rules[r].condition, evaluation, rows);
     for (; mask; mask &= mask - 1)
       if (!raise(engine, batch, (uint32_t)__builtin_ctzll(mask), &kind->rules[r], wall_ns)) return false;
   }
@@ -133,7 +136,7 @@ bool engine_evaluate(struct engine *engine, struct event_batch *batch, uint64_t 
   engine->transaction.events[batch->kind] += batch->count;
   if (engine->image && batch->count) {
     intrinsics_fill(batch, &engine->intrinsic_text);
-    predicates_evaluate(batch, engine->image->scratch[engine->config.shard], engine->masks);
+    evaluation_begin(&engine->evaluation, batch, engine->image->scratch[engine->config.shard]);
     engine->transaction.no_room = !judge(engine, batch, wall_ns);
   }
   batch->count = 0;

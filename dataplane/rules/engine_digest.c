@@ -9,12 +9,14 @@ struct digest_buffer {
 };
 
 /* Which selectors each row met: the masks, turned over. */
-static void transpose(const struct engine *engine, uint64_t rows, uint64_t bits[EVENT_BATCH_ROWS][ENGINE_SELECTOR_WORDS]) {
+static void transpose(struct engine *engine, uint64_t rows, uint64_t bits[EVENT_BATCH_ROWS][ENGINE_SELECTOR_WORDS]) {
   const struct rule_image *image = engine->image;
   memset(bits, 0, sizeof(uint64_t) * EVENT_BATCH_ROWS * ENGINE_SELECTOR_WORDS);
-  for (uint32_t i = 0; i < image->selector_count; i++) {
+  struct evaluation *evaluation = &engine->evaluation;
+  candidates_find(evaluation, &image->selector_candidates, image->selector_count);
+  for (uint32_t i = 0; (i = candidates_next(evaluation, i, image->selector_count)) < image->selector_count; i++) {
     const struct image_selector *selector = &image->selectors[i];
-    uint64_t mask = program_run(&selector->condition, engine->masks) & rows;
+    uint64_t mask = program_run(&selector->condition, evaluation, rows);
     for (; mask; mask &= mask - 1) bit_set(bits[__builtin_ctzll(mask)], selector->bit);
   }
 }
@@ -58,7 +60,7 @@ static void put_values(const struct engine *engine, const struct event_batch *ba
     if (!bits_meet(digest->selector_bits, rule->when_bits)) continue;
     for (uint32_t a = 0; a < rule->attribute_count; a++) {
       const uint16_t slot = rule->attributes[a];
-      const struct value *value = &batch->columns[(size_t)slot * EVENT_BATCH_ROWS + row];
+      const struct value *value = event_batch_value(batch, row, slot);
       if (value->type == VALUE_NULL || bit_get(done, slot)) continue;
       bit_set(done, slot);
       put_value(digest, image->kinds[EVENT_SPAN].columns[slot].identity, value, room);
@@ -112,7 +114,7 @@ static bool send_one(struct engine *engine, const struct event_batch *batch, uin
 
 bool engine_send_digests(struct engine *engine, const struct event_batch *batch) {
   uint64_t bits[EVENT_BATCH_ROWS][ENGINE_SELECTOR_WORDS];
-  const uint64_t rows = batch->count == 64 ? ~0ull : (1ull << batch->count) - 1;
+  const uint64_t rows = event_batch_rows(batch);
   transpose(engine, rows, bits);
   for (uint32_t row = 0; row < batch->count; row++)
     if (!send_one(engine, batch, row, bits[row])) return false;

@@ -82,8 +82,9 @@ struct event_batch {
   enum event_kind kind;
   uint32_t count;
   struct event_fields fields[EVENT_BATCH_ROWS];
+  uint64_t *present;     /* [slot]: the rows whose value is not null; of the others the cells below mean nothing */
   struct value *columns; /* [slot * EVENT_BATCH_ROWS + row] */
-  uint32_t *interned;    /* same shape: id in the column's dictionary of rule constants, 0 when not a constant */
+  uint32_t *interned;    /* same shape, of columns with a dictionary: id of the rule constant, 0 when not one */
   uint32_t column_capacity;
 };
 
@@ -92,11 +93,20 @@ uint32_t event_batch_add(struct event_batch *batch);
 /* Takes the last row back (its event proved bad). */
 void event_batch_remove_last(struct event_batch *batch);
 static inline bool event_batch_full(const struct event_batch *batch) { return batch->count == EVENT_BATCH_ROWS; }
+/* One bit for each of its rows. */
+static inline uint64_t event_batch_rows(const struct event_batch *batch) {
+  return event_batch_full(batch) ? ~0ull : (1ull << batch->count) - 1;
+}
+/* The value of a cell; a null when there is none. */
+const struct value *event_batch_value(const struct event_batch *batch, uint32_t row, uint32_t slot);
 /* The column slot that holds this attribute for this kind of event, or -1 when no rule reads it. */
 int event_column_find(const struct rule_image *image, enum event_kind kind, enum column_scope scope, const char *key,
                       uint32_t key_length);
 /* Sets a column; the last call for a (slot, row) wins. Interns strings. */
 void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const struct value *value);
+/* The same in two steps, for a value that all rows from one on share. */
+uint32_t event_batch_intern(const struct event_batch *batch, int slot, const struct value *value);
+void event_batch_set_run(struct event_batch *batch, uint32_t first_row, int slot, const struct value *value, uint32_t interned);
 
 /* JSON body paths (`body.order.amount`): walk from the root (0) by member name; -1 when no rule reads below. A node may have a
  * slot (a rule reads exactly this path; else -1) and children. */

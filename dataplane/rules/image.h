@@ -2,10 +2,11 @@
 /* The immutable rule image: what control/rules compiles and shards evaluate. Published by generation, never changed after;
  * freed by control when every shard has adopted a later one. All pointers are into memory the image owns.
  *
- * Shape: for each kind of event a list of columns, a list of distinct predicates over one column each (evaluated once a batch
- * into a 64-bit row mask), and boolean programs over those masks. Trace rules are programs over selectors (span programs), whose
- * "some span of this trace matched" bits live in the trace table. */
+ * Shape: for each kind of event a list of columns, a list of distinct predicates over one column each (evaluated at most
+ * once a batch into a 64-bit row mask), and boolean programs over those masks. Trace rules are programs over selectors (span
+ * programs), whose "some span of this trace matched" bits live in the trace table. */
 #include "event.h"
+#include "text_print.h"
 #include <hs/hs.h>
 
 #define IMAGE_SELECTORS_MAX 256 /* bits in a trace entry and digest */
@@ -43,27 +44,41 @@ struct image_column {
   uint32_t identity;           /* of the reference: the same in every generation, never that of another */
   struct image_text key;       /* attribute key; for SCOPE_BODY the dotted path */
   struct image_text reference; /* as spelled canonically in rules: span.http.method; the key in a violation's attributes */
-  /* Interned string constants compared by == != in: open addressing, power-of-two slots, hash = image_string_hash. */
+  /* Interned string constants compared by == != in: open addressing, power-of-two slots, by the print's hash. Most texts are no
+   * constant: those are told by `marks`, one bit a hash, slots * DICTIONARY_MARKS of them. */
   const struct image_constant *dictionary;
+  const uint64_t *marks;
   uint32_t dictionary_slots; /* 0: none */
+  uint32_t constants;        /* in it: ids 1 to this */
   hs_database_t *patterns;   /* NULL: no regular expression on this column; block mode, HS_FLAG_UTF8 */
+  hs_database_t *literals;   /* of the `contains` on it that are scanned for; NULL: none */
 };
 
 struct image_constant {
   struct image_text text;
-  uint32_t hash;
+  struct text_print print;
   uint32_t id; /* 1.., 0: empty slot */
 };
 
 struct image_predicate {
   uint16_t column;
   uint8_t operation; /* enum predicate_operation */
+  bool scanned;      /* CONTAINS: the constant is in the column's literals, id = predicate index */
   uint32_t interned; /* id of a string constant for EQUAL and NOT_EQUAL */
   struct value constant;
   const struct value *list; /* IN; string members' interned ids are in list_interned */
   const uint32_t *list_interned;
   uint32_t list_count;
 };
+
+static inline bool predicate_is_scanned(const struct image_predicate *predicate) {
+  return predicate->scanned || predicate->operation == PREDICATE_MATCHES || predicate->operation == PREDICATE_NOT_MATCHES;
+}
+
+#define DICTIONARY_MARKS 8u
+static inline uint32_t dictionary_mark(const struct image_column *column, uint32_t hash) {
+  return hash >> 8 & (column->dictionary_slots * DICTIONARY_MARKS - 1);
+}
 
 /* Postfix over 64-bit masks: an operand index (predicate, or selector bit in trace programs) or one of these. */
 #define PROGRAM_AND 0xfffffffdu
@@ -72,7 +87,49 @@ struct image_predicate {
 
 struct image_program {
   const uint32_t *operations;
-  uint32_t count; /* 0: absent */
+  uint32_t count;   /* 0: absent */
+  bool conjunction; /* what is alone on the stack is joined by AND with all that follows: nothing, once it is nothing */
+};
+
+/* Which programs of a list can be true of any row of a batch, so that only those are run. A program outside `always` has a key,
+ * chosen by control/rules: comparisons of which at least one holds of every row that the program is true of. A program may stand
+ * at several places. */
+#define PREDICATE_NONE UINT32_MAX
+#define IMAGE_FEW_CONSTANTS 16u /* a column of no more may be searched for each of them */
+struct image_limit {
+  struct value constant; /* an integer or a double, never NaN */
+  uint32_t program;
+};
+
+struct image_number {    /* equality with a number, by what identifies it (value_identity) */
+  struct value constant; /* VALUE_NULL: an empty slot */
+  uint32_t first, end;   /* in the key's programs */
+};
+
+struct image_key { /* the keys that are about one column */
+  uint16_t column;
+  /* Equality with a string, by interned id 1..constants: programs[first[id - 1]] up to, without, programs[first[id]]. */
+  uint32_t constants; /* 0: none; else those of the column's dictionary */
+  const uint32_t *first;
+  const uint32_t *equals;             /* by id - 1: the predicate that is equality with it alone, or PREDICATE_NONE */
+  const struct image_number *numbers; /* open addressing, hash = image_number_hash */
+  uint32_t number_slots;              /* power of two; 0: none */
+  const uint32_t *programs;           /* of both */
+  uint32_t program_count;
+  const struct image_limit *above; /* > and >=, lowest first */
+  const struct image_limit *below; /* < and <=, highest first */
+  uint32_t above_count, below_count;
+  bool patterns, literals; /* programs are keyed by matches of the column's databases */
+};
+
+struct image_candidates {
+  const struct image_key *keys; /* by column, ascending */
+  uint32_t key_count;
+  /* By scanned predicate that has a match: programs_of_matches[first_of_match[predicate]] up to, without, [.. predicate + 1]. */
+  const uint32_t *first_of_match; /* NULL: none; else one more than the kind has predicates */
+  const uint32_t *programs_of_matches;
+  uint32_t match_program_count;
+  const uint64_t *always; /* one bit a program; NULL: too few programs for an index to pay, all are run */
 };
 
 struct image_path_node { /* trie of SCOPE_BODY paths; node 0 is the root */
@@ -118,6 +175,7 @@ struct image_kind {
   uint32_t predicate_count;
   const struct image_rule *rules; /* single-event rules of this kind */
   uint32_t rule_count;
+  struct image_candidates candidates; /* by index in rules */
   const struct image_path_node *paths;
   uint32_t path_count;
   /* Attribute lookup by (scope, key): open addressing over columns, 0xffff empty; hash = image_key_hash. */
@@ -131,12 +189,19 @@ struct rule_image {
   struct image_kind kinds[EVENT_KINDS];
   const struct image_selector *selectors;
   uint32_t selector_count;
-  const struct image_rule *trace_rules; /* on: trace, columns of EVENT_SPAN */
+  struct image_candidates selector_candidates; /* by index in selectors; columns of EVENT_SPAN */
+  const struct image_rule *trace_rules;        /* on: trace, columns of EVENT_SPAN */
   uint32_t trace_rule_count;
   uint32_t rule_count;
   hs_scratch_t *scratch[IMAGE_SHARDS_MAX]; /* one a shard, NULL when no pattern; cloned before publish */
 };
 
-/* Both hashes are part of the image format: compiler and engine share them (image.c). */
-uint32_t image_string_hash(const char *text, uint32_t length);
+/* Two values: -1, 0, 1; 2 when they cannot be ordered (NaN, different types). Exact across int64 and double. The order of
+ * image_limit lists (value_order.c). */
+int value_compare(const struct value *a, const struct value *b);
+/* Equal numbers to one value: the integer, where one is equal. False for what equals no number. */
+bool value_identity(const struct value *value, struct value *identity);
+
+/* The hashes are part of the image format: compiler and engine share them (image.c). */
 uint32_t image_key_hash(enum column_scope scope, const char *key, uint32_t length);
+uint32_t image_number_hash(int64_t bits);

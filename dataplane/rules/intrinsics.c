@@ -1,58 +1,121 @@
 #include "hexadecimal.h"
 #include "rules_internal.h"
 
-static struct value text_value(const char *text, uint32_t length) {
-  return text ? (struct value){.text = text, .length = length, .type = VALUE_STRING} : (struct value){.type = VALUE_NULL};
-}
-
-static struct value word(const char *text) { return text_value(text, (uint32_t)strlen(text)); }
-
-static struct value identifier(const uint8_t *bytes, uint32_t length, char *text) {
-  hex_encode(bytes, length, text);
-  return text_value(text, 2 * length);
-}
-
 static const char *const kind_words[] = {"unspecified", "internal", "server", "client", "producer", "consumer"};
 static const char *const status_words[] = {"unset", "ok", "error"};
+static const char *const firing_words[] = {"resolved", "firing"};
+#define WORDS_MAX 6
 
-static struct value intrinsic_of(const struct event_batch *batch, uint32_t row, enum intrinsic intrinsic,
-                                 struct intrinsic_text *text) {
+static struct value text_value(const char *text, uint32_t length) {
+  return (struct value){.text = text, .length = length, .type = VALUE_STRING};
+}
+
+/* Rows of one resource come one after the other and share its text. */
+static void fill_text(struct event_batch *batch, int slot, bool service) {
+  struct value *values = batch->columns + (size_t)slot * EVENT_BATCH_ROWS;
+  uint32_t *interned = batch->interned + (size_t)slot * EVENT_BATCH_ROWS;
+  struct event_text before = {.at = NULL};
+  uint32_t id = 0;
+  uint64_t present = 0;
+  for (uint32_t row = 0; row < batch->count; row++) {
+    const struct event_text text = service ? batch->fields[row].service : batch->fields[row].name;
+    if (!text.at) continue;
+    values[row] = text_value(text.at, text.length);
+    if (text.at != before.at || text.length != before.length) id = event_batch_intern(batch, slot, &values[row]);
+    interned[row] = id;
+    present |= 1ull << row;
+    before = text;
+  }
+  batch->present[slot] = present;
+}
+
+static unsigned word_of(const struct event_batch *batch, uint32_t row, enum intrinsic intrinsic) {
   const struct event_fields *fields = &batch->fields[row];
+  if (intrinsic == INTRINSIC_KIND) return fields->kind <= SPAN_KIND_CONSUMER ? fields->kind : 0;
+  if (batch->kind == EVENT_ALERT) return fields->firing;
+  return fields->status <= SPAN_STATUS_ERROR ? fields->status : 0;
+}
+
+static void fill_words(struct event_batch *batch, int slot, enum intrinsic intrinsic) {
+  const char *const *words = intrinsic == INTRINSIC_KIND ? kind_words : batch->kind == EVENT_ALERT ? firing_words : status_words;
+  struct value *values = batch->columns + (size_t)slot * EVENT_BATCH_ROWS;
+  uint32_t *interned = batch->interned + (size_t)slot * EVENT_BATCH_ROWS;
+  struct value known[WORDS_MAX] = {{.type = VALUE_NULL}};
+  uint32_t ids[WORDS_MAX] = {0};
+  for (uint32_t row = 0; row < batch->count; row++) {
+    const unsigned word = word_of(batch, row, intrinsic);
+    if (known[word].type == VALUE_NULL) {
+      known[word] = text_value(words[word], (uint32_t)strlen(words[word]));
+      ids[word] = event_batch_intern(batch, slot, &known[word]);
+    }
+    values[row] = known[word];
+    interned[row] = ids[word];
+  }
+  batch->present[slot] = event_batch_rows(batch);
+}
+
+static struct value duration_of(const struct event_fields *fields) {
+  const uint64_t duration = fields->end_ns > fields->start_ns ? fields->end_ns - fields->start_ns : 0;
+  return (struct value){.integer = duration > INT64_MAX ? INT64_MAX : (int64_t)duration, .type = VALUE_INTEGER};
+}
+
+/* Values that are no text: nothing to intern, no row without one. */
+static void fill_plain(struct event_batch *batch, int slot, enum intrinsic intrinsic) {
+  struct value *values = batch->columns + (size_t)slot * EVENT_BATCH_ROWS;
+  uint32_t *interned = batch->interned + (size_t)slot * EVENT_BATCH_ROWS;
+  for (uint32_t row = 0; row < batch->count; row++)
+    values[row] = intrinsic == INTRINSIC_DURATION ? duration_of(&batch->fields[row])
+                                                  : (struct value){.boolean = !batch->fields[row].has_parent, .type = VALUE_BOOL};
+  memset(interned, 0, batch->count * sizeof *interned);
+  batch->present[slot] = event_batch_rows(batch);
+}
+
+static void set_identifier(struct event_batch *batch, uint32_t row, int slot, const uint8_t *bytes, uint32_t length, char *text) {
+  hex_encode(bytes, length, text);
+  const struct value value = text_value(text, 2 * length);
+  event_batch_set(batch, row, slot, &value);
+}
+
+static void fill_identifier(struct event_batch *batch, int slot, enum intrinsic intrinsic, struct intrinsic_text *text) {
+  for (uint32_t row = 0; row < batch->count; row++) {
+    const struct event_fields *fields = &batch->fields[row];
+    if (intrinsic == INTRINSIC_TRACE_ID) set_identifier(batch, row, slot, fields->trace_id, 16, text->trace_id[row]);
+    if (intrinsic == INTRINSIC_SPAN_ID) set_identifier(batch, row, slot, fields->span_id, 8, text->span_id[row]);
+    if (intrinsic == INTRINSIC_PARENT_ID && fields->has_parent)
+      set_identifier(batch, row, slot, fields->parent_id, 8, text->parent_id[row]);
+  }
+}
+
+static void fill(struct event_batch *batch, int slot, enum intrinsic intrinsic, struct intrinsic_text *text) {
   switch (intrinsic) {
   case INTRINSIC_NAME:
-    return text_value(fields->name.at, fields->name.length);
   case INTRINSIC_SERVICE:
-    return text_value(fields->service.at, fields->service.length);
+    fill_text(batch, slot, intrinsic == INTRINSIC_SERVICE);
+    break;
   case INTRINSIC_KIND:
-    return word(kind_words[fields->kind <= SPAN_KIND_CONSUMER ? fields->kind : 0]);
   case INTRINSIC_STATUS:
-    if (batch->kind == EVENT_ALERT) return word(fields->firing ? "firing" : "resolved");
-    return word(status_words[fields->status <= SPAN_STATUS_ERROR ? fields->status : 0]);
-  case INTRINSIC_DURATION: {
-    const uint64_t duration = fields->end_ns > fields->start_ns ? fields->end_ns - fields->start_ns : 0;
-    return (struct value){.integer = duration > INT64_MAX ? INT64_MAX : (int64_t)duration, .type = VALUE_INTEGER};
-  }
+    fill_words(batch, slot, intrinsic);
+    break;
+  case INTRINSIC_DURATION:
   case INTRINSIC_ROOT:
-    return (struct value){.boolean = !fields->has_parent, .type = VALUE_BOOL};
+    fill_plain(batch, slot, intrinsic);
+    break;
   case INTRINSIC_TRACE_ID:
-    return identifier(fields->trace_id, 16, text->trace_id[row]);
   case INTRINSIC_SPAN_ID:
-    return identifier(fields->span_id, 8, text->span_id[row]);
   case INTRINSIC_PARENT_ID:
-    return fields->has_parent ? identifier(fields->parent_id, 8, text->parent_id[row]) : (struct value){.type = VALUE_NULL};
+    fill_identifier(batch, slot, intrinsic, text);
+    break;
   case INTRINSICS:
     break;
   }
-  return (struct value){.type = VALUE_NULL};
 }
 
 void intrinsics_fill(struct event_batch *batch, struct intrinsic_text *text) {
   const struct image_kind *kind = &batch->image->kinds[batch->kind];
+  ALWAYS_ASSERT(kind->column_count <= batch->column_capacity);
   for (uint32_t slot = 0; slot < kind->column_count; slot++) {
     if (kind->columns[slot].scope != SCOPE_INTRINSIC) continue;
-    for (uint32_t row = 0; row < batch->count; row++) {
-      const struct value value = intrinsic_of(batch, row, kind->columns[slot].intrinsic, text);
-      event_batch_set(batch, row, (int)slot, &value);
-    }
+    batch->present[slot] = 0;
+    fill(batch, (int)slot, kind->columns[slot].intrinsic, text);
   }
 }

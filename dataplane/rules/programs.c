@@ -1,6 +1,8 @@
 #include "rules_internal.h"
 
-uint64_t program_run(const struct image_program *program, const uint64_t *masks) {
+/* Operations are bit by bit, so that no operand need be right outside the rows that are asked about; behind the first operand of
+ * a conjunction, outside those it has left. */
+uint64_t program_run(const struct image_program *program, struct evaluation *evaluation, uint64_t rows) {
   uint64_t stack[IMAGE_PROGRAM_DEPTH_MAX];
   uint32_t depth = 0;
   for (uint32_t i = 0; i < program->count; i++) {
@@ -19,10 +21,14 @@ uint64_t program_run(const struct image_program *program, const uint64_t *masks)
       break;
     default:
       ALWAYS_ASSERT(depth < IMAGE_PROGRAM_DEPTH_MAX);
-      stack[depth++] = masks[operation];
+      stack[depth++] = predicate_rows(evaluation, operation, rows);
+    }
+    if (depth == 1 && program->conjunction) {
+      rows &= stack[0];
+      if (rows == 0) return 0;
     }
   }
-  return depth ? stack[0] : 0;
+  return depth ? stack[0] & rows : 0;
 }
 
 bool program_holds(const struct image_program *program, const uint64_t bits[ENGINE_SELECTOR_WORDS]) {

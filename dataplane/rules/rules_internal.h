@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define ENGINE_PREDICATES_MAX 65536u
+#define ENGINE_PROGRAMS_MAX 131072u
 #define ENGINE_SELECTOR_WORDS (IMAGE_SELECTORS_MAX / 64)
 
 /* intrinsics.c: text that intrinsic columns point to, one batch at a time. */
@@ -14,13 +15,86 @@ struct intrinsic_text {
 };
 void intrinsics_fill(struct event_batch *batch, struct intrinsic_text *text);
 
-/* predicates.c: one 64-bit row mask for each predicate of the batch's kind. */
-void predicates_evaluate(const struct event_batch *batch, hs_scratch_t *scratch, uint64_t *masks);
-/* Two values, either a number: -1, 0, 1; 2 when they cannot be ordered (NaN, other types). Exact across int64 and double. */
-int value_compare(const struct value *a, const struct value *b);
+/* What the predicates and keys on one column share about the batch at hand. Each part is made when first asked for. */
+#define COLUMN_ID_SLOTS 128u /* open addressing over the at most 64 ids of a batch */
+struct column_facts {
+  uint64_t stamp;            /* of the batch these are of */
+  uint64_t present;          /* rows that are not null */
+  uint64_t integers;         /* rows that are integers */
+  uint64_t patterns_seen;    /* rows that need no scan by patterns any more; scanned: those of them that are text */
+  uint64_t patterns_scanned; /* only valid UTF-8 is text to a pattern */
+  uint64_t literals_seen;
+  bool has_integers, has_ids;
+  uint8_t passes;                     /* over the ids, by predicates that had no index of them */
+  uint8_t distinct_count;             /* ids of rule constants in the batch */
+  uint8_t distinct[EVENT_BATCH_ROWS]; /* their slots */
+  uint32_t ids[COLUMN_ID_SLOTS];      /* 0: empty */
+  uint64_t id_rows[COLUMN_ID_SLOTS];  /* rows that hold the id */
+  int64_t values[EVENT_BATCH_ROWS];   /* side by side, for thresholds; 0 where not an integer */
+};
 
-/* programs.c */
-uint64_t program_run(const struct image_program *program, const uint64_t *masks);
+struct predicate_state {
+  uint64_t stamp; /* of the batch this is of */
+  uint64_t known; /* rows whose answer is in `rows`; of scanned predicates always none */
+  uint64_t rows;  /* of scanned predicates: raw matches in the rows seen so far */
+};
+
+/* One batch against one kind of an image. Predicates are evaluated when a program first asks for them. */
+struct evaluation {
+  const struct event_batch *batch;
+  const struct image_kind *kind;
+  hs_scratch_t *scratch;
+  uint64_t stamp;                     /* one more each batch: what older batches left behind needs no clearing */
+  struct predicate_state *predicates; /* ENGINE_PREDICATES_MAX */
+  uint32_t *matched;                  /* scanned predicates with a match in this batch, as they came; ENGINE_PREDICATES_MAX */
+  uint32_t matched_count;
+  struct column_facts *columns; /* as many as a batch may have */
+  uint64_t *candidates;         /* ENGINE_PROGRAMS_MAX bits */
+};
+
+/* predicates.c */
+bool evaluation_create(struct evaluation *evaluation, struct arena *arena, uint32_t column_capacity);
+void evaluation_begin(struct evaluation *evaluation, const struct event_batch *batch, hs_scratch_t *scratch);
+uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index, uint64_t wanted);
+static inline struct predicate_state *predicate_state_of(struct evaluation *evaluation, uint32_t index) {
+  struct predicate_state *state = &evaluation->predicates[index];
+  if (state->stamp != evaluation->stamp) *state = (struct predicate_state){.stamp = evaluation->stamp};
+  return state;
+}
+/* Which of the wanted rows a predicate holds of; the other bits mean nothing. */
+static inline uint64_t predicate_rows(struct evaluation *evaluation, uint32_t index, uint64_t wanted) {
+  ALWAYS_ASSERT(index < ENGINE_PREDICATES_MAX);
+  const struct predicate_state *state = &evaluation->predicates[index];
+  if (state->stamp == evaluation->stamp && (wanted & ~state->known) == 0) return state->rows;
+  return predicate_evaluate(evaluation, index, wanted);
+}
+
+/* row_masks.c: 64 rows at once, so that each is one vector loop; the caller keeps the rows that are there. */
+uint64_t rows_equal(const uint32_t numbers[EVENT_BATCH_ROWS], uint32_t wanted);
+uint64_t rows_of_integer(const int64_t values[EVENT_BATCH_ROWS], int64_t wanted);
+uint64_t rows_above(const int64_t values[EVENT_BATCH_ROWS], int64_t limit);
+
+/* column_facts.c */
+struct column_facts *column_facts_of(struct evaluation *evaluation, uint16_t column);
+const struct column_facts *column_integers(struct evaluation *evaluation, uint16_t column);
+const struct column_facts *column_ids(struct evaluation *evaluation, uint16_t column);
+uint64_t column_rows_of_id(const struct column_facts *facts, uint32_t id);
+
+/* column_scans.c: bring the matches of the column's patterns, or literals, up to the wanted rows. Return the rows that were
+ * looked at so far, for patterns without those that are no text. */
+uint64_t column_scan_patterns(struct evaluation *evaluation, uint16_t column, uint64_t wanted);
+uint64_t column_scan_literals(struct evaluation *evaluation, uint16_t column, uint64_t wanted);
+
+/* image_check.c: whether the engine can run this image without leaving its bounds, whatever the batch. */
+bool image_is_sound(const struct rule_image *image);
+
+/* candidates.c: into evaluation.candidates, one bit for each of the `count` programs that may be true of some row. */
+void candidates_find(struct evaluation *evaluation, const struct image_candidates *index, uint32_t count);
+/* The first candidate from `at` on; `count` when there is none. */
+uint32_t candidates_next(const struct evaluation *evaluation, uint32_t at, uint32_t count);
+
+/* programs.c: the rows among `rows` that the program is true of. */
+uint64_t program_run(const struct image_program *program, struct evaluation *evaluation, uint64_t rows);
 bool program_holds(const struct image_program *program, const uint64_t bits[ENGINE_SELECTOR_WORDS]);
 
 /* message.c: renders a value the way a message shows it; returns bytes written, at most `room`. */
@@ -48,18 +122,22 @@ struct trace_capture { /* what one rule remembers of one trace */
 };
 
 struct trace {
-  uint8_t trace_id[16];
-  uint64_t bits[ENGINE_SELECTOR_WORDS];
-  uint64_t due[IMAGE_TRACE_RULES_MAX / 64];    /* verdicts that found no room yet */
-  uint64_t raised[IMAGE_TRACE_RULES_MAX / 64]; /* and those that did */
-  uint64_t arrival_ns, first_ns, last_ns, opened_generation;
+  /* One cache line for what each digest touches. */
+  CACHE_ALIGNED uint8_t trace_id[16];
   uint32_t chain;        /* hash chain */
   uint32_t older, newer; /* list of its state, by arrival */
-  uint32_t retry;        /* list of those with verdicts due; TRACE_NONE at its end */
-  uint32_t captures;
   uint8_t state;
   bool on_retry;
+  uint64_t arrival_ns, first_ns, last_ns, opened_generation;
+  /* Another for those whose span met a selector. */
+  CACHE_ALIGNED uint64_t bits[ENGINE_SELECTOR_WORDS];
+  uint32_t captures;
+  uint32_t retry; /* list of those with verdicts due; TRACE_NONE at its end */
+  /* And one for those with a verdict. */
+  CACHE_ALIGNED uint64_t due[IMAGE_TRACE_RULES_MAX / 64]; /* that found no room yet */
+  uint64_t raised[IMAGE_TRACE_RULES_MAX / 64];            /* and those that did */
 };
+_Static_assert(offsetof(struct trace, bits) == CACHE_LINE_BYTES, "one line");
 
 struct trace_list {
   uint32_t oldest, newest;
@@ -78,6 +156,9 @@ struct trace_table {
 
 bool trace_table_create(struct trace_table *table, struct arena *arena, uint32_t traces, uint32_t captures,
                         const struct siphash_key *key);
+/* Fetches what digests of these traces will touch into the cache. */
+#define TRACES_EXPECTED_MAX 16u
+void trace_table_expect(struct trace_table *table, const uint8_t *const *trace_ids, uint32_t count);
 struct trace *trace_find(struct trace_table *table, const uint8_t trace_id[16]);
 /* NULL when none is free: make room first. */
 struct trace *trace_open(struct trace_table *table, const uint8_t trace_id[16], uint64_t now_ns);
@@ -94,7 +175,7 @@ struct engine {
   const struct rule_image *image;
   struct event_batch batches[EVENT_KINDS];
   struct intrinsic_text intrinsic_text;
-  uint64_t *masks; /* ENGINE_PREDICATES_MAX */
+  struct evaluation evaluation; /* of the batch at hand */
   uint64_t all_when_bits[ENGINE_SELECTOR_WORDS];
   struct trace_table traces;
   struct violation violation; /* being built */

@@ -109,7 +109,7 @@ static bool compare_batch(void *context, struct event_batch *batch) {
     compare_fields(expected->span, fields);
     ALWAYS_ASSERT(service_equal(expected->resource, &fields->service));
     for (uint32_t slot = 0; slot < COLUMNS; slot++) {
-      const struct value *value = &batch->columns[slot * EVENT_BATCH_ROWS + row];
+      const struct value *value = event_batch_value(batch, row, slot);
       ALWAYS_ASSERT(slot < SPAN_COLUMNS ? span_column_equal(expected->span, columns[slot].key, value)
                                         : value_equal(resource_value(expected->resource, columns[slot].key), value));
     }

@@ -1,5 +1,7 @@
-/* Any bytes as a rule file: refused with errors, or a set whose canonical text reads back as itself and that compiles. */
+/* Any bytes as a rule file: refused with errors, or a set whose canonical text reads back as itself and that compiles to an
+ * image that a shard takes. */
 #include "always_assert.h"
+#include "engine.h"
 #include "rule_set.h"
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     ALWAYS_ASSERT(errors.count == 0);
     check_round_trip(set);
     struct rule_image *image = rule_image_compile(set, 1, NULL, 1, &errors);
-    ALWAYS_ASSERT(image != NULL || errors.count > 0);
+    ALWAYS_ASSERT(image ? engine_image_fits(image, RULE_COLUMNS_MAX) : errors.count > 0);
     rule_image_free(image);
     rule_set_free(set);
   } else {

@@ -33,7 +33,7 @@ static inline bool assert_batch_is_sound(void *context, struct event_batch *batc
     ALWAYS_ASSERT(fields->service.at != NULL || fields->service.length == 0);
     assert_text_inside(memory, fields->service.at, fields->service.length);
     for (uint32_t slot = 0; slot < batch->column_capacity; slot++) {
-      const struct value *value = &batch->columns[slot * EVENT_BATCH_ROWS + row];
+      const struct value *value = event_batch_value(batch, row, slot);
       ALWAYS_ASSERT(value->type <= VALUE_OTHER);
       if (value->type == VALUE_STRING) assert_text_inside(memory, value->text, value->length);
     }

@@ -36,6 +36,7 @@ struct image_fixture *image_fixture_create(enum event_kind kind, const struct fi
   batch->image = &fixture->image;
   batch->kind = kind;
   batch->column_capacity = count;
+  batch->present = take((size_t)count * sizeof *batch->present);
   batch->columns = take((size_t)count * EVENT_BATCH_ROWS * sizeof *batch->columns);
   batch->interned = take((size_t)count * EVENT_BATCH_ROWS * sizeof *batch->interned);
   return fixture;
@@ -45,6 +46,7 @@ void image_fixture_destroy(struct image_fixture *fixture) {
   const struct image_kind *kind = &fixture->image.kinds[fixture->batch.kind];
   free((void *)(uintptr_t)kind->columns);
   free((void *)(uintptr_t)kind->lookup);
+  free(fixture->batch.present);
   free(fixture->batch.columns);
   free(fixture->batch.interned);
   free(fixture);

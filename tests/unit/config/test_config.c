@@ -52,7 +52,7 @@ static void a_file_overrides_key_by_key(void **state) {
             "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us, prefault: true}\n"
             "ports:\n"
             "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
-            " verify_checksums: yes}\n"
+            " verify_checksums: yes, impairment: {loss: 2%, duplicate: 0.5%, reorder: 100%, delay: 20ms, seed: 7}}\n"
             "eal: {memory_mib: 1024, extra: --log-level=8}\n"
             "rules: {files: [a.yaml, rules.d]}\n"
             "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB},"
@@ -82,6 +82,11 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.ports[0].kind, PORT_AF_PACKET);
   assert_int_equal(config.ports[0].queues, 2);
   assert_true(config.ports[0].verify_checksums);
+  assert_int_equal(config.ports[0].impairment.loss_ppm, 20000);
+  assert_int_equal(config.ports[0].impairment.duplicate_ppm, 5000);
+  assert_int_equal(config.ports[0].impairment.reorder_ppm, 1000000);
+  assert_int_equal(config.ports[0].impairment.delay_ns, 20000000);
+  assert_int_equal(config.ports[0].impairment.seed, 7);
   assert_int_equal(config.hugepage_memory_mib, 1024);
   assert_int_equal(config.rule_path_count, 2);
   assert_string_equal(config.rule_paths[1], "rules.d");
@@ -209,6 +214,9 @@ static const struct {
     {"udp: {reassembly_max: 257}", "t.yaml:1:23: a whole number from 0 to 256 is expected here\n"},
     {"ports:\n  - {mtu: 9001}\n", "t.yaml:2:11: a whole number from 576 to 9000 is expected here\n"},
     {"ports:\n  - {verify_checksums: maybe}\n", "t.yaml:2:24: true or false is expected here\n"},
+    {"ports:\n  - {impairment: {loss: 101%}}\n", "t.yaml:2:25: a share from 0% to 100% is expected here, such as 0.5%\n"},
+    {"ports:\n  - {impairment: {loss: 2}}\n", "t.yaml:2:25: a share from 0% to 100% is expected here, such as 0.5%\n"},
+    {"ports:\n  - {impairment: {delay: 2s}}\n", "t.yaml:2:26: a duration such as 250ms, 3s or 5m is expected here, at most 1s\n"},
     {"ports:\n  - {name: x, kind: memif}\n", "t.yaml:2:5: port 'x' needs `path`\n"},
     {"ports:\n  - {name: x, kind: pci}\n", "t.yaml:2:5: port 'x' needs `address`, such as 0000:3b:00.0\n"},
     {"ports:\n  - {name: abcdefghijklmnop}\n", "t.yaml:2:12: at most 15 characters are allowed here\n"},

@@ -30,7 +30,7 @@ static bool capture(void *context, struct event_batch *batch) {
     copy->fields.name.at = copy_text(copy->fields.name.at, copy->fields.name.length);
     if (copy->fields.service.at) copy->fields.service.at = copy_text(copy->fields.service.at, copy->fields.service.length);
     for (uint32_t slot = 0; slot < captured->columns; slot++) {
-      copy->columns[slot] = batch->columns[slot * EVENT_BATCH_ROWS + row];
+      copy->columns[slot] = *event_batch_value(batch, row, slot);
       if (copy->columns[slot].type == VALUE_STRING)
         copy->columns[slot].text = copy_text(copy->columns[slot].text, copy->columns[slot].length);
     }

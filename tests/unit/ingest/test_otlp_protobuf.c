@@ -339,7 +339,7 @@ static bool check_wide_batch(void *context, struct event_batch *batch) {
   (void)context;
   uint32_t present = 0;
   for (uint32_t slot = 0; slot < batch->column_capacity; slot++)
-    present += batch->columns[slot * EVENT_BATCH_ROWS].type == VALUE_INTEGER;
+    present += event_batch_value(batch, 0, slot)->type == VALUE_INTEGER;
   assert_int_equal(present, SPAN_RESOURCE_COLUMNS_MAX);
   batch->count = 0;
   return true;

@@ -101,6 +101,7 @@ static void values_are_those_of_the_snapshot(void **state) {
   shard->shard.webhooks_refused[REFUSAL_CONFLICT] = 8;
   shard->engine.violations_emitted = 10;
   appliance.snapshot.violations_durable = 9;
+  appliance.snapshot.shard_answered[1] = true;
   appliance.snapshot.ports[0].counters.missed = 11;
   shard->pressure[RESOURCE_PARKED] = (struct watermark){.used = 15, .capacity = 16, .entered = {1, 2, 3}, .state = PRESSURE_HARD};
   shard->shedding = 1u << SHED_SPANS;
@@ -130,6 +131,8 @@ static void values_are_those_of_the_snapshot(void **state) {
   expect_line(text, "tripline_connections_shed_total{shard=\"1\",what=\"slow_header\"} 13");
   expect_line(text, "tripline_tcp_refused_total{shard=\"1\",reason=\"address\"} 14");
   expect_line(text, "tripline_address_refused_total{shard=\"1\",quota=\"body_bytes\"} 15");
+  expect_line(text, "tripline_shard_answers{shard=\"0\"} 0");
+  expect_line(text, "tripline_shard_answers{shard=\"1\"} 1");
   expect_line(text, "tripline_violations_durable_total 9");
   expect_line(text, "tripline_violations_pending 1");
   expect_line(text, "tripline_port_missed_frames_total{port=\"trip\"} 11");
@@ -145,11 +148,32 @@ static void values_are_those_of_the_snapshot(void **state) {
   free(text);
 }
 
+static void an_impaired_port_says_what_was_done_to_its_frames(void **state) {
+  (void)state;
+  char *text = render();
+  assert_null(strstr(text, "tripline_impaired_"));
+  free(text);
+  struct appliance_port *ports = appliance.snapshot.ports;
+  appliance.snapshot.port_count = 2;
+  strcpy(ports[1].information.name, "worse");
+  ports[0].impaired = ports[1].impaired = true;
+  ports[0].received.lost = 1;
+  ports[1].received.no_room = 2;
+  ports[1].sent.reordered = 3;
+  every_family_is_described_once_before_its_samples(state);
+  text = render();
+  expect_line(text, "tripline_impaired_frames_total{port=\"trip\",direction=\"received\",fate=\"lost\"} 1");
+  expect_line(text, "tripline_impaired_frames_total{port=\"worse\",direction=\"received\",fate=\"no_room\"} 2");
+  expect_line(text, "tripline_impaired_frames_total{port=\"worse\",direction=\"sent\",fate=\"reordered\"} 3");
+  free(text);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(every_family_is_described_once_before_its_samples, set_up, tear_down),
       cmocka_unit_test_setup_teardown(no_series_comes_twice, set_up, tear_down),
       cmocka_unit_test_setup_teardown(values_are_those_of_the_snapshot, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(an_impaired_port_says_what_was_done_to_its_frames, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,9 +61,9 @@ static void test_predicates(void **state) {
       compile_text("rules:\n"
                    "  - name: a\n"
                    "    on: span\n"
-                   "    if: span.a = 1 && span.a != 1.0 && span.a < 2s && span.a <= -5 && span.a > 0 &&\n"
-                   "        span.a >= 1 && name =~ \"x\" && name !~ \"x\" && span.a in [1, \"b\", true] &&\n"
-                   "        name contains \"q\" && span.a && true && kind = server && name != \"z\"\n");
+                   "    if: span.a = 1 || span.a != 1.0 || span.a < 2s || span.a <= -5 || span.a > 0 ||\n"
+                   "        span.a >= 1 || name =~ \"x\" || name !~ \"x\" || span.a in [1, \"b\", true] ||\n"
+                   "        name contains \"q\" || span.a || true || kind = server || name != \"z\"\n");
   const struct image_kind *spans = &image->kinds[EVENT_SPAN];
   const struct image_predicate *p = spans->predicates;
   assert_int_equal(spans->predicate_count, 14);
@@ -157,7 +157,10 @@ static void test_lookup_and_dictionary(void **state) {
     assert_true(one->dictionary[i].id <= 300);
     assert_false(seen[one->dictionary[i].id]);
     seen[one->dictionary[i].id] = true;
-    assert_int_equal(one->dictionary[i].hash, image_string_hash(one->dictionary[i].text.at, one->dictionary[i].text.length));
+    const struct text_print print = text_print_of(one->dictionary[i].text.at, one->dictionary[i].text.length);
+    const uint32_t mark = dictionary_mark(one, print.hash);
+    assert_int_equal(one->dictionary[i].print.hash, print.hash);
+    assert_true(one->marks[mark / 64] >> mark % 64 & 1);
     found++;
   }
   assert_int_equal(found, 300);

@@ -1,0 +1,183 @@
+#include "rules_internal.h"
+
+/* What an evaluation relies on without asking again. Pattern databases are Hyperscan's own to check. */
+
+static bool power_of_two(uint32_t number) { return number != 0 && (number & (number - 1)) == 0; }
+
+/* Whether the operands of a program are below `operands`, its stack is kept, and it leaves one value. */
+static bool program_is_sound(const struct image_program *program, uint32_t operands) {
+  uint32_t depth = 0;
+  for (uint32_t i = 0; i < program->count; i++) {
+    const uint32_t operation = program->operations[i];
+    const bool joins = operation == PROGRAM_AND || operation == PROGRAM_OR;
+    const bool is_operand = !joins && operation != PROGRAM_NOT;
+    if (is_operand && (operation >= operands || depth == IMAGE_PROGRAM_DEPTH_MAX)) return false;
+    if (depth < (is_operand ? 0u : joins ? 2u : 1u)) return false;
+    depth = is_operand ? depth + 1 : joins ? depth - 1 : depth;
+    if (program->conjunction && depth == 1 && i > 0 && operation != PROGRAM_AND) return false;
+  }
+  return program->count == 0 || depth == 1;
+}
+
+/* Ids from 1 to as many as there are, and an empty slot at which a search ends. */
+static bool dictionary_is_sound(const struct image_column *column) {
+  uint32_t used = 0;
+  if (column->dictionary_slots == 0) return column->constants == 0;
+  if (!power_of_two(column->dictionary_slots)) return false;
+  for (uint32_t i = 0; i < column->dictionary_slots; i++) {
+    if (column->dictionary[i].id > column->constants) return false;
+    used += column->dictionary[i].id != 0;
+  }
+  return used == column->constants && used < column->dictionary_slots;
+}
+
+static bool columns_are_sound(const struct image_kind *kind) {
+  for (uint32_t i = 0; i < kind->column_count; i++)
+    if (!dictionary_is_sound(&kind->columns[i])) return false;
+  if (kind->lookup_slots == 0) return true;
+  uint32_t used = 0;
+  if (!power_of_two(kind->lookup_slots)) return false;
+  for (uint32_t i = 0; i < kind->lookup_slots; i++) {
+    if (kind->lookup[i] == 0xffff) continue;
+    if (kind->lookup[i] >= kind->column_count) return false;
+    used++;
+  }
+  return used < kind->lookup_slots;
+}
+
+/* Links lead forward only: a walk ends. */
+static bool paths_are_sound(const struct image_kind *kind) {
+  const int64_t count = kind->path_count, columns = kind->column_count;
+  for (int64_t i = 0; i < count; i++) {
+    const struct image_path_node *node = &kind->paths[i];
+    if (node->first_child >= 0 && (node->first_child <= i || node->first_child >= count)) return false;
+    if (node->next_sibling >= 0 && (node->next_sibling <= i || node->next_sibling >= count)) return false;
+    if (node->slot >= columns) return false;
+  }
+  return true;
+}
+
+static bool constant_is_sound(const struct image_kind *kind, uint16_t column, uint32_t interned, const struct value *constant) {
+  return interned == 0 || (constant->type == VALUE_STRING && interned <= kind->columns[column].constants);
+}
+
+static bool predicate_is_sound(const struct image_kind *kind, const struct image_predicate *predicate) {
+  if (predicate->operation > PREDICATE_CONSTANT) return false;
+  if (predicate->operation == PREDICATE_CONSTANT) return true;
+  if (predicate->column >= kind->column_count) return false;
+  const bool pattern = predicate->operation == PREDICATE_MATCHES || predicate->operation == PREDICATE_NOT_MATCHES;
+  if (pattern && !kind->columns[predicate->column].patterns) return false;
+  if (predicate->scanned && (predicate->operation != PREDICATE_CONTAINS || !kind->columns[predicate->column].literals))
+    return false;
+  if (predicate->operation == PREDICATE_IN) {
+    for (uint32_t i = 0; i < predicate->list_count; i++)
+      if (!constant_is_sound(kind, predicate->column, predicate->list_interned[i], &predicate->list[i])) return false;
+    return true;
+  }
+  return constant_is_sound(kind, predicate->column, predicate->interned, &predicate->constant);
+}
+
+static bool limits_are_sound(const struct image_limit *limits, uint32_t count, int order, uint32_t programs) {
+  struct value identity;
+  for (uint32_t i = 0; i < count; i++) {
+    if (limits[i].program >= programs || !value_identity(&limits[i].constant, &identity)) return false;
+    if (i > 0 && value_compare(&limits[i].constant, &limits[i - 1].constant) == -order) return false;
+  }
+  return true;
+}
+
+static bool numbers_are_sound(const struct image_key *key) {
+  uint32_t used = 0;
+  if (key->number_slots == 0) return true;
+  if (!power_of_two(key->number_slots)) return false;
+  for (uint32_t i = 0; i < key->number_slots; i++) {
+    const struct image_number *number = &key->numbers[i];
+    if (number->constant.type == VALUE_NULL) continue;
+    if (number->first > number->end || number->end > key->program_count) return false;
+    used++;
+  }
+  return used < key->number_slots;
+}
+
+static bool is_equality(const struct image_kind *kind, const struct image_key *key, uint32_t id) {
+  const uint32_t index = key->equals[id - 1];
+  if (index == PREDICATE_NONE) return true;
+  if (index >= kind->predicate_count) return false;
+  const struct image_predicate *predicate = &kind->predicates[index];
+  return predicate->operation == PREDICATE_EQUAL && predicate->column == key->column && predicate->interned == id;
+}
+
+static bool key_is_sound(const struct image_kind *kind, const struct image_key *key, uint32_t programs) {
+  if (key->column >= kind->column_count) return false;
+  const struct image_column *column = &kind->columns[key->column];
+  if ((key->patterns && !column->patterns) || (key->literals && !column->literals)) return false;
+  if (key->constants) {
+    if (key->constants != column->constants) return false;
+    for (uint32_t id = 1; id <= key->constants; id++)
+      if (key->first[id] < key->first[id - 1]) return false;
+    if (key->first[key->constants] > key->program_count) return false;
+    for (uint32_t id = 1; id <= key->constants; id++)
+      if (!is_equality(kind, key, id)) return false;
+  }
+  for (uint32_t i = 0; i < key->program_count; i++)
+    if (key->programs[i] >= programs) return false;
+  return numbers_are_sound(key) && limits_are_sound(key->above, key->above_count, 1, programs) &&
+         limits_are_sound(key->below, key->below_count, -1, programs);
+}
+
+static bool matches_are_sound(const struct image_kind *kind, const struct image_candidates *candidates, uint32_t programs) {
+  if (!candidates->first_of_match) return true;
+  for (uint32_t i = 0; i < kind->predicate_count; i++)
+    if (candidates->first_of_match[i + 1] < candidates->first_of_match[i]) return false;
+  for (uint32_t i = 0; i < candidates->match_program_count; i++)
+    if (candidates->programs_of_matches[i] >= programs) return false;
+  return candidates->first_of_match[kind->predicate_count] <= candidates->match_program_count;
+}
+
+static bool candidates_are_sound(const struct image_kind *kind, const struct image_candidates *candidates, uint32_t programs) {
+  if (!candidates->always) return candidates->key_count == 0;
+  for (uint32_t i = 0; i < candidates->key_count; i++) {
+    if (!key_is_sound(kind, &candidates->keys[i], programs)) return false;
+    if (i > 0 && candidates->keys[i].column <= candidates->keys[i - 1].column) return false;
+  }
+  return matches_are_sound(kind, candidates, programs);
+}
+
+static bool rule_is_sound(const struct image_kind *kind, const struct image_rule *rule) {
+  for (uint32_t i = 0; i < rule->message_parts; i++)
+    if (rule->message[i].slot >= 0 && (uint32_t)rule->message[i].slot >= kind->column_count) return false;
+  for (uint32_t i = 0; i < rule->attribute_count; i++)
+    if (rule->attributes[i] >= kind->column_count) return false;
+  return program_is_sound(&rule->condition, kind->predicate_count);
+}
+
+static bool kind_is_sound(const struct image_kind *kind) {
+  if (!columns_are_sound(kind) || !paths_are_sound(kind)) return false;
+  for (uint32_t i = 0; i < kind->predicate_count; i++)
+    if (!predicate_is_sound(kind, &kind->predicates[i])) return false;
+  for (uint32_t i = 0; i < kind->rule_count; i++)
+    if (!rule_is_sound(kind, &kind->rules[i])) return false;
+  return candidates_are_sound(kind, &kind->candidates, kind->rule_count);
+}
+
+static bool traces_are_sound(const struct rule_image *image) {
+  const struct image_kind *spans = &image->kinds[EVENT_SPAN];
+  if (image->selector_count > IMAGE_SELECTORS_MAX || image->trace_rule_count > IMAGE_TRACE_RULES_MAX) return false;
+  for (uint32_t i = 0; i < image->selector_count; i++)
+    if (image->selectors[i].bit >= IMAGE_SELECTORS_MAX ||
+        !program_is_sound(&image->selectors[i].condition, spans->predicate_count))
+      return false;
+  for (uint32_t i = 0; i < image->trace_rule_count; i++) {
+    const struct image_rule *rule = &image->trace_rules[i];
+    if (rule->trace_rule != i || !rule_is_sound(spans, rule) || !program_is_sound(&rule->when, IMAGE_SELECTORS_MAX) ||
+        !program_is_sound(&rule->always, IMAGE_SELECTORS_MAX) || !program_is_sound(&rule->never, IMAGE_SELECTORS_MAX))
+      return false;
+  }
+  return candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
+}
+
+bool image_is_sound(const struct rule_image *image) {
+  for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
+    if (!kind_is_sound(&image->kinds[kind])) return false;
+  return traces_are_sound(image);
+}
