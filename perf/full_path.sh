@@ -137,7 +137,7 @@ turn() { # kind, connections, server
   esac
   case $3 in af_*) kill -CONT "$(of "$3")" ;; esac
   before=$(used "$3" $counter)
-  taskset -c 0-$((core - 1)) wrk -t$core -c"$2" -d"${seconds}s" --timeout 10s -s "$1.lua" $url >wrk.txt
+  taskset -c 0-$((core - 1)) wrk -t$core -c"$2" -d"${seconds}s" --timeout 10s -s "$1.lua" $url >wrk.txt 2>&1 || { tail -3 wrk.txt >&2; exit 1; }
   # What wrk left behind is still being judged.
   after=$(used "$3" $counter)
   tries=0 settled=
