@@ -25,7 +25,7 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
 }
 
 int cli_request(const struct cli *cli, const char *method, const char *path, const char *body, struct cli_answer *answer) {
-  char url[2048];
+  char url[4200];
   CURL *curl = curl_easy_init();
   *answer = (struct cli_answer){0};
   if (!curl) return CLI_FAILED;

@@ -14,8 +14,9 @@ struct cli {
   enum cli_output output;
   bool help, merge;
   /* `violations` filters as given */
-  const char *rule, *severity, *trace, *since, *until, *limit, *after;
-  long count; /* tail: stop after as many; 0: never */
+  const char *rule, *severity, *trace, *since, *until, *limit, *after, *service, *source, *id, *order, *by, *bucket;
+  const char *directory, *to, *format, *from; /* journal */
+  long count;                                 /* tail: stop after as many; 0: never */
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };
@@ -40,8 +41,11 @@ struct cli_column {
 /* A list of objects as a table of some of their keys, or whole as JSON or YAML (then `whole` is printed). */
 void cli_print(const struct cli *cli, json_t *whole, json_t *list, const struct cli_column *columns);
 void cli_print_yaml(json_t *json);
+void cli_print_pairs(json_t *object); /* name and value a line */
 
 int cli_status(const struct cli *cli);
+int cli_config(const struct cli *cli);
 int cli_shards(const struct cli *cli);
 int cli_rules(const struct cli *cli);
 int cli_violations(const struct cli *cli);
+int cli_journal(const struct cli *cli);

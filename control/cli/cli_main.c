@@ -17,9 +17,22 @@ int cli_usage(const struct cli *cli, bool asked) {
        "  tripline rules apply [FILE|DIR...] [--merge]\n"
        "                                          replace the whole set by these files (--merge: add or update by name);\n"
        "                                          without files: read the configured ones again\n"},
-      {"violations",
-       "  tripline violations list [--rule R] [--severity S] [--trace ID] [--since T] [--until T] [--limit N] [--after CURSOR]\n"
-       "  tripline violations tail [--count N]    each new durable violation, one JSON object a line\n"},
+      {"violations", "  tripline violations list [FILTERS] [--order newest|oldest] [--limit N] [--after CURSOR]\n"
+                     "  tripline violations count [FILTERS] [--by rule|severity|time] [--bucket 1h]\n"
+                     "      FILTERS: --id ID --rule R --severity S --service S --source span|trace|webhook|alert --trace ID "
+                     "--since T --until T\n"
+                     "  tripline violations tail [--count N]    each new durable violation, one JSON object a line\n"},
+      {"journal",
+       "  tripline journal info                   what is in it; this and the next read the files, without a daemon too\n"
+       "  tripline journal verify                 walk all of it, checksums and hash chain; name the first break\n"
+       "  tripline journal dump [--from LSN] [--limit N]\n"
+       "                                          every record, one JSON object a line\n"
+       "  tripline journal export [--format jsonl|csv] [--rule R] [--severity S] [--service S] [--source S] [--since T] [--until "
+       "T]\n"
+       "  tripline journal salvage --to DIR       all that can be read into a new journal in DIR\n"
+       "  tripline journal flush                  (daemon) make durable what has gathered, now\n"
+       "      --dir DIR: the journal's folder; ./tripline-data/journal or /var/lib/tripline/journal\n"},
+      {"config", "  tripline config reload                  read the certificates again; a bad one changes nothing\n"},
       {"shards", "  tripline shards list                    one line a polling core\n"},
   };
   FILE *out = asked ? stdout : stderr;
@@ -52,20 +65,34 @@ static bool read_output(struct cli *cli, const char *word) {
 }
 
 static bool read_options(struct cli *cli, int count, char **arguments) {
-  enum { RULE = 256, SEVERITY, TRACE, SINCE, UNTIL, LIMIT, AFTER, COUNT, MERGE };
+  enum { COUNT = 256, MERGE, TEXTS };
   static const struct option options[] = {{"socket", required_argument, NULL, 's'},
                                           {"output", required_argument, NULL, 'o'},
                                           {"help", no_argument, NULL, 'h'},
-                                          {"rule", required_argument, NULL, RULE},
-                                          {"severity", required_argument, NULL, SEVERITY},
-                                          {"trace", required_argument, NULL, TRACE},
-                                          {"since", required_argument, NULL, SINCE},
-                                          {"until", required_argument, NULL, UNTIL},
-                                          {"limit", required_argument, NULL, LIMIT},
-                                          {"after", required_argument, NULL, AFTER},
+                                          {"rule", required_argument, NULL, TEXTS + 0},
+                                          {"severity", required_argument, NULL, TEXTS + 1},
+                                          {"trace", required_argument, NULL, TEXTS + 2},
+                                          {"since", required_argument, NULL, TEXTS + 3},
+                                          {"until", required_argument, NULL, TEXTS + 4},
+                                          {"limit", required_argument, NULL, TEXTS + 5},
+                                          {"after", required_argument, NULL, TEXTS + 6},
+                                          {"service", required_argument, NULL, TEXTS + 7},
+                                          {"source", required_argument, NULL, TEXTS + 8},
+                                          {"id", required_argument, NULL, TEXTS + 9},
+                                          {"order", required_argument, NULL, TEXTS + 10},
+                                          {"by", required_argument, NULL, TEXTS + 11},
+                                          {"bucket", required_argument, NULL, TEXTS + 12},
+                                          {"dir", required_argument, NULL, TEXTS + 13},
+                                          {"to", required_argument, NULL, TEXTS + 14},
+                                          {"format", required_argument, NULL, TEXTS + 15},
+                                          {"from", required_argument, NULL, TEXTS + 16},
                                           {"count", required_argument, NULL, COUNT},
                                           {"merge", no_argument, NULL, MERGE},
                                           {NULL, 0, NULL, 0}};
+  /* In the order of the options above. */
+  const char **const texts[] = {&cli->rule,   &cli->severity,  &cli->trace,  &cli->since,  &cli->until, &cli->limit,
+                                &cli->after,  &cli->service,   &cli->source, &cli->id,     &cli->order, &cli->by,
+                                &cli->bucket, &cli->directory, &cli->to,     &cli->format, &cli->from};
   for (int option; (option = getopt_long(count, arguments, "s:o:h", options, NULL)) != -1;) {
     switch (option) {
     case 's':
@@ -77,27 +104,6 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
     case 'h':
       cli->help = true;
       break;
-    case RULE:
-      cli->rule = optarg;
-      break;
-    case SEVERITY:
-      cli->severity = optarg;
-      break;
-    case TRACE:
-      cli->trace = optarg;
-      break;
-    case SINCE:
-      cli->since = optarg;
-      break;
-    case UNTIL:
-      cli->until = optarg;
-      break;
-    case LIMIT:
-      cli->limit = optarg;
-      break;
-    case AFTER:
-      cli->after = optarg;
-      break;
     case COUNT:
       cli->count = strtol(optarg, NULL, 10);
       break;
@@ -105,7 +111,9 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
       cli->merge = true;
       break;
     default:
-      return false;
+      if (option < TEXTS) return false;
+      *texts[option - TEXTS] = optarg;
+      break;
     }
   }
   for (; optind < count && cli->word_count < CLI_WORDS_MAX; optind++) cli->words[cli->word_count++] = arguments[optind];
@@ -116,7 +124,8 @@ int main(int count, char **arguments) {
   static const struct {
     const char *noun;
     int (*run)(const struct cli *cli);
-  } nouns[] = {{"status", cli_status}, {"shards", cli_shards}, {"rules", cli_rules}, {"violations", cli_violations}};
+  } nouns[] = {{"status", cli_status}, {"config", cli_config},         {"shards", cli_shards},
+               {"rules", cli_rules},   {"violations", cli_violations}, {"journal", cli_journal}};
   static struct cli cli;
   cli.socket = default_socket();
   if (!read_options(&cli, count, arguments)) return cli_usage(&cli, false);

@@ -23,6 +23,12 @@ static void print_pairs(const char *prefix, json_t *object) {
   }
 }
 
+void cli_print_pairs(json_t *object) { print_pairs("", object); }
+
+static const struct cli_column certificate_columns[] = {{"LISTENER", "listener"},   {"NOT AFTER", "not_after"},
+                                                        {"DAYS LEFT", "days_left"}, {"ASKS CLIENTS", "asks_clients"},
+                                                        {"SHA256", "sha256"},       {NULL, NULL}};
+
 int cli_status(const struct cli *cli) {
   static const struct cli_column checks[] = {{"CHECK", "name"}, {"PASSED", "passed"}, {"DETAIL", "detail"}, {NULL, NULL}};
   json_t *json;
@@ -33,12 +39,32 @@ int cli_status(const struct cli *cli) {
     print_pairs("", json);
     putchar('\n');
     cli_print(cli, json, json_object_get(json, "checks"), checks);
+    if (json_array_size(json_object_get(json, "certificates"))) {
+      putchar('\n');
+      cli_print(cli, json, json_object_get(json, "certificates"), certificate_columns);
+    }
   } else {
     cli_print(cli, json, NULL, NULL);
   }
   const bool ready = json_is_true(json_object_get(json, "ready"));
   json_decref(json);
   return ready ? CLI_OK : CLI_FAILED;
+}
+
+int cli_config(const struct cli *cli) {
+  struct cli_answer answer;
+  if (cli->word_count != 2 || strcmp(cli->words[1], "reload") != 0) return cli_usage(cli, false);
+  int result = cli_request(cli, "POST", "/v1/config/reload", "", &answer);
+  if (result != CLI_OK) return result;
+  if (answer.status != 200) {
+    result = cli_explain(&answer);
+  } else {
+    json_t *json = json_loads(answer.text, 0, NULL);
+    cli_print(cli, json, json_object_get(json, "certificates"), certificate_columns);
+    json_decref(json);
+  }
+  free(answer.text);
+  return result;
 }
 
 int cli_shards(const struct cli *cli) {
@@ -80,17 +106,39 @@ static void add_argument(char *path, size_t room, const char *name, const char *
   }
 }
 
+static void add_filter(char *path, size_t room, const struct cli *cli) {
+  add_argument(path, room, "id", cli->id);
+  add_argument(path, room, "rule", cli->rule);
+  add_argument(path, room, "severity", cli->severity);
+  add_argument(path, room, "service", cli->service);
+  add_argument(path, room, "source", cli->source);
+  add_argument(path, room, "trace", cli->trace);
+  add_argument(path, room, "since", cli->since);
+  add_argument(path, room, "until", cli->until);
+}
+
+static int count_violations(const struct cli *cli) {
+  static const struct cli_column columns[] = {{"KEY", "key"}, {"COUNT", "count"}, {NULL, NULL}};
+  char path[4096] = "/v1/violations/counts";
+  json_t *json;
+  add_filter(path, sizeof path, cli);
+  add_argument(path, sizeof path, "by", cli->by);
+  add_argument(path, sizeof path, "bucket", cli->bucket);
+  const int result = cli_get(cli, path, &json);
+  if (result != CLI_OK) return result;
+  cli_print(cli, json, json_object_get(json, "counts"), columns);
+  json_decref(json);
+  return CLI_OK;
+}
+
 static int list_violations(const struct cli *cli) {
   static const struct cli_column columns[] = {
       {"TIME", "time"},      {"SEVERITY", "severity"}, {"RULE", "rule"},       {"SERVICE", "service"},
       {"TRACE", "trace_id"}, {"COUNT", "count"},       {"MESSAGE", "message"}, {NULL, NULL}};
-  char path[2048] = "/v1/violations";
+  char path[4096] = "/v1/violations";
   json_t *json;
-  add_argument(path, sizeof path, "rule", cli->rule);
-  add_argument(path, sizeof path, "severity", cli->severity);
-  add_argument(path, sizeof path, "trace", cli->trace);
-  add_argument(path, sizeof path, "since", cli->since);
-  add_argument(path, sizeof path, "until", cli->until);
+  add_filter(path, sizeof path, cli);
+  add_argument(path, sizeof path, "order", cli->order);
   add_argument(path, sizeof path, "limit", cli->limit);
   add_argument(path, sizeof path, "after", cli->after);
   const int result = cli_get(cli, path, &json);
@@ -130,5 +178,6 @@ static int tail_violations(const struct cli *cli) {
 int cli_violations(const struct cli *cli) {
   if (cli->word_count == 2 && strcmp(cli->words[1], "list") == 0) return list_violations(cli);
   if (cli->word_count == 2 && strcmp(cli->words[1], "tail") == 0) return tail_violations(cli);
+  if (cli->word_count == 2 && strcmp(cli->words[1], "count") == 0) return count_violations(cli);
   return cli_usage(cli, false);
 }

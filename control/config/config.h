@@ -12,6 +12,7 @@
 #define CONFIG_SOURCES_MAX 64
 #define CONFIG_RULE_PATHS_MAX 64
 #define CONFIG_PATH_BYTES 256
+#define CONFIG_CLIENT_NAMES_MAX 16
 
 enum port_kind { PORT_EMBEDDED, PORT_AF_PACKET, PORT_AF_XDP, PORT_TAP, PORT_MEMIF, PORT_PCAP, PORT_RING, PORT_PCI };
 
@@ -32,6 +33,17 @@ struct config_port {
   uint16_t mtu;
   uint16_t queues;       /* 0: one a shard */
   bool verify_checksums; /* software verification of received TCP/UDP where the port does not */
+  struct config_impairment {
+    uint32_t loss_ppm, duplicate_ppm, reorder_ppm; /* of the frames of each direction */
+    uint64_t delay_ns, seed;
+  } impairment; /* for tests: a worse wire; all rates and the delay 0: none */
+};
+
+struct config_tls {                                            /* of one listener */
+  char certificate[CONFIG_PATH_BYTES], key[CONFIG_PATH_BYTES]; /* PEM files; empty: without TLS */
+  char client_ca[CONFIG_PATH_BYTES];                           /* empty: clients need no certificate */
+  uint32_t client_name_count;                                  /* with client_ca: one of these */
+  char client_names[CONFIG_CLIENT_NAMES_MAX][128];
 };
 
 struct config {
@@ -59,11 +71,14 @@ struct config {
   struct config_span_listener {
     uint16_t port; /* 4318, 4317, 9411; 0: off, Zipkin only */
     bool acknowledge_durable;
+    enum record_durability durability;
     uint32_t max_body_bytes;
+    struct config_tls tls;
   } otlp_http, otlp_grpc, zipkin;
   uint16_t jaeger_port; /* 6831, UDP; 0: off */
   struct {
-    uint16_t port;            /* 8080 */
+    uint16_t port; /* 8080 */
+    struct config_tls tls;
     uint32_t replay_capacity; /* ids remembered a shard */
     uint32_t source_count;
     struct webhook_source sources[CONFIG_SOURCES_MAX];
@@ -79,6 +94,8 @@ struct config {
     uint32_t batch_bytes_max;
     uint32_t ring_bytes; /* a shard's record ring */
     uint32_t index_violations;
+    bool hash_chain;
+    uint64_t retain_age_ns, retain_bytes, retain_records; /* 0: no limit */
   } journal;
   struct {
     uint32_t connections_max;                                /* a shard */
@@ -100,6 +117,10 @@ struct config {
   struct {
     uint32_t reassembly_max; /* datagrams in fragments at one time, 64 KiB each; 0: fragments are refused */
   } udp;
+  struct {
+    uint32_t connections_max, handshakes_a_second, waiting_max; /* a shard */
+    uint64_t handshake_timeout_ns;
+  } tls;
 };
 
 /* The embedded default. */

@@ -18,16 +18,25 @@ READER(read_acknowledge) {
   static const char *const words[] = {"received", "durable", NULL};
   LISTENER->acknowledge_durable = config_read_word(reader, node, words) == 1;
 }
+READER(read_durability) { LISTENER->durability = config_read_durability(reader, node); }
 READER(read_body) { LISTENER->max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520); }
 READER(read_listen) { LISTENER->port = read_port(reader, node); }
 READER(read_listen_or_off) { LISTENER->port = read_port_or_off(reader, node); }
-static const struct config_key otlp_keys[] = {
-    {"acknowledge", read_acknowledge}, {"max_body_bytes", read_body}, {"listen", read_listen}, {NULL, NULL}};
-static const struct config_key zipkin_keys[] = {
-    {"acknowledge", read_acknowledge}, {"max_body_bytes", read_body}, {"listen", read_listen_or_off}, {NULL, NULL}};
-READER(read_otlp_http) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_http); }
-READER(read_otlp_grpc) { config_read_mapping(reader, node, otlp_keys, &CONFIG->otlp_grpc); }
-READER(read_zipkin) { config_read_mapping(reader, node, zipkin_keys, &CONFIG->zipkin); }
+READER(read_listener_tls) { config_read_listener_tls(reader, node, &LISTENER->tls); }
+static const struct config_key otlp_keys[] = {{"acknowledge", read_acknowledge}, {"durability", read_durability},
+                                              {"max_body_bytes", read_body},     {"listen", read_listen},
+                                              {"tls", read_listener_tls},        {NULL, NULL}};
+static const struct config_key zipkin_keys[] = {{"acknowledge", read_acknowledge}, {"durability", read_durability},
+                                                {"max_body_bytes", read_body},     {"listen", read_listen_or_off},
+                                                {"tls", read_listener_tls},        {NULL, NULL}};
+static void read_listener(struct config_reader *reader, const yaml_node_t *node, const struct config_key *keys,
+                          struct config_span_listener *listener) {
+  config_read_mapping(reader, node, keys, listener);
+  config_check_durability(reader, node, listener->durability, &listener->acknowledge_durable);
+}
+READER(read_otlp_http) { read_listener(reader, node, otlp_keys, &CONFIG->otlp_http); }
+READER(read_otlp_grpc) { read_listener(reader, node, otlp_keys, &CONFIG->otlp_grpc); }
+READER(read_zipkin) { read_listener(reader, node, zipkin_keys, &CONFIG->zipkin); }
 
 READER(read_jaeger_listen) { CONFIG->jaeger_port = read_port_or_off(reader, node); }
 static const struct config_key jaeger_keys[] = {{"listen", read_jaeger_listen}, {NULL, NULL}};

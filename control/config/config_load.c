@@ -129,8 +129,12 @@ READER(read_sources) {
     CONFIG->webhooks.source_count++;
   }
 }
-static const struct config_key webhook_keys[] = {
-    {"listen", read_webhook_listen}, {"replay_capacity", read_replay_capacity}, {"sources", read_sources}, {NULL, NULL}};
+READER(read_webhook_tls) { config_read_listener_tls(reader, node, &CONFIG->webhooks.tls); }
+static const struct config_key webhook_keys[] = {{"listen", read_webhook_listen},
+                                                 {"replay_capacity", read_replay_capacity},
+                                                 {"sources", read_sources},
+                                                 {"tls", read_webhook_tls},
+                                                 {NULL, NULL}};
 READER(read_webhooks) { config_read_mapping(reader, node, webhook_keys, target); }
 
 READER(read_live_max) { CONFIG->traces.live_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
@@ -143,10 +147,14 @@ READER(read_traces) { config_read_mapping(reader, node, trace_keys, target); }
 READER(read_segment_bytes) { CONFIG->journal.segment_bytes = config_read_number(reader, node, 2u << 20, 1ull << 32) & ~4095ull; }
 READER(read_segments_ahead) { CONFIG->journal.segments_ahead = (uint32_t)config_read_number(reader, node, 1, 16); }
 READER(read_index) { CONFIG->journal.index_violations = (uint32_t)config_read_number(reader, node, 1000, 100000000); }
-static const struct config_key journal_keys[] = {{"segment_bytes", read_segment_bytes},
-                                                 {"segments_ahead", read_segments_ahead},
-                                                 {"index_violations", read_index},
-                                                 {NULL, NULL}};
+READER(read_hash_chain) { CONFIG->journal.hash_chain = config_read_bool(reader, node); }
+READER(read_retain_age) { CONFIG->journal.retain_age_ns = config_read_duration(reader, node, 366ull * 20 * 86400 * 1000000000); }
+READER(read_retain_bytes) { CONFIG->journal.retain_bytes = config_read_number(reader, node, 0, 1ull << 60); }
+READER(read_retain_records) { CONFIG->journal.retain_records = config_read_number(reader, node, 0, 1ull << 60); }
+static const struct config_key journal_keys[] = {{"segment_bytes", read_segment_bytes},   {"hash_chain", read_hash_chain},
+                                                 {"retain_age", read_retain_age},         {"retain_bytes", read_retain_bytes},
+                                                 {"retain_records", read_retain_records}, {"segments_ahead", read_segments_ahead},
+                                                 {"index_violations", read_index},        {NULL, NULL}};
 READER(read_journal) { config_read_mapping(reader, node, journal_keys, target); }
 
 READER(read_connections) { CONFIG->tcp.connections_max = (uint32_t)config_read_number(reader, node, 16, 1u << 20); }
@@ -202,6 +210,7 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"tcp", read_tcp},
                                              {"http", read_http},
                                              {"udp", read_udp},
+                                             {"tls", config_read_tls},
                                              {NULL, NULL}};
 
 static int read_document(struct config_reader *reader, yaml_parser_t *parser, struct config *config) {

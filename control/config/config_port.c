@@ -112,6 +112,35 @@ static void read_port_verify(struct config_reader *reader, const yaml_node_t *no
   PORT->verify_checksums = config_read_bool(reader, node);
 }
 
+#define IMPAIRMENT ((struct config_impairment *)target)
+static void read_loss(struct config_reader *reader, const yaml_node_t *node, void *target) {
+  IMPAIRMENT->loss_ppm = config_read_share_ppm(reader, node);
+}
+
+static void read_duplicate(struct config_reader *reader, const yaml_node_t *node, void *target) {
+  IMPAIRMENT->duplicate_ppm = config_read_share_ppm(reader, node);
+}
+
+static void read_reorder(struct config_reader *reader, const yaml_node_t *node, void *target) {
+  IMPAIRMENT->reorder_ppm = config_read_share_ppm(reader, node);
+}
+
+static void read_delay(struct config_reader *reader, const yaml_node_t *node, void *target) {
+  IMPAIRMENT->delay_ns = config_read_duration(reader, node, 1000000000);
+}
+
+static void read_seed(struct config_reader *reader, const yaml_node_t *node, void *target) {
+  IMPAIRMENT->seed = config_read_number(reader, node, 0, UINT32_MAX);
+}
+
+static const struct config_key impairment_keys[] = {{"loss", read_loss},       {"duplicate", read_duplicate},
+                                                    {"reorder", read_reorder}, {"delay", read_delay},
+                                                    {"seed", read_seed},       {NULL, NULL}};
+
+static void read_port_impairment(struct config_reader *reader, const yaml_node_t *node, void *target) {
+  config_read_mapping(reader, node, impairment_keys, &PORT->impairment);
+}
+
 static const struct config_key port_keys[] = {{"name", read_port_name},
                                               {"kind", read_port_kind},
                                               {"interface", read_port_interface},
@@ -127,6 +156,7 @@ static const struct config_key port_keys[] = {{"name", read_port_name},
                                               {"mtu", read_port_mtu},
                                               {"queues", read_port_queues},
                                               {"verify_checksums", read_port_verify},
+                                              {"impairment", read_port_impairment},
                                               {NULL, NULL}};
 
 static void check_port(struct config_reader *reader, const yaml_node_t *node, const struct config_port *port) {

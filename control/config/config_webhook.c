@@ -30,6 +30,10 @@ static void read_source_acknowledge(struct config_reader *reader, const yaml_nod
   SOURCE->acknowledge_durable = config_read_word(reader, node, words) == 1;
 }
 
+static void read_source_durability(struct config_reader *reader, const yaml_node_t *node, void *target) {
+  SOURCE->durability = config_read_durability(reader, node);
+}
+
 static void read_source_body(struct config_reader *reader, const yaml_node_t *node, void *target) {
   SOURCE->max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520);
 }
@@ -112,28 +116,20 @@ static void read_source_secrets(struct config_reader *reader, const yaml_node_t 
 static const struct config_key source_keys[] = {{"name", read_source_name},
                                                 {"kind", read_source_kind},
                                                 {"acknowledge", read_source_acknowledge},
+                                                {"durability", read_source_durability},
                                                 {"max_body_bytes", read_source_body},
                                                 {"window", read_source_window},
                                                 {"skew", read_source_skew},
                                                 {"secrets", read_source_secrets},
                                                 {NULL, NULL}};
 
-static const yaml_node_t *find_value(struct config_reader *reader, const yaml_node_t *node, const char *name) {
-  if (node->type != YAML_MAPPING_NODE) return NULL;
-  for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
-    const yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
-    if (key->type == YAML_SCALAR_NODE && strcmp((char *)key->data.scalar.value, name) == 0)
-      return yaml_document_get_node(&reader->document, pair->value);
-  }
-  return NULL;
-}
-
 void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source) {
   config_default_source(source);
-  const yaml_node_t *kind = find_value(reader, node, "kind");
+  const yaml_node_t *kind = config_find_value(reader, node, "kind");
   if (kind && kind->type == YAML_SCALAR_NODE) read_source_kind(reader, kind, source);
   const unsigned errors_before = reader->error_count;
   config_read_mapping(reader, node, source_keys, source);
+  config_check_durability(reader, node, source->durability, &source->acknowledge_durable);
   if (reader->error_count != errors_before) return;
   if (source->name[0] == '\0') config_complain(reader, node, "a source needs a name");
   if (source->secret_count == 0 && (source->kind == WEBHOOK_GITHUB || source->kind == WEBHOOK_STANDARD))

@@ -87,6 +87,18 @@ uint64_t config_read_duration(struct config_reader *reader, const yaml_node_t *n
   return value;
 }
 
+uint32_t config_read_share_ppm(struct config_reader *reader, const yaml_node_t *node) {
+  static const struct unit units[] = {{"%", 10000}, {NULL, 0}};
+  const char *text = config_scalar(reader, node);
+  uint64_t value = 0;
+  if (!text || strcmp(text, "0") == 0) return 0;
+  if (!parse_with_unit(text, units, &value) || value > 1000000) {
+    config_complain(reader, node, "a share from 0%% to 100%% is expected here, such as 0.5%%");
+    return 0;
+  }
+  return (uint32_t)value;
+}
+
 bool config_read_bool(struct config_reader *reader, const yaml_node_t *node) {
   const char *text = config_scalar(reader, node);
   if (text && (strcmp(text, "true") == 0 || strcmp(text, "yes") == 0)) return true;
@@ -176,4 +188,14 @@ void config_read_mapping(struct config_reader *reader, const yaml_node_t *node, 
       complain_unknown(reader, key, keys);
     }
   }
+}
+
+const yaml_node_t *config_find_value(struct config_reader *reader, const yaml_node_t *node, const char *name) {
+  if (node->type != YAML_MAPPING_NODE) return NULL;
+  for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+    const yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
+    if (key->type == YAML_SCALAR_NODE && strcmp((char *)key->data.scalar.value, name) == 0)
+      return yaml_document_get_node(&reader->document, pair->value);
+  }
+  return NULL;
 }

@@ -1,24 +1,31 @@
 #include "daemon_internal.h"
+#include "impaired_queue.h"
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #define SNAPSHOT_WAIT_NS 1000000000ull
+#define INDEX_WAIT_NS 3000000000ull /* after a start the index is read in the background; short of it, what is there */
 
 static const char *const kind_names[] = {"embedded", "af_packet", "af_xdp", "tap", "memif", "pcap", "ring", "pci"};
 
+static bool read_shard(struct daemon_shard *shard, uint64_t deadline_ns) {
+  while (!shard_snapshot_read(shard->shard, &shard->last)) {
+    if (monotonic_ns() > deadline_ns) return false;
+    usleep(50);
+  }
+  return true;
+}
+
+/* Of a shard that does not answer in time what it told last: a counter never falls. */
 static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapshot) {
   const uint64_t deadline_ns = monotonic_ns() + SNAPSHOT_WAIT_NS;
   int result = 0;
   for (uint32_t i = 0; i < daemon->shard_count; i++) shard_snapshot_request(daemon->shards[i].shard);
   for (uint32_t i = 0; i < daemon->shard_count; i++) {
-    while (!shard_snapshot_read(daemon->shards[i].shard, &snapshot->shards[i])) {
-      if (monotonic_ns() > deadline_ns) {
-        result = -ETIMEDOUT;
-        break;
-      }
-      usleep(50);
-    }
+    snapshot->shard_answered[i] = read_shard(&daemon->shards[i], deadline_ns);
+    if (!snapshot->shard_answered[i]) result = -ETIMEDOUT;
+    snapshot->shards[i] = daemon->shards[i].last;
     const uint64_t *allocated = atomic_load_explicit(&daemon->shards[i].allocated, memory_order_acquire);
     snapshot->shard_core[i] = daemon->shards[i].core;
     snapshot->shard_allocated_at_start_bytes[i] = daemon->shards[i].allocated_at_start;
@@ -26,6 +33,16 @@ static int read_shards(struct daemon *daemon, struct appliance_snapshot *snapsho
         allocated ? __atomic_load_n(allocated, __ATOMIC_RELAXED) : daemon->shards[i].allocated_at_start;
   }
   return result;
+}
+
+static void add_impairment(const struct driver_queue *queue, enum impaired_direction direction,
+                           struct appliance_impairment *sum) {
+  const struct impaired_counters counters = impaired_queue_read(queue, direction);
+  sum->lost += counters.lost;
+  sum->duplicated += counters.duplicated;
+  sum->reordered += counters.reordered;
+  sum->no_room += counters.no_room;
+  sum->passed_on += counters.passed_on;
 }
 
 static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapshot) {
@@ -37,11 +54,18 @@ static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapsho
     port->kind = kind_names[daemon->ports[i].config->kind];
     port->link_up = dpdk_port_link_up(daemon->ports[i].port);
     port->first_shard = daemon->ports[i].first_shard;
+    port->impaired = daemon->ports[i].impaired[0] != NULL;
+    port->received = port->sent = (struct appliance_impairment){0};
+    for (uint16_t queue = 0; port->impaired && queue < daemon->ports[i].queues; queue++) {
+      add_impairment(daemon->ports[i].impaired[queue], IMPAIRED_RECEIVE, &port->received);
+      add_impairment(daemon->ports[i].impaired[queue], IMPAIRED_SEND, &port->sent);
+    }
   }
 }
 
 static void read_journal(struct daemon *daemon, struct appliance_journal *journal) {
   const struct journal_counters *counters = journal_counters(daemon->journal);
+  struct daemon_keeper *keeper = &daemon->keeper;
   *journal = (struct appliance_journal){
       .durable_lsn = journal_durable_lsn(daemon->journal),
       .recovered_records = daemon->recovery.records,
@@ -53,7 +77,22 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
       .segments_prepared = counters->segments_prepared,
       .flush_ns_sum = counters->flush_ns_sum,
       .flush_ns_max = counters->flush_ns_max,
+      .space_refusals = counters->space_refusals,
       .failed = journal_failed(daemon->journal),
+      .stalled = journal_stalled(daemon->journal),
+      .kept = {.segments = keeper->segments,
+               .bytes = keeper->segment_bytes,
+               .oldest_lsn = keeper->oldest_lsn,
+               .held_segments = keeper->held_segments,
+               .removed_segments = keeper->removed_segments,
+               .removed_bytes = keeper->removed_bytes,
+               .age_limit_ns = daemon->config.journal.retain_age_ns,
+               .byte_limit = daemon->config.journal.retain_bytes,
+               .record_limit = daemon->config.journal.retain_records},
+      .state_lsn = journal_state_lsn(daemon->journal),
+      .snapshots = keeper->snapshots,
+      .indexed_lsn = violation_store_last_lsn(daemon->violations),
+      .indexing = keeper->indexing,
   };
 }
 
@@ -117,8 +156,9 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
 
 static struct violation_store *violations(void *context) {
   struct daemon *daemon = context;
-  const int result = violation_store_catch_up(daemon->violations, journal_durable_lsn(daemon->journal));
-  if (result < 0) log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
+  const int result = violation_store_catch_up_within(daemon->violations, journal_durable_lsn(daemon->journal), INDEX_WAIT_NS);
+  if (result < 0 && result != -ETIMEDOUT)
+    log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
   return daemon->violations;
 }
 
@@ -136,7 +176,8 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   read_ports(daemon, snapshot);
   read_journal(daemon, &snapshot->journal);
   read_rules(daemon, &snapshot->rules);
-  snapshot->violations_durable = violation_store_total(violations(daemon)) - daemon->violations_recovered;
+  certificates_view(daemon, snapshot);
+  snapshot->violations_durable = violation_store_run_total(violations(daemon));
   run_checks(daemon, snapshot, result == 0);
   snapshot->logs_suppressed = log_suppressed();
   pthread_mutex_unlock(&daemon->snapshot_lock);
@@ -157,5 +198,7 @@ void appliance_view_init(struct daemon *daemon) {
                                          .rules_acquire = rules_acquire,
                                          .rules_release = rules_release,
                                          .rules_apply = rules_apply,
+                                         .journal_flush = records_flush,
+                                         .certificates_reload = certificates_reload,
                                          .violations = violations};
 }

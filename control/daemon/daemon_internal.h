@@ -5,6 +5,7 @@
 #include "dpdk_port.h"
 #include "log.h"
 #include "management_server.h"
+#include "remembered_ids.h"
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -19,13 +20,15 @@ struct daemon_shard {
   /* The allocator's own count of what this thread took, by the thread itself; NULL before it runs. */
   _Atomic(const uint64_t *) allocated;
   uint64_t allocated_at_start; /* once it polls */
+  struct shard_snapshot last;  /* what it told last; under snapshot_lock */
 };
 
 struct daemon_port {
   const struct config_port *config;
   struct dpdk_port *port;
   uint16_t first_shard, queues;
-  char veth_host[16], veth_appliance[16]; /* embedded: made by us */
+  struct driver_queue *impaired[SHARDS_MAX]; /* by queue; NULL: the port's own is used as it is */
+  char veth_host[16], veth_appliance[16];    /* embedded: made by us */
 };
 
 struct daemon_rules {
@@ -37,12 +40,32 @@ struct daemon_rules {
   bool last_reload_succeeded;
 };
 
+struct daemon_certificates {
+  pthread_mutex_t lock; /* all of this but the publication */
+  bool memory_installed;
+  struct tls_publication publication;
+  struct tls_identities *set; /* NULL: no listener has TLS */
+  uint64_t reloads, reload_failures;
+  bool last_reload_succeeded;
+};
+
 /* A rule set that recovery is putting together from its chunks. */
 struct rules_recovery {
   uint64_t set_id, total_bytes, got_bytes;
   char *text;
   char *committed; /* the newest whole one */
   size_t committed_bytes;
+};
+
+/* Looks after the journal: indexes it, snapshots its state, removes what the limits let go. */
+struct daemon_keeper {
+  pthread_t thread; /* 0: not started */
+  uint64_t snapshot_not_before_ns;
+  /* keeper:rw any:ro */
+  _Atomic uint64_t snapshots, snapshot_lsn, snapshot_bytes, removed_segments, removed_bytes;
+  _Atomic uint64_t segments, segment_bytes, oldest_lsn, held_segments;
+  _Atomic bool no_snapshots; /* one would miss something */
+  _Atomic bool indexing;     /* the log of earlier runs is not all in the index yet */
 };
 
 struct daemon {
@@ -67,17 +90,17 @@ struct daemon {
   struct journal *journal;
   struct journal_recovery recovery;
   struct violation_store *violations;
-  uint64_t violations_recovered; /* in the index before the first shard ran */
   struct rules_recovery rules_recovery;
-  struct shard_replay_entry *replay_entries;
-  size_t replay_count, replay_capacity;
+  struct remembered_ids *remembered;
+  struct daemon_keeper keeper;
 
   struct daemon_rules rules;
+  struct daemon_certificates certificates;
   pthread_mutex_t snapshot_lock;
   struct appliance appliance;
   struct management_server *management;
   pthread_t journal_thread;
-  atomic_bool stop_shards, stop_journal;
+  atomic_bool stop_shards, stop_journal, stop_keeper;
   atomic_bool draining;
   struct arena arena;
 };
@@ -103,6 +126,8 @@ int identity_open(struct daemon *daemon);
 int ports_start(struct daemon *daemon);
 void ports_run(struct daemon *daemon);
 void ports_stop(struct daemon *daemon);
+/* A queue of a port as its shard is to use it; NULL when there is no memory. */
+struct driver_queue *ports_queue(struct daemon *daemon, struct daemon_port *port, uint16_t queue);
 
 /* shards.c */
 int shards_create(struct daemon *daemon);
@@ -113,8 +138,16 @@ void shards_stop(struct daemon *daemon);
 /* record_keeping.c: the journal and what recovery brings back */
 int records_open(struct daemon *daemon);
 int records_start(struct daemon *daemon);
+/* The producer's end of the control ring is rules.lock's; the caller has it. Waits until all published is durable. 0 or -errno.
+ */
+int records_wait_durable(struct daemon *daemon, uint64_t position);
+int records_flush(void *context, uint64_t *durable_lsn);
 void records_stop_thread(struct daemon *daemon); /* after the last record is durable */
 void records_close(struct daemon *daemon);
+
+/* keeper.c */
+int keeper_start(struct daemon *daemon);
+void keeper_stop(struct daemon *daemon); /* before the journal thread */
 
 /* rule_service.c */
 int rules_start(struct daemon *daemon);
@@ -122,7 +155,15 @@ int rules_apply(void *context, const struct appliance_file *files, size_t file_c
                 struct rule_errors *errors, struct appliance_apply_result *result);
 void rules_reload(struct daemon *daemon);
 void rules_stop(struct daemon *daemon);
+/* Writes the set in force into the journal again, for a snapshot; 0 when there is none. */
+int rules_journal_again(struct daemon *daemon);
 void rules_recover(struct daemon *daemon, const struct record_header *record);
+
+/* certificate_service.c */
+int certificates_start(struct daemon *daemon);
+int certificates_reload(void *context, char *error, size_t room);
+void certificates_view(struct daemon *daemon, struct appliance_snapshot *snapshot);
+void certificates_stop(struct daemon *daemon);
 
 /* appliance_view.c */
 void appliance_view_init(struct daemon *daemon);

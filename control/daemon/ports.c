@@ -1,4 +1,5 @@
 #include "daemon_internal.h"
+#include "impaired_queue.h"
 #include "veth.h"
 #include <errno.h>
 #include <string.h>
@@ -120,6 +121,26 @@ int ports_start(struct daemon *daemon) {
     return result;
   }
   return open_ports(daemon, configs);
+}
+
+#define IMPAIRED_LATE_NS 1000000u
+#define IMPAIRED_STORE_FRAMES 4096u
+
+struct driver_queue *ports_queue(struct daemon *daemon, struct daemon_port *port, uint16_t queue) {
+  struct driver_queue *inner = dpdk_port_queue(port->port, queue);
+  const struct config_impairment *from = &port->config->impairment;
+  if (!from->loss_ppm && !from->duplicate_ppm && !from->reorder_ppm && !from->delay_ns) return inner;
+  const struct impaired_config config = {.loss_ppm = from->loss_ppm,
+                                         .duplicate_ppm = from->duplicate_ppm,
+                                         .reorder_ppm = from->reorder_ppm,
+                                         .delay_ns = from->delay_ns,
+                                         .late_ns = IMPAIRED_LATE_NS,
+                                         .seed = from->seed * SHARDS_MAX + queue,
+                                         .frame_bytes = dpdk_port_information(port->port)->frame_bytes,
+                                         .store_frames = IMPAIRED_STORE_FRAMES,
+                                         .clock_ns = monotonic_ns};
+  if (queue == 0) log_warning("ports", "port %s is impaired on purpose: frames are lost, doubled or late", port->config->name);
+  return port->impaired[queue] = impaired_queue_create(&daemon->arena, inner, &config);
 }
 
 void ports_run(struct daemon *daemon) {

@@ -1,39 +1,25 @@
 #include "daemon_internal.h"
-#include "webhook_record.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CONTROL_RING_BYTES (64u << 20)
 #define JOURNAL_WAIT_NS 200000ull
-
-static void remember_webhook(struct daemon *daemon, const struct webhook_record *record) {
-  if (record->remember_until_ns <= daemon->started_wall_ns) return;
-  if (daemon->replay_count == daemon->replay_capacity) {
-    const size_t capacity = daemon->replay_capacity ? 2 * daemon->replay_capacity : 1024;
-    struct shard_replay_entry *grown = realloc(daemon->replay_entries, capacity * sizeof *grown);
-    if (!grown) {
-      log_error("start", "no memory for recovered webhook ids");
-      return;
-    }
-    daemon->replay_entries = grown;
-    daemon->replay_capacity = capacity;
-  }
-  struct shard_replay_entry *entry = &daemon->replay_entries[daemon->replay_count++];
-  *entry = (struct shard_replay_entry){.remember_until_ns = record->remember_until_ns, .answer = {.status = record->status}};
-  memcpy(entry->key.bytes, record->id_key, sizeof entry->key.bytes);
-  memcpy(entry->body_sha256, record->body_sha256, sizeof entry->body_sha256);
-  memcpy(entry->answer.correlation_id, record->correlation_id, sizeof entry->answer.correlation_id);
-}
+#define JOURNAL_NICE (-20)
+#define DURABLE_WAIT_NS 10000000000ull
 
 static void visit(void *context, uint64_t lsn, const struct record_header *record) {
   struct daemon *daemon = context;
-  (void)lsn;
   switch (record->type) {
   case RECORD_WEBHOOK:
-    if (record->bytes == sizeof(struct webhook_record)) remember_webhook(daemon, (const struct webhook_record *)record);
+  case RECORD_REPLAY_IDS:
+    if (!remembered_ids_see(daemon->remembered, lsn, record, daemon->started_wall_ns))
+      log_error("start", "no memory for recovered webhook ids");
     break;
   case RECORD_RULES_BEGIN:
   case RECORD_RULES_CHUNK:
@@ -43,6 +29,14 @@ static void visit(void *context, uint64_t lsn, const struct record_header *recor
   default:
     break;
   }
+}
+
+/* As the index reads on. */
+static void see(void *context, uint64_t lsn, const struct record_header *record) {
+  struct daemon *daemon = context;
+  if (record->type != RECORD_WEBHOOK || remembered_ids_see(daemon->remembered, lsn, record, wall_ns())) return;
+  log_error("journal", "no memory for webhook ids: a snapshot would miss one, so none is taken from now on");
+  atomic_store_explicit(&daemon->keeper.no_snapshots, true, memory_order_relaxed);
 }
 
 static bool make_rings(struct daemon *daemon, struct journal_config *config) {
@@ -68,11 +62,13 @@ int records_open(struct daemon *daemon) {
     return -EIO;
   }
   daemon->violations = violation_store_create(daemon->io, daemon->config.journal.index_violations);
-  if (!daemon->violations) return -ENOMEM;
+  daemon->remembered = remembered_ids_create();
+  if (!daemon->violations || !daemon->remembered) return -ENOMEM;
   struct journal_config config = {.io = daemon->io,
                                   .segment_bytes = daemon->config.journal.segment_bytes,
                                   .batch_bytes_max = daemon->config.journal.batch_bytes_max,
-                                  .segments_ahead = daemon->config.journal.segments_ahead};
+                                  .segments_ahead = daemon->config.journal.segments_ahead,
+                                  .hash_chain = daemon->config.journal.hash_chain};
   memcpy(config.node_id, daemon->node_id, sizeof config.node_id);
   if (getrandom(&config.salt, sizeof config.salt, 0) != sizeof config.salt) return -EIO;
   if (!make_rings(daemon, &config)) return -ENOMEM;
@@ -82,15 +78,15 @@ int records_open(struct daemon *daemon) {
     log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
     return error < 0 ? error : -error;
   }
-  error = violation_store_catch_up(daemon->violations, journal_durable_lsn(daemon->journal));
-  if (error < 0) {
-    log_error("journal", "cannot be read again: %s", strerror(-error));
-    return error;
-  }
-  daemon->violations_recovered = violation_store_total(daemon->violations);
-  log_info("journal", "%llu records recovered in %llu ms, next LSN %llu, %llu bytes of torn tail truncated",
+  remembered_ids_recovered(daemon->remembered);
+  violation_store_begin_run(daemon->violations, daemon->recovery.next_lsn);
+  violation_store_observe(daemon->violations, see, daemon);
+  log_info("journal",
+           "%llu records recovered in %llu ms, next LSN %llu, %llu of %llu segments older than the state passed, %llu bytes of "
+           "torn tail truncated",
            (unsigned long long)daemon->recovery.records, (unsigned long long)((monotonic_ns() - before_ns) / 1000000),
-           (unsigned long long)daemon->recovery.next_lsn, (unsigned long long)daemon->recovery.truncated_bytes);
+           (unsigned long long)daemon->recovery.next_lsn, (unsigned long long)daemon->recovery.segments_passed,
+           (unsigned long long)daemon->recovery.segments, (unsigned long long)daemon->recovery.truncated_bytes);
   return 0;
 }
 
@@ -111,10 +107,19 @@ static bool workers_pinned(struct daemon *daemon) {
   return result != -EINVAL;
 }
 
+/* Short sleeps end on time, and the kernel's workers, which inherit the priority, are not kept waiting by whatever else shares
+ * the core: every answer that waits for the disk waits for them. Neither is needed to work. */
+static void make_prompt(void) {
+  prctl(PR_SET_TIMERSLACK, 1ul);
+  if (setpriority(PRIO_PROCESS, 0, JOURNAL_NICE) != 0)
+    log_warning("cores", "the journal runs at the ordinary priority: %s", strerror(errno));
+}
+
 static void *journal_thread(void *argument) {
   struct daemon *daemon = argument;
   bool failed = false, pinned = false;
   pthread_setname_np(pthread_self(), "journal");
+  make_prompt();
   while (!atomic_load_explicit(&daemon->stop_journal, memory_order_acquire)) {
     const int result = journal_step(daemon->journal, monotonic_ns(), wall_ns(), JOURNAL_WAIT_NS);
     if (result > 0 && !pinned) pinned = workers_pinned(daemon);
@@ -137,6 +142,37 @@ int records_start(struct daemon *daemon) {
   return 0;
 }
 
+int records_wait_durable(struct daemon *daemon, uint64_t position) {
+  const uint64_t deadline_ns = monotonic_ns() + DURABLE_WAIT_NS;
+  while (record_ring_durable(daemon->control_records) < position) {
+    if (journal_failed(daemon->journal)) return -EIO;
+    if (monotonic_ns() > deadline_ns) return -ETIMEDOUT;
+    usleep(200);
+  }
+  return 0;
+}
+
+static struct record_ring *ring_of(const struct daemon *daemon, uint32_t index) {
+  return index < daemon->shard_count ? daemon->shards[index].records : daemon->control_records;
+}
+
+int records_flush(void *context, uint64_t *durable_lsn) {
+  struct daemon *daemon = context;
+  const uint64_t deadline_ns = monotonic_ns() + DURABLE_WAIT_NS;
+  for (uint32_t i = 0; i <= daemon->shard_count; i++) {
+    const struct record_ring *ring = ring_of(daemon, i);
+    const uint64_t position = record_ring_published_position(ring);
+    while (record_ring_durable(ring) < position) {
+      if (journal_failed(daemon->journal)) return -EIO;
+      if (monotonic_ns() > deadline_ns) return -ETIMEDOUT;
+      journal_request_flush(daemon->journal);
+      usleep(200);
+    }
+  }
+  *durable_lsn = journal_durable_lsn(daemon->journal);
+  return journal_failed(daemon->journal) ? -EIO : 0;
+}
+
 void records_stop_thread(struct daemon *daemon) {
   if (!daemon->journal_thread) return;
   atomic_store_explicit(&daemon->stop_journal, true, memory_order_release);
@@ -147,5 +183,5 @@ void records_close(struct daemon *daemon) {
   if (daemon->violations) violation_store_destroy(daemon->violations);
   if (daemon->journal) journal_close(daemon->journal);
   if (daemon->io) daemon->io->operations->destroy(daemon->io);
-  free(daemon->replay_entries);
+  remembered_ids_destroy(daemon->remembered);
 }

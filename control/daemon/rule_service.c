@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #define CHUNK_BYTES (32u * 1024u)
-#define DURABLE_WAIT_NS 10000000000ull
 #define ADOPT_WAIT_NS 5000000000ull
 
 /* A rule set in the journal: begin, chunks, commit. Only a committed one counts; who changed it is in its commit. */
@@ -61,13 +60,14 @@ static int journal_set(struct daemon *daemon, const struct rule_set *set, uint64
     record_ring_rollback(daemon->control_records);
     return -EFBIG;
   }
-  const uint64_t position = record_ring_publish(daemon->control_records);
-  const uint64_t deadline_ns = monotonic_ns() + DURABLE_WAIT_NS;
-  while (record_ring_durable(daemon->control_records) < position) {
-    if (journal_failed(daemon->journal) || monotonic_ns() > deadline_ns) return -EIO;
-    usleep(200);
-  }
-  return 0;
+  return records_wait_durable(daemon, record_ring_publish(daemon->control_records));
+}
+
+int rules_journal_again(struct daemon *daemon) {
+  pthread_mutex_lock(&daemon->rules.lock);
+  const int result = daemon->rules.set ? journal_set(daemon, daemon->rules.set, wall_ns(), "snapshot") : 0;
+  pthread_mutex_unlock(&daemon->rules.lock);
+  return result;
 }
 
 static int wait_adopted(struct daemon *daemon, uint64_t generation) {

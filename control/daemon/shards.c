@@ -1,6 +1,7 @@
 #include "daemon_internal.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -56,8 +57,10 @@ static bool make_rings(struct daemon *daemon, struct shard_config *configs) {
 }
 
 static struct shard_span_listener span_listener(const struct config_span_listener *listener) {
-  return (struct shard_span_listener){
-      .port = listener->port, .acknowledge_durable = listener->acknowledge_durable, .max_body_bytes = listener->max_body_bytes};
+  return (struct shard_span_listener){.port = listener->port,
+                                      .acknowledge_durable = listener->acknowledge_durable,
+                                      .durability = listener->durability,
+                                      .max_body_bytes = listener->max_body_bytes};
 }
 
 static void fill_limits(const struct config *config, struct shard_config *shard) {
@@ -91,6 +94,10 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->http.body_grace_ns = BODY_GRACE_NS;
   shard->http.body_least_bytes = BODY_LEAST_BYTES;
   shard->http.keep_alive_timeout_ns = config->tcp.keep_alive_timeout_ns;
+  shard->tls.connections_max = config->tls.connections_max;
+  shard->tls.waiting_max = config->tls.waiting_max;
+  shard->tls.handshakes_a_second = config->tls.handshakes_a_second;
+  shard->tls.handshake_timeout_ns = config->tls.handshake_timeout_ns;
   shard->otlp = span_listener(&config->otlp_http);
   shard->otlp_grpc = span_listener(&config->otlp_grpc);
   shard->zipkin = span_listener(&config->zipkin);
@@ -125,14 +132,15 @@ static void fill_addresses(const struct config_port *port, struct shard_config *
   memcpy(shard->vlans, port->vlans, sizeof port->vlans);
 }
 
-static int fill_shard(struct daemon *daemon, const struct daemon_port *port, uint32_t index, const struct shard_keys *keys,
+static int fill_shard(struct daemon *daemon, struct daemon_port *port, uint32_t index, const struct shard_keys *keys,
                       struct shard_config *shard) {
   shard->shard = (uint16_t)index;
   shard->shards = (uint16_t)daemon->shard_count;
   shard->publication = &daemon->publication;
   shard->port_first_shard = port->first_shard;
   shard->port_shards = port->queues;
-  shard->queue = dpdk_port_queue(port->port, (uint16_t)(index - port->first_shard));
+  shard->queue = ports_queue(daemon, port, (uint16_t)(index - port->first_shard));
+  if (!shard->queue) return -ENOMEM;
   shard->port = *dpdk_port_information(port->port);
   fill_addresses(port->config, shard);
   shard->flow_key = keys->flow;
@@ -143,18 +151,27 @@ static int fill_shard(struct daemon *daemon, const struct daemon_port *port, uin
   memcpy(&shard->node, daemon->node_id, sizeof shard->node);
   if (getrandom(&shard->uuid_key, sizeof shard->uuid_key, 0) != sizeof shard->uuid_key) return -EIO;
   fill_limits(&daemon->config, shard);
+  if (daemon->certificates.set) shard->tls.publication = &daemon->certificates.publication;
   shard->records = daemon->shards[index].records;
   return 0;
 }
 
 static void restore_replay(struct daemon *daemon, const struct siphash_key *key) {
   uint64_t refused = 0;
-  for (size_t i = 0; i < daemon->replay_count; i++) {
-    const struct shard_replay_entry *entry = &daemon->replay_entries[i];
-    const uint16_t owner = shard_of_replay_key(key, &entry->key, (uint16_t)daemon->shard_count);
-    if (!shard_restore_replay(daemon->shards[owner].shard, entry)) refused++;
+  struct remembered_id *ids = NULL;
+  size_t count = 0;
+  if (remembered_ids_copy(daemon->remembered, daemon->started_wall_ns, &ids, &count) < 0)
+    log_error("start", "no memory for recovered webhook ids");
+  for (size_t i = 0; ids && i < count; i++) {
+    struct shard_replay_entry entry = {.remember_until_ns = ids[i].remember_until_ns, .answer = {.status = ids[i].status}};
+    memcpy(entry.key.bytes, ids[i].key, sizeof entry.key.bytes);
+    memcpy(entry.body_sha256, ids[i].body_sha256, sizeof entry.body_sha256);
+    memcpy(entry.answer.correlation_id, ids[i].correlation_id, sizeof entry.answer.correlation_id);
+    const uint16_t owner = shard_of_replay_key(key, &entry.key, (uint16_t)daemon->shard_count);
+    if (!shard_restore_replay(daemon->shards[owner].shard, &entry)) refused++;
   }
-  if (daemon->replay_count) log_info("start", "%zu webhook ids remembered from the journal", daemon->replay_count);
+  free(ids);
+  if (count) log_info("start", "%zu webhook ids remembered from the journal", count);
   if (refused) log_error("start", "%llu webhook ids did not fit: raise webhooks.replay_capacity", (unsigned long long)refused);
 }
 
@@ -164,7 +181,7 @@ int shards_create(struct daemon *daemon) {
   if (getrandom(&keys, sizeof keys, 0) != sizeof keys) return -EIO;
   if (!make_rings(daemon, configs)) return -ENOMEM;
   for (uint32_t i = 0; i < daemon->port_count; i++) {
-    const struct daemon_port *port = &daemon->ports[i];
+    struct daemon_port *port = &daemon->ports[i];
     for (uint32_t queue = 0; queue < port->queues; queue++) {
       const uint32_t index = port->first_shard + queue;
       struct daemon_shard *shard = &daemon->shards[index];

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #define WAIT_SLICE_NS 1000000u
+#define IDLE_WAIT_LEAST_NS 10000u
+#define IDLE_WAIT_PART 16u     /* of the time since the last record: a busy journal looks often, an idle one seldom */
+#define GATHER_PAUSE_NS 30000u /* between two looks at the rings that had something */
 #define CLOSE_WAITS_MAX 10000u /* times WAIT_SLICE_NS: a disk that does not answer keeps its buffers */
 
 int journal_fail(struct journal *journal, int error) {
@@ -27,13 +30,20 @@ static bool config_is_sound(const struct journal_config *config) {
 static bool take_buffers(struct journal *journal) {
   for (unsigned i = 0; i < 2; i++) {
     journal->batches[i].bytes = aligned_alloc(JOURNAL_BLOCK_BYTES, journal->config.batch_bytes_max);
-    journal->batches[i].used = sizeof(struct batch_header);
+    journal->batches[i].used = JOURNAL_BATCH_HEADER_BYTES;
+    journal->batches[i].due_ns = UINT64_MAX;
     if (!journal->batches[i].bytes) return false;
   }
   journal->header_block = aligned_alloc(JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES);
   journal->preparer.zeros = aligned_alloc(JOURNAL_BLOCK_BYTES, ZERO_SLICE_BYTES_MOST);
   if (!journal->header_block || !journal->preparer.zeros) return false;
   memset(journal->preparer.zeros, 0, ZERO_SLICE_BYTES_MOST);
+  const struct iovec buffers[] = {{journal->batches[0].bytes, journal->config.batch_bytes_max},
+                                  {journal->batches[1].bytes, journal->config.batch_bytes_max},
+                                  {journal->header_block, JOURNAL_BLOCK_BYTES},
+                                  {journal->preparer.zeros, ZERO_SLICE_BYTES_MOST}};
+  _Static_assert(sizeof buffers / sizeof *buffers <= JOURNAL_IO_BUFFERS_MAX, "all are registered");
+  journal->io->operations->set_buffers(journal->io, buffers, sizeof buffers / sizeof *buffers);
   return true;
 }
 
@@ -75,13 +85,26 @@ static int poke(struct journal *journal) {
 static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   int result = poke(journal);
   if (result < 0) return result;
-  const uint32_t gathered = journal_gather(journal);
+  const uint32_t gathered = journal_gather(journal, now_ns);
+  if (gathered > 0) journal->gathered_at_ns = now_ns;
   const bool was_in_flight = journal->in_flight || journal->opening;
-  result = journal_flush(journal, wall_ns);
+  result = journal_flush(journal, now_ns, wall_ns);
   if (result < 0) return result;
   result = journal_prepare(journal, now_ns);
   if (result < 0) return result;
   return gathered > 0 || (!was_in_flight && (journal->in_flight || journal->opening));
+}
+
+/* The thread sleeps a little even when records go on coming: with a batch in flight because the kernel's workers on this core,
+ * which finish it, would else wait for whole time slices; with one that is not due because there is no hurry. */
+static uint64_t wait_of(const struct journal *journal, uint64_t now_ns, uint64_t wait_ns, bool busy) {
+  if (busy) return wait_ns < GATHER_PAUSE_NS ? wait_ns : GATHER_PAUSE_NS;
+  if (journal->in_flight || journal->opening) return wait_ns;
+  const struct journal_batch *batch = &journal->batches[journal->filling];
+  if (batch->count > 0 && batch->due_ns > now_ns && batch->due_ns - now_ns < wait_ns) wait_ns = batch->due_ns - now_ns;
+  const uint64_t idle_ns = now_ns > journal->gathered_at_ns ? (now_ns - journal->gathered_at_ns) / IDLE_WAIT_PART : 0;
+  const uint64_t wait = idle_ns > IDLE_WAIT_LEAST_NS ? idle_ns : IDLE_WAIT_LEAST_NS;
+  return wait < wait_ns ? wait : wait_ns;
 }
 
 int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns) {
@@ -92,8 +115,9 @@ int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uin
   if (durable < 0) return journal_fail(journal, durable);
   const int busy = work(journal, now_ns, wall_ns);
   if (busy < 0) return journal_fail(journal, busy);
-  if (handled > 0 || busy > 0 || wait_ns == 0) return durable;
-  const int waited = reap(journal, now_ns, wait_ns, &handled);
+  const uint64_t wait = handled > 0 ? 0 : wait_of(journal, now_ns, wait_ns, busy > 0);
+  if (wait == 0) return durable;
+  const int waited = reap(journal, now_ns, wait, &handled);
   if (waited < 0) return journal_fail(journal, waited);
   if (handled > 0) {
     /* The next flush starts with what has gathered during this one, at once. */
@@ -103,18 +127,25 @@ int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uin
   return waited;
 }
 
+static int end_drain(struct journal *journal, int result) {
+  journal->draining = false;
+  return result;
+}
+
 int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   const uint64_t start_ns = journal->io->operations->now(journal->io);
+  journal->draining = true;
   for (;;) {
     const uint64_t now = now_ns + (journal->io->operations->now(journal->io) - start_ns);
     const int result = journal_step(journal, now, wall_ns, WAIT_SLICE_NS);
-    if (result < 0) return result;
+    if (result < 0) return end_drain(journal, result);
     bool waiting = journal->in_flight || journal->opening || journal->batches[journal->filling].count > 0;
     uint32_t bytes;
     for (uint32_t i = 0; i < journal->config.ring_count && !waiting; i++)
       waiting = record_ring_peek(journal->config.rings[i], &bytes) != NULL;
-    if (!waiting) return 0;
-    if (journal_stalled(journal) && !has_writes(journal) && journal->prepared_count == 0) return journal_stalled(journal);
+    if (!waiting) return end_drain(journal, 0);
+    if (journal_stalled(journal) && !has_writes(journal) && journal->prepared_count == 0)
+      return end_drain(journal, journal_stalled(journal));
   }
 }
 
@@ -178,6 +209,7 @@ void journal_close(struct journal *journal) {
   if (journal->opening) io->operations->close(io, journal->next.file);
   if (journal->preparer.file >= 0) io->operations->close(io, journal->preparer.file);
   for (uint32_t i = 0; i < journal->prepared_count; i++) io->operations->close(io, journal->prepared[i].file);
+  io->operations->set_buffers(io, NULL, 0);
   for (unsigned i = 0; i < 2; i++) free(journal->batches[i].bytes);
   free(journal->header_block);
   free(journal->preparer.zeros);
@@ -191,5 +223,27 @@ uint64_t journal_durable_lsn(const struct journal *journal) {
 int journal_failed(const struct journal *journal) { return atomic_load_explicit(&journal->failed, memory_order_acquire); }
 
 int journal_stalled(const struct journal *journal) { return atomic_load_explicit(&journal->stalled, memory_order_relaxed); }
+
+static void raise(_Atomic uint64_t *value, uint64_t to) {
+  uint64_t now = atomic_load_explicit(value, memory_order_relaxed);
+  while (now < to && !atomic_compare_exchange_weak_explicit(value, &now, to, memory_order_release, memory_order_relaxed)) {
+  }
+}
+
+void journal_request_flush(struct journal *journal) {
+  atomic_fetch_add_explicit(&journal->flush_requests, 1, memory_order_release);
+}
+
+void journal_set_state_lsn(struct journal *journal, uint64_t lsn) { raise(&journal->state_lsn, lsn); }
+
+uint64_t journal_state_lsn(const struct journal *journal) {
+  return atomic_load_explicit(&journal->state_lsn, memory_order_relaxed);
+}
+
+void journal_set_oldest_segment(struct journal *journal, uint64_t segment) { raise(&journal->oldest_segment, segment); }
+
+uint64_t journal_current_segment(const struct journal *journal) {
+  return atomic_load_explicit(&journal->current_segment, memory_order_acquire);
+}
 
 const struct journal_counters *journal_counters(const struct journal *journal) { return &journal->counters; }

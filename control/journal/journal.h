@@ -22,6 +22,7 @@ struct journal_config {
   uint64_t segment_bytes;   /* multiple of 4096, at least batch_bytes_max + 4096 */
   uint32_t batch_bytes_max; /* a write; multiple of 4096, JOURNAL_BATCH_BYTES_LEAST..JOURNAL_BATCH_BYTES_MOST */
   uint32_t segments_ahead;  /* prepared and zero-filled before they are needed; 1..JOURNAL_SEGMENTS_AHEAD_MAX */
+  bool hash_chain;          /* batches are chained by SHA-256, for `tripline journal verify`; else by checksums alone */
   uint32_t ring_count;
   struct record_ring *rings[JOURNAL_RINGS_MAX]; /* consumer ends */
 };
@@ -34,15 +35,16 @@ struct journal_counters {
 
 /* What recovery found. */
 struct journal_recovery {
-  uint64_t records, first_lsn, next_lsn;
+  uint64_t records, first_lsn, next_lsn; /* records: those visited; first_lsn: of the oldest segment, visited or not */
   uint64_t segments, truncated_bytes;
-  char refusal[256]; /* why it refused to start: file, offset, LSN */
+  uint64_t first_segment, segments_passed; /* passed: older than the state needs; only their headers were looked at */
+  char refusal[256];                       /* why it refused to start: file, offset, LSN */
 };
 
 struct journal;
 
-/* Called in LSN order for each record during recovery; `record` lives until it returns. A refusal may come after visits: what
- * was built from them is then void. */
+/* Called in LSN order for each record that the state needs (see journal_set_state_lsn) during recovery; `record` lives until it
+ * returns. A refusal may come after visits: what was built from them is then void. */
 typedef void journal_record_visitor(void *context, uint64_t lsn, const struct record_header *record);
 
 /* Recovers (truncates a torn tail; refuses damage before valid records with -EBADMSG, another node's journal with -EPERM, a newer
@@ -57,6 +59,9 @@ int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
 /* Waits for what is in flight, not for what the rings hold. */
 void journal_close(struct journal *journal);
 
+/* What has gathered goes out at once, whatever durability it was published with. Any thread. */
+void journal_request_flush(struct journal *journal);
+
 uint64_t journal_durable_lsn(const struct journal *journal); /* all records at or below are durable; 0: none */
 int journal_failed(const struct journal *journal);           /* 0 or -errno */
 /* 0, or -ENOSPC while the disk has no room for another segment: what is in the rings waits there, so producers are pushed back,
@@ -64,8 +69,24 @@ int journal_failed(const struct journal *journal);           /* 0 or -errno */
 int journal_stalled(const struct journal *journal);
 const struct journal_counters *journal_counters(const struct journal *journal);
 
-/* Why a reader stopped. */
-enum journal_read { JOURNAL_READ_RECORD, JOURNAL_READ_END, JOURNAL_READ_DAMAGED, JOURNAL_READ_ERROR };
+/* Both are written into the header of each segment that is opened from now on, and only grow. Any thread.
+ * Recovery needs no record before `lsn`: a snapshot of what they said is durable after it. */
+void journal_set_state_lsn(struct journal *journal, uint64_t lsn);
+uint64_t journal_state_lsn(const struct journal *journal);
+/* Segments before this one may be missing from now on. Said before the record of their removal (RECORD_RETENTION) is written. */
+void journal_set_oldest_segment(struct journal *journal, uint64_t segment);
+uint64_t journal_current_segment(const struct journal *journal);
+struct journal_retention_record {
+  struct record_header header;
+  uint64_t oldest_segment; /* that is kept */
+  uint64_t oldest_lsn;     /* its first */
+  uint64_t removed_bytes;
+};
+
+/* Why a reader stopped. REMOVED: retention has removed what comes next. */
+enum journal_read { JOURNAL_READ_RECORD, JOURNAL_READ_END, JOURNAL_READ_DAMAGED, JOURNAL_READ_REMOVED, JOURNAL_READ_ERROR };
+/* The first LSN of the oldest segment that is there; *lsn 0: there is none. 0 or -errno (-EBADMSG: its header is damaged). */
+int journal_oldest_lsn(struct journal_io *io, uint64_t *lsn);
 
 /* A reader over the segment files with its own descriptors; sees records at or below `limit_lsn` only (pass the durable LSN).
  * Threads: any, one owner. */

@@ -72,6 +72,10 @@ static int fault_list(struct journal_io *io, void (*each)(void *context, const c
 
 static uint64_t fault_now(struct journal_io *io) { return INNER(io)->operations->now(INNER(io)); }
 
+static void fault_set_buffers(struct journal_io *io, const struct iovec *buffers, uint32_t count) {
+  INNER(io)->operations->set_buffers(INNER(io), buffers, count);
+}
+
 static int fault_submit(struct journal_io *io, const struct journal_io_request *request) {
   struct fault_io *fault = fault_of(io);
   if (strikes(fault, FAULT_SUBMIT)) return fault->fault.error;
@@ -136,6 +140,7 @@ static const struct journal_io_operations fault_operations = {
     .remove = fault_remove,
     .list = fault_list,
     .now = fault_now,
+    .set_buffers = fault_set_buffers,
     .submit = fault_submit,
     .reap = fault_reap,
     .destroy = fault_destroy,

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <isa-l.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +50,7 @@ static uint32_t segment_header_checksum(const void *block) {
 void segment_header_seal(void *block) {
   struct segment_header *header = block;
   memcpy(header->magic, segment_magic, sizeof segment_magic);
-  header->version = JOURNAL_VERSION;
+  if (header->version == 0) header->version = JOURNAL_VERSION;
   header->checksum = segment_header_checksum(block);
 }
 
@@ -60,7 +61,7 @@ enum segment_state segment_header_check(const void *block) {
     return journal_is_zero(block, JOURNAL_BLOCK_BYTES) ? SEGMENT_ZERO : SEGMENT_INVALID;
   /* Before the checksum: a later version may keep it elsewhere. */
   if (header.version > JOURNAL_VERSION) return SEGMENT_NEWER;
-  if (header.version != JOURNAL_VERSION || header.checksum != segment_header_checksum(block)) return SEGMENT_INVALID;
+  if (header.version == 0 || header.checksum != segment_header_checksum(block)) return SEGMENT_INVALID;
   const bool sound = header.first_lsn > 0 && header.segment > 0 && header.segment_bytes % JOURNAL_BLOCK_BYTES == 0 &&
                      header.segment_bytes <= JOURNAL_SEGMENT_BYTES_MOST && header.batch_bytes_max % JOURNAL_BLOCK_BYTES == 0 &&
                      header.batch_bytes_max >= JOURNAL_BATCH_BYTES_LEAST && header.batch_bytes_max <= JOURNAL_BATCH_BYTES_MOST &&
@@ -68,20 +69,33 @@ enum segment_state segment_header_check(const void *block) {
   return sound ? SEGMENT_VALID : SEGMENT_INVALID;
 }
 
+static uint32_t header_checksum(const struct batch_header *batch, uint32_t content, uint32_t version) {
+  const uint32_t from = offsetof(struct batch_header, batch_bytes);
+  return journal_checksum(content, (const uint8_t *)batch + from, batch_header_bytes(version) - from);
+}
+
 uint32_t batch_header_checksum(const struct batch_header *batch, uint32_t content) {
-  const size_t from = offsetof(struct batch_header, batch_bytes);
-  return journal_checksum(content, (const uint8_t *)batch + from, sizeof *batch - from);
+  return header_checksum(batch, content, JOURNAL_VERSION);
 }
 
-static uint32_t batch_checksum(const struct batch_header *batch, uint32_t segment_seed) {
-  const uint32_t content =
-      journal_checksum(journal_lsn_seed(segment_seed, batch->first_lsn), batch + 1, batch->batch_bytes - sizeof *batch);
-  return batch_header_checksum(batch, content);
+static uint32_t batch_checksum(const struct batch_header *batch, uint32_t segment_seed, uint32_t version) {
+  const uint32_t from = batch_header_bytes(version);
+  const uint32_t content = journal_checksum(journal_lsn_seed(segment_seed, batch->first_lsn), (const uint8_t *)batch + from,
+                                            batch->batch_bytes - from);
+  return header_checksum(batch, content, version);
 }
 
-void batch_seal(struct batch_header *batch, uint32_t segment_seed) {
+void batch_seal(struct batch_header *batch, uint32_t segment_seed, uint32_t version) {
   batch->magic = JOURNAL_BATCH_MAGIC;
-  batch->checksum = batch_checksum(batch, segment_seed);
+  batch->checksum = batch_checksum(batch, segment_seed, version);
+}
+
+void journal_chain_next(const void *segment_block, const void *batch, uint32_t batch_bytes, uint8_t chain[JOURNAL_CHAIN_BYTES]) {
+  SHA256_CTX context;
+  SHA256_Init(&context);
+  if (segment_block) SHA256_Update(&context, segment_block, JOURNAL_BLOCK_BYTES);
+  SHA256_Update(&context, batch, batch_bytes);
+  SHA256_Final(chain, &context);
 }
 
 uint32_t batch_claimed_bytes(const void *bytes, uint64_t available) {
@@ -94,11 +108,11 @@ uint32_t batch_claimed_bytes(const void *bytes, uint64_t available) {
 }
 
 /* Whether frames and lengths add up. Only a writer's mistake (or a forger's skill) gets here with a good checksum. */
-static bool batch_well_formed(const struct batch_header *batch, uint64_t segment) {
+static bool batch_well_formed(const struct batch_header *batch, uint64_t segment, uint32_t version) {
   if (batch->segment != segment || batch->first_lsn == 0 || batch->record_count == 0) return false;
   if (batch->used_bytes > batch->batch_bytes || batch->used_bytes % 8 != 0) return false;
   if (journal_blocks_up(batch->used_bytes) != batch->batch_bytes) return false;
-  uint32_t at = sizeof *batch, count = 0;
+  uint32_t at = batch_header_bytes(version), count = 0;
   while (at < batch->used_bytes) {
     if (batch->used_bytes - at < sizeof(struct record_frame) + sizeof(struct record_header)) return false;
     const struct record_frame *frame = (const void *)((const uint8_t *)batch + at);
@@ -111,12 +125,12 @@ static bool batch_well_formed(const struct batch_header *batch, uint64_t segment
   return at == batch->used_bytes && count == batch->record_count;
 }
 
-enum batch_state batch_check(const void *bytes, uint64_t available, uint64_t segment, uint32_t segment_seed) {
+enum batch_state batch_check(const void *bytes, uint64_t available, uint64_t segment, uint32_t segment_seed, uint32_t version) {
   ALWAYS_ASSERT(available >= JOURNAL_BLOCK_BYTES && (uintptr_t)bytes % 8 == 0);
   if (batch_claimed_bytes(bytes, available) == 0) return journal_is_zero(bytes, JOURNAL_BLOCK_BYTES) ? BATCH_ZERO : BATCH_INVALID;
   const struct batch_header *batch = bytes;
-  if (batch->checksum != batch_checksum(batch, segment_seed)) return BATCH_INVALID;
-  return batch_well_formed(batch, segment) ? BATCH_VALID : BATCH_MALFORMED;
+  if (batch->checksum != batch_checksum(batch, segment_seed, version)) return BATCH_INVALID;
+  return batch_well_formed(batch, segment, version) ? BATCH_VALID : BATCH_MALFORMED;
 }
 
 void segment_name(char name[SEGMENT_NAME_BYTES], uint64_t segment, enum journal_name kind) {

@@ -2,12 +2,15 @@
 /* The journal's parts. All belongs to the journal thread, except what is marked any:ro. */
 #include "journal_format_internal.h"
 
-#define ZERO_SLICE_BYTES                                                                                                         \
-  (256u * 1024u) /* of a segment that is prepared beside batches: short, so that none waits long for it                          \
-                  */
-#define ZERO_SLICE_BYTES_MOST (1024u * 1024u) /* when batches wait for a segment */
-#define SPACE_RETRY_NS 1000000000u            /* a full disk is asked again */
-#define WRITE_RETRIES_MAX 1000u               /* without progress; then it is an error */
+/* A slice of a segment that is zeroed beside batches is as long as two of them: preparation keeps ahead of use, and no batch
+ * waits long for a slice. With none in flight, or none prepared, the longest. */
+#define ZERO_SLICE_BYTES_LEAST (16u * 1024u)
+#define ZERO_SLICE_BYTES_MOST (1024u * 1024u)
+#define SPACE_RETRY_NS 1000000000u /* a full disk is asked again */
+#define BALANCED_RECORDS 1000u
+#define BALANCED_WAIT_NS 10000000u
+#define RELAXED_WAIT_NS 100000000u
+#define WRITE_RETRIES_MAX 1000u /* without progress; then it is an error */
 
 enum journal_token { TOKEN_BATCH = 1, TOKEN_HEADER, TOKEN_PREPARE };
 
@@ -27,6 +30,7 @@ struct journal_batch {
   uint32_t segment_seed; /* of the segment it is thought to go to; when it does not, it is summed up again */
   uint32_t content;      /* checksum of what is summed up so far */
   uint32_t summed;       /* up to where */
+  uint64_t due_ns;       /* when its flush is to start, by what its records ask for; 0: at once */
   uint64_t submitted_ns;
   uint64_t ring_positions[JOURNAL_RINGS_MAX]; /* read position of each ring at its end */
 };
@@ -60,7 +64,9 @@ struct journal {
   uint64_t segment_end; /* its length */
   uint64_t offset;      /* of the next batch */
   uint32_t segment_seed;
-  uint32_t chain; /* the last batch's checksum */
+  uint32_t chain;                          /* the last batch's checksum */
+  uint8_t chain_hash[JOURNAL_CHAIN_BYTES]; /* after it */
+  bool first_in_segment;                   /* the next batch is; its header is in header_block */
   uint64_t next_lsn;
 
   struct journal_batch batches[2];
@@ -71,7 +77,10 @@ struct journal {
   struct journal_write header_write;
   uint8_t *header_block;
   struct prepared_segment next; /* whose header it is */
+  uint64_t flushes_answered;    /* of flush_requests */
+  bool draining;                /* no batch waits for its time */
   uint32_t next_ring;           /* where gathering starts, for fairness */
+  uint64_t gathered_at_ns;      /* when a ring last had a record */
 
   struct prepared_segment prepared[JOURNAL_SEGMENTS_AHEAD_MAX];
   uint32_t prepared_count;
@@ -81,6 +90,10 @@ struct journal {
   _Atomic uint64_t durable_lsn;
   _Atomic int failed;
   _Atomic int stalled;
+  _Atomic uint64_t current_segment;
+  /* any:rw journal:ro */
+  _Atomic uint64_t flush_requests;
+  _Atomic uint64_t state_lsn, oldest_segment;
   struct journal_counters counters;
 };
 
@@ -99,9 +112,9 @@ int journal_write_poke(struct journal *journal, struct journal_write *write);
 int journal_write_completed(struct journal *journal, struct journal_write *write, int result);
 
 /* Moves records from the rings into the filling batch; how many. */
-uint32_t journal_gather(struct journal *journal);
+uint32_t journal_gather(struct journal *journal, uint64_t now_ns);
 /* Submits the filling batch when nothing is in flight, opening the next segment when it does not fit. 0 or -errno. */
-int journal_flush(struct journal *journal, uint64_t wall_ns);
+int journal_flush(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
 int journal_header_completed(struct journal *journal, int result);
 /* Records made durable, or -errno. */
 int journal_batch_completed(struct journal *journal, int result);

@@ -10,6 +10,7 @@
 
 #define JOURNAL_IO_IN_FLIGHT_MAX 8 /* requests at a time; the journal needs two */
 #define JOURNAL_IO_NAME_BYTES 64
+#define JOURNAL_IO_BUFFERS_MAX 4
 
 struct journal_io;
 
@@ -52,6 +53,9 @@ struct journal_io_operations {
   /* Calls `each` for every name in the directory. */
   int (*list)(struct journal_io *io, void (*each)(void *context, const char *name), void *context);
   uint64_t (*now)(struct journal_io *io); /* monotonic nanoseconds */
+  /* Where most writes come from: may be made known to the kernel ahead. They must outlive it: `count` 0 takes it back. At most
+   * JOURNAL_IO_BUFFERS_MAX; nothing may be under way. */
+  void (*set_buffers)(struct journal_io *io, const struct iovec *buffers, uint32_t count);
   /* Asynchronous. 0, -EAGAIN when JOURNAL_IO_IN_FLIGHT_MAX are under way, or -errno. */
   int (*submit)(struct journal_io *io, const struct journal_io_request *request);
   /* Completions so far, up to `most`; waits up to `wait_ns` for the first (0: does not wait), also when nothing is under way. */

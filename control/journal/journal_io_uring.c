@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,7 +27,7 @@ static int uring_open(struct journal_io *io, const char *name, bool create) {
 }
 
 static int uring_close(struct journal_io *io, int file) {
-  (void)io;
+  uring_file_forget(uring_of(io), file);
   return close(file) == 0 ? 0 : -errno;
 }
 
@@ -100,11 +99,14 @@ static uint64_t uring_now(struct journal_io *io) {
 }
 
 static void prepare(struct uring_io *uring, struct io_uring_sqe *sqe, const struct journal_io_request *request) {
+  const int buffer = uring_buffer_of(uring, request->buffer, request->bytes);
   switch (request->kind) {
   case JOURNAL_IO_WRITE_DURABLE:
   case JOURNAL_IO_WRITE:
     io_uring_prep_write(sqe, request->file, request->buffer, (unsigned)request->bytes, request->offset);
-    sqe->rw_flags = request->kind == JOURNAL_IO_WRITE_DURABLE ? RWF_DSYNC : 0;
+    if (buffer < 0) break;
+    sqe->opcode = IORING_OP_WRITE_FIXED;
+    sqe->buf_index = (uint16_t)buffer;
     break;
   case JOURNAL_IO_SYNC:
     io_uring_prep_fsync(sqe, request->file, 0);
@@ -122,7 +124,13 @@ static void prepare(struct uring_io *uring, struct io_uring_sqe *sqe, const stru
     ALWAYS_ASSERT(request->kind != JOURNAL_IO_KINDS);
     break;
   }
-  io_uring_sqe_set_data64(sqe, request->token);
+}
+
+/* By its registered slot where it has one. */
+static void use_file(struct io_uring_sqe *sqe, int slot) {
+  if (slot < 0) return;
+  sqe->fd = slot;
+  sqe->flags |= IOSQE_FIXED_FILE;
 }
 
 /* An interrupted submit leaves the entry in the queue; reap hands it over again. */
@@ -131,23 +139,46 @@ static int hand_over(struct uring_io *uring) {
   return result >= 0 || result == -EINTR || result == -EAGAIN || result == -EBUSY ? 0 : result;
 }
 
+/* A durable write is a write with an fdatasync linked to it. The write says something only when it fails or is short, and its
+ * fdatasync then nothing: one completion either way. (docs/decisions/0006: why not RWF_DSYNC.) */
 static int uring_submit(struct journal_io *io, const struct journal_io_request *request) {
   struct uring_io *uring = uring_of(io);
-  if (uring->in_flight == JOURNAL_IO_IN_FLIGHT_MAX) return -EAGAIN;
+  if (uring->in_flight == JOURNAL_IO_IN_FLIGHT_MAX || io_uring_sq_space_left(&uring->ring) < 2) return -EAGAIN;
+  uint32_t place = 0;
+  while (uring->requests[place].used) place++;
+  uring->requests[place] = (struct uring_request){.token = request->token, .bytes = (uint32_t)request->bytes, .used = true};
+  const int slot = request->kind <= JOURNAL_IO_ALLOCATE ? uring_file_slot(uring, request->file) : -1;
   struct io_uring_sqe *sqe = io_uring_get_sqe(&uring->ring);
-  if (!sqe) return -EAGAIN;
   prepare(uring, sqe, request);
+  use_file(sqe, slot);
+  io_uring_sqe_set_data64(sqe, place * 2);
+  if (request->kind == JOURNAL_IO_WRITE_DURABLE) {
+    sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+    struct io_uring_sqe *sync = io_uring_get_sqe(&uring->ring);
+    io_uring_prep_fsync(sync, request->file, IORING_FSYNC_DATASYNC);
+    use_file(sync, slot);
+    io_uring_sqe_set_data64(sync, place * 2 + 1);
+  }
   uring->in_flight++;
   return hand_over(uring);
+}
+
+static struct journal_io_completion completion_of(struct uring_io *uring, const struct io_uring_cqe *entry) {
+  const uint64_t data = io_uring_cqe_get_data64(entry);
+  struct uring_request *request = &uring->requests[data / 2];
+  ALWAYS_ASSERT(data / 2 < JOURNAL_IO_IN_FLIGHT_MAX && request->used);
+  request->used = false;
+  int result = entry->res;
+  /* The sync of a durable write. An interrupted one counts as failed: what it has not made durable nobody can say. */
+  if (data % 2 == 1) result = result == 0 ? (int)request->bytes : result == -EINTR || result == -EAGAIN ? -EIO : result;
+  return (struct journal_io_completion){.token = request->token, .result = result};
 }
 
 static uint32_t take_completions(struct uring_io *uring, struct journal_io_completion *completions, uint32_t most) {
   struct io_uring_cqe *entries[JOURNAL_IO_IN_FLIGHT_MAX];
   const unsigned count =
       io_uring_peek_batch_cqe(&uring->ring, entries, most < JOURNAL_IO_IN_FLIGHT_MAX ? most : JOURNAL_IO_IN_FLIGHT_MAX);
-  for (unsigned i = 0; i < count; i++) {
-    completions[i] = (struct journal_io_completion){.token = io_uring_cqe_get_data64(entries[i]), .result = entries[i]->res};
-  }
+  for (unsigned i = 0; i < count; i++) completions[i] = completion_of(uring, entries[i]);
   io_uring_cq_advance(&uring->ring, count);
   ALWAYS_ASSERT(count <= uring->in_flight);
   uring->in_flight -= count;
@@ -187,29 +218,11 @@ static const struct journal_io_operations uring_operations = {
     .remove = uring_remove,
     .list = uring_list,
     .now = uring_now,
+    .set_buffers = uring_set_buffers,
     .submit = uring_submit,
     .reap = uring_reap,
     .destroy = uring_destroy,
 };
-
-/* The ring may do what the journal does and nothing else, whoever gets hold of it. */
-static int restrict_ring(struct io_uring *ring) {
-  static const uint8_t allowed[] = {IORING_OP_WRITE, IORING_OP_FSYNC, IORING_OP_FALLOCATE, IORING_OP_RENAMEAT};
-  struct io_uring_restriction restrictions[sizeof allowed + 2];
-  memset(restrictions, 0, sizeof restrictions);
-  unsigned count = 0;
-  for (; count < sizeof allowed; count++) {
-    restrictions[count].opcode = IORING_RESTRICTION_SQE_OP;
-    restrictions[count].sqe_op = allowed[count];
-  }
-  restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
-  restrictions[count++].register_op = IORING_REGISTER_IOWQ_AFF;
-  restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
-  restrictions[count++].register_op = IORING_REGISTER_ENABLE_RINGS;
-  /* liburing 2.3 declares functions for these two and does not export them. */
-  if (syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_RESTRICTIONS, restrictions, count) < 0) return -errno;
-  return syscall(SYS_io_uring_register, ring->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0 ? -errno : 0;
-}
 
 /* Opens the directory, making it (and its name durable) when it is missing. */
 static int open_directory(const char *path, const char **error) {
@@ -257,18 +270,12 @@ struct journal_io *journal_io_uring_create(const char *directory, int *error_num
   *error = "the journal's directory is in use by another process";
   result = lock_directory(uring->directory);
   if (result < 0) goto close_directory;
-  *error = "the kernel refuses io_uring (io_uring_setup)";
-  result = io_uring_queue_init(JOURNAL_IO_IN_FLIGHT_MAX, &uring->ring, IORING_SETUP_R_DISABLED);
+  result = uring_ring_create(uring, error);
   if (result < 0) goto close_directory;
-  *error = "the kernel refuses to restrict the io_uring";
-  result = restrict_ring(&uring->ring);
-  if (result < 0) goto close_ring;
   *error = NULL;
   *error_number = 0;
   return &uring->io;
 
-close_ring:
-  io_uring_queue_exit(&uring->ring);
 close_directory:
   close(uring->directory);
 failed:

@@ -13,7 +13,12 @@ static int start(struct journal *journal, enum prepare_stage stage, struct journ
 
 static int start_zero_slice(struct journal *journal) {
   const uint64_t left = journal->config.segment_bytes - journal->preparer.zeroed_bytes;
-  const uint64_t slice = journal->prepared_count > 0 ? ZERO_SLICE_BYTES : ZERO_SLICE_BYTES_MOST;
+  uint64_t slice = ZERO_SLICE_BYTES_MOST;
+  if (journal->prepared_count > 0 && journal->in_flight) {
+    slice = 2 * (uint64_t)journal_blocks_up(journal->batches[journal->filling ^ 1u].used);
+    if (slice < ZERO_SLICE_BYTES_LEAST) slice = ZERO_SLICE_BYTES_LEAST;
+    if (slice > ZERO_SLICE_BYTES_MOST) slice = ZERO_SLICE_BYTES_MOST;
+  }
   return start(journal, PREPARE_ZERO,
                (struct journal_io_request){.kind = JOURNAL_IO_WRITE,
                                            .buffer = journal->preparer.zeros,

@@ -87,22 +87,28 @@ static enum journal_read locate(struct journal_reader *reader) {
   reader->error = journal_list_segments(reader->io, &segments, &count);
   if (reader->error < 0) return JOURNAL_READ_ERROR;
   size_t low = 0, high = count; /* segments below `low` start at or before it, those from `high` after it */
+  bool later = false;           /* a segment in use starts after it */
   enum journal_read result = JOURNAL_READ_END;
   while (low < high) {
     const size_t middle = low + (high - low) / 2;
     result = view_open(reader, &reader->view, segments[middle]);
     if (result == JOURNAL_READ_ERROR) break;
-    if (result == JOURNAL_READ_RECORD && reader->view.header.first_lsn <= reader->next_lsn)
+    if (result == JOURNAL_READ_RECORD && reader->view.header.first_lsn <= reader->next_lsn) {
       low = middle + 1;
-    else
+    } else {
+      later = later || result == JOURNAL_READ_RECORD;
       high = middle;
+    }
   }
   /* A damaged header may be one that is being written: it is judged when the LSNs before it are used up. */
-  if (result != JOURNAL_READ_ERROR) result = low > 0 ? view_open(reader, &reader->view, segments[low - 1]) : JOURNAL_READ_DAMAGED;
+  if (result != JOURNAL_READ_ERROR && low > 0) result = view_open(reader, &reader->view, segments[low - 1]);
+  const bool removed = low == 0 && later && segments[0] > 1;
   free(segments);
   reader->offset = JOURNAL_BLOCK_BYTES;
+  if (result == JOURNAL_READ_ERROR) return result;
+  if (removed) return JOURNAL_READ_REMOVED;
   /* The caller knows that this LSN is durable. */
-  return result == JOURNAL_READ_END ? JOURNAL_READ_DAMAGED : result;
+  return low == 0 || result == JOURNAL_READ_END ? JOURNAL_READ_DAMAGED : result;
 }
 
 /* The batch at reader->offset, or NULL when there is none (yet). */
@@ -123,7 +129,7 @@ static const struct batch_header *load_batch(struct journal_reader *reader, uint
   reader->error = journal_window_reserve(&view->window, claimed);
   if (reader->error < 0) return NULL;
   bytes = journal_window_at(&view->window, reader->offset, claimed, left, &reader->error);
-  if (!bytes || batch_check(bytes, claimed, view->segment, view->seed) != BATCH_VALID) return NULL;
+  if (!bytes || batch_check(bytes, claimed, view->segment, view->seed, view->header.version) != BATCH_VALID) return NULL;
   return (const void *)bytes;
 }
 
@@ -142,7 +148,8 @@ static enum journal_read next_batch(struct journal_reader *reader, uint64_t limi
   if (!batch && reader->error == 0) {
     /* The next segment goes on where this one had no room. */
     const enum journal_read opened = view_open(reader, &reader->view, reader->view.segment + 1);
-    if (opened != JOURNAL_READ_RECORD) return opened == JOURNAL_READ_END ? JOURNAL_READ_DAMAGED : opened;
+    if (opened == JOURNAL_READ_END) return locate(reader) == JOURNAL_READ_REMOVED ? JOURNAL_READ_REMOVED : JOURNAL_READ_DAMAGED;
+    if (opened != JOURNAL_READ_RECORD) return opened;
     reader->offset = JOURNAL_BLOCK_BYTES;
     batch = load_batch(reader, limit_lsn, reader->frame_lsn);
   }
@@ -150,7 +157,7 @@ static enum journal_read next_batch(struct journal_reader *reader, uint64_t limi
   if (!batch || batch->first_lsn != reader->frame_lsn) return JOURNAL_READ_DAMAGED;
   reader->batch = batch;
   reader->batch_offset = reader->offset;
-  reader->at = sizeof *batch;
+  reader->at = batch_header_bytes(reader->view.header.version);
   reader->offset += batch->batch_bytes;
   return JOURNAL_READ_RECORD;
 }
@@ -178,6 +185,23 @@ enum journal_read journal_reader_next(struct journal_reader *reader, uint64_t li
         (struct journal_position){.segment = reader->view.segment, .offset = reader->batch_offset, .offset_in_batch = at};
     return JOURNAL_READ_RECORD;
   }
+}
+
+int journal_oldest_lsn(struct journal_io *io, uint64_t *lsn) {
+  uint64_t *segments = NULL;
+  size_t count = 0;
+  *lsn = 0;
+  int result = journal_list_segments(io, &segments, &count);
+  struct journal_reader *reader = result == 0 && count > 0 ? journal_reader_open(io, 1, &result) : NULL;
+  if (reader) {
+    const enum journal_read opened = view_open(reader, &reader->view, segments[0]);
+    if (opened == JOURNAL_READ_RECORD) *lsn = reader->view.header.first_lsn;
+    if (opened == JOURNAL_READ_DAMAGED) result = -EBADMSG;
+    if (opened == JOURNAL_READ_ERROR) result = reader->error;
+  }
+  journal_reader_close(reader);
+  free(segments);
+  return result;
 }
 
 struct journal_position journal_reader_position(const struct journal_reader *reader) {

@@ -24,13 +24,19 @@ struct recovery {
   uint64_t last_end;   /* where its next batch goes */
   uint64_t last_bytes; /* its length */
   uint32_t last_batch_bytes_max;
-  bool last_dirty;    /* there is something at last_end */
-  uint64_t dirty_end; /* after the last block of it */
+  struct segment_header last_header;
+  uint64_t last_batch; /* offset of the last batch in it, 0: none */
+  bool last_dirty;     /* there is something at last_end */
+  uint64_t dirty_end;  /* after the last block of it */
   uint32_t chain;
   uint64_t next_lsn;
   bool any_unused;
   uint64_t first_unused;
   uint64_t torn_header; /* a segment whose header was cut, or 0 */
+
+  uint64_t state_lsn;      /* the newest header's */
+  uint64_t state_segment;  /* holds it: those before are passed */
+  uint64_t oldest_allowed; /* segments before it may be missing */
 };
 
 /* The segment that is being judged. */
@@ -54,10 +60,17 @@ static int unreadable(struct recovery *recovery, const char *name, uint64_t offs
   return refuse(recovery, error, "%s: offset %" PRIu64 ": cannot read: %s", name, offset, strerror(-error));
 }
 
-static void visit_batch(struct recovery *recovery, const struct batch_header *batch) {
+static void note_retention(struct recovery *recovery, const struct record_header *record) {
+  const struct journal_retention_record *retention = (const void *)record;
+  if (record->type != RECORD_RETENTION || record->bytes != sizeof *retention) return;
+  if (retention->oldest_segment > recovery->oldest_allowed) recovery->oldest_allowed = retention->oldest_segment;
+}
+
+static void visit_batch(struct recovery *recovery, const struct batch_header *batch, uint32_t version) {
   uint64_t lsn = batch->first_lsn;
-  for (uint32_t at = sizeof *batch; at < batch->used_bytes; lsn++) {
+  for (uint32_t at = batch_header_bytes(version); at < batch->used_bytes; lsn++) {
     const struct record_frame *frame = (const void *)((const uint8_t *)batch + at);
+    note_retention(recovery, (const void *)(frame + 1));
     if (recovery->visit) recovery->visit(recovery->context, lsn, (const void *)(frame + 1));
     at += record_frame_bytes(frame->bytes);
   }
@@ -88,7 +101,7 @@ static int judge_tail(struct recovery *recovery, const struct subject *subject) 
     if (offset == end || claimed == 0 || claimed > subject->header.batch_bytes_max) continue;
     block = journal_window_at(&recovery->window, offset, claimed, left, &error);
     if (!block) return unreadable(recovery, subject->name, offset, error);
-    if (batch_check(block, claimed, subject->segment, subject->seed) < BATCH_MALFORMED) continue;
+    if (batch_check(block, claimed, subject->segment, subject->seed, subject->header.version) < BATCH_MALFORMED) continue;
     return refuse(recovery, -EBADMSG,
                   "%s: offset %" PRIu64 ": damaged where LSN %" PRIu64 " should be: a good batch follows at offset %" PRIu64
                   " with LSN %" PRIu64,
@@ -109,7 +122,7 @@ static int judge_batches(struct recovery *recovery, const struct subject *subjec
     const uint32_t needed = claimed ? claimed : JOURNAL_BLOCK_BYTES;
     if (bytes) bytes = journal_window_at(&recovery->window, offset, needed, left, &error);
     if (!bytes) return unreadable(recovery, subject->name, offset, error);
-    const enum batch_state state = batch_check(bytes, needed, subject->segment, subject->seed);
+    const enum batch_state state = batch_check(bytes, needed, subject->segment, subject->seed, subject->header.version);
     if (state == BATCH_ZERO || state == BATCH_INVALID) break;
     const struct batch_header *batch = (const void *)bytes;
     if (state == BATCH_MALFORMED)
@@ -118,14 +131,15 @@ static int judge_batches(struct recovery *recovery, const struct subject *subjec
     if (batch->first_lsn != recovery->next_lsn || batch->previous_checksum != recovery->chain)
       return refuse(recovery, -EBADMSG, "%s: offset %" PRIu64 ": a batch with LSN %" PRIu64 " where LSN %" PRIu64 " should be",
                     subject->name, offset, batch->first_lsn, recovery->next_lsn);
-    visit_batch(recovery, batch);
+    visit_batch(recovery, batch, subject->header.version);
+    recovery->last_batch = offset;
     offset += batch->batch_bytes;
   }
   recovery->last_end = offset;
   return judge_tail(recovery, subject);
 }
 
-static int judge_used(struct recovery *recovery, struct subject *subject) {
+static int judge_header(struct recovery *recovery, const struct subject *subject) {
   const struct segment_header *header = &subject->header;
   struct journal *journal = recovery->journal;
   if (memcmp(header->node_id, journal->config.node_id, sizeof header->node_id) != 0)
@@ -137,23 +151,54 @@ static int judge_used(struct recovery *recovery, struct subject *subject) {
   if (header->segment_bytes > subject->file_bytes)
     return refuse(recovery, -EBADMSG, "%s: offset %" PRIu64 ": the file ends here, its segment has %" PRIu64 " bytes",
                   subject->name, subject->file_bytes, header->segment_bytes);
-  if (subject->segment != recovery->last_used + 1)
+  if (recovery->any_used && subject->segment != recovery->last_used + 1)
     return refuse(recovery, -EBADMSG, "%s: segment %" PRIu64 " with LSN %" PRIu64 " and up is missing or unused", subject->name,
                   recovery->last_used + 1, recovery->next_lsn);
-  if (recovery->last_dirty || header->first_lsn != recovery->next_lsn || header->previous_checksum != recovery->chain) {
-    char name[SEGMENT_NAME_BYTES];
-    segment_name(name, recovery->any_used ? recovery->last_used : subject->segment, NAME_SEGMENT);
-    return refuse(recovery, -EBADMSG,
-                  "%s: offset %" PRIu64 ": damaged where LSN %" PRIu64 " should be: %s goes on with LSN %" PRIu64, name,
-                  recovery->last_end, recovery->next_lsn, subject->name, header->first_lsn);
+  return 0;
+}
+
+/* Whether it goes on where the segment before it ended. The first, and one after a segment that was passed, is believed. */
+static int judge_place(struct recovery *recovery, const struct subject *subject) {
+  const struct segment_header *header = &subject->header;
+  const bool first = !recovery->any_used, after_passed = !first && recovery->last_used < recovery->state_segment;
+  if (first || after_passed) {
+    const uint64_t least = first && subject->segment == 1 ? 1 : recovery->next_lsn;
+    const bool good = header->first_lsn >= least && (subject->segment != 1 || header->first_lsn == 1);
+    recovery->next_lsn = good ? header->first_lsn : least;
+    recovery->chain = header->previous_checksum;
+    if (good) return 0;
   }
-  if (!recovery->any_used) journal->identity.salt = header->salt;
+  if (!recovery->last_dirty && header->first_lsn == recovery->next_lsn && header->previous_checksum == recovery->chain) return 0;
+  char name[SEGMENT_NAME_BYTES];
+  segment_name(name, first ? subject->segment : recovery->last_used, NAME_SEGMENT);
+  return refuse(recovery, -EBADMSG,
+                "%s: offset %" PRIu64 ": damaged where LSN %" PRIu64 " should be: %s goes on with LSN %" PRIu64, name,
+                recovery->last_end, recovery->next_lsn, subject->name, header->first_lsn);
+}
+
+static int judge_used(struct recovery *recovery, struct subject *subject) {
+  const struct segment_header *header = &subject->header;
+  struct journal *journal = recovery->journal;
+  int result = judge_header(recovery, subject);
+  if (result == 0) result = judge_place(recovery, subject);
+  if (result < 0) return result;
+  if (!recovery->any_used) {
+    journal->identity.salt = header->salt;
+    recovery->report->first_segment = subject->segment;
+    recovery->report->first_lsn = header->first_lsn;
+  }
   subject->seed = journal_segment_seed(&journal->identity, subject->segment);
   recovery->any_used = true;
   recovery->last_used = subject->segment;
   recovery->last_bytes = header->segment_bytes;
   recovery->last_batch_bytes_max = header->batch_bytes_max;
+  recovery->last_header = *header;
+  recovery->last_batch = 0;
   recovery->report->segments++;
+  if (subject->segment < recovery->state_segment) {
+    recovery->report->segments_passed++;
+    return 0;
+  }
   if (journal_window_reserve(&recovery->window, header->batch_bytes_max) < 0) return -ENOMEM;
   return judge_batches(recovery, subject);
 }
@@ -212,6 +257,58 @@ static int judge_segment(struct recovery *recovery, uint64_t segment) {
   return result;
 }
 
+/* The header of a segment, if it is good. 0 or -errno. */
+static int read_header(struct recovery *recovery, uint64_t segment, struct segment_header *header, bool *valid) {
+  char name[SEGMENT_NAME_BYTES];
+  segment_name(name, segment, NAME_SEGMENT);
+  *valid = false;
+  const int file = recovery->io->operations->open(recovery->io, name, false);
+  if (file < 0) return unreadable(recovery, name, 0, file);
+  journal_window_reset(&recovery->window, file);
+  int error = journal_window_reserve(&recovery->window, JOURNAL_BLOCK_BYTES);
+  const uint8_t *block =
+      error == 0 ? journal_window_at(&recovery->window, 0, JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES, &error) : NULL;
+  *valid = block && segment_header_check(block) == SEGMENT_VALID;
+  if (*valid) memcpy(header, block, sizeof *header);
+  recovery->io->operations->close(recovery->io, file);
+  return block ? 0 : unreadable(recovery, name, 0, error);
+}
+
+/* From the newest header: where the state begins, and what retention may have removed. Damaged headers are judged later. */
+static int survey(struct recovery *recovery, const uint64_t *segments, size_t count) {
+  struct segment_header header;
+  bool valid = false;
+  int result = 0;
+  for (size_t i = count; i > 0 && result == 0 && !valid; i--) result = read_header(recovery, segments[i - 1], &header, &valid);
+  if (result < 0 || !valid) return result;
+  recovery->state_lsn = header.state_lsn;
+  recovery->oldest_allowed = header.oldest_segment;
+  size_t low = 0, high = count; /* the last good header whose first LSN is not above the state's */
+  while (low < high && recovery->state_lsn > 0) {
+    const size_t middle = low + (high - low) / 2;
+    result = read_header(recovery, segments[middle], &header, &valid);
+    if (result < 0) return result;
+    if (valid && header.first_lsn <= recovery->state_lsn)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  if (low > 0) recovery->state_segment = segments[low - 1];
+  return 0;
+}
+
+/* Only what retention said it would remove may be missing. */
+static int judge_oldest(struct recovery *recovery) {
+  const uint64_t first = recovery->report->first_segment;
+  const uint64_t allowed = recovery->oldest_allowed > 1 ? recovery->oldest_allowed : 1;
+  char name[SEGMENT_NAME_BYTES];
+  if (!recovery->any_used || first <= allowed) return 0;
+  segment_name(name, first, NAME_SEGMENT);
+  return allowed == 1
+             ? refuse(recovery, -EBADMSG, "%s: segment 1 with LSN 1 and up is missing", name)
+             : refuse(recovery, -EBADMSG, "%s: segment %" PRIu64 " is missing; retention removed those before it", name, allowed);
+}
+
 static int write_zeros(struct recovery *recovery, int file, uint64_t from, uint64_t to) {
   const uint8_t *zeros = recovery->journal->preparer.zeros;
   while (from < to) {
@@ -220,6 +317,28 @@ static int write_zeros(struct recovery *recovery, int file, uint64_t from, uint6
     if (result < 0) return result;
     from += bytes;
   }
+  return 0;
+}
+
+/* The chain after the last batch; before the first one of a segment its header says it. */
+static int resume_chain(struct recovery *recovery, const char *name, int file) {
+  struct journal *journal = recovery->journal;
+  const struct segment_header *header = &recovery->last_header;
+  if (header->chain_kind != JOURNAL_CHAIN_SHA256) return 0;
+  memcpy(journal->chain_hash, header->chain, sizeof journal->chain_hash);
+  journal_window_reset(&recovery->window, file);
+  int error = journal_window_reserve(&recovery->window, header->batch_bytes_max);
+  const uint8_t *block =
+      error == 0 ? journal_window_at(&recovery->window, 0, JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES, &error) : NULL;
+  if (!block) return unreadable(recovery, name, 0, error);
+  memcpy(journal->header_block, block, JOURNAL_BLOCK_BYTES);
+  journal->first_in_segment = recovery->last_batch == 0;
+  if (recovery->last_batch == 0) return 0;
+  const uint32_t bytes = (uint32_t)(recovery->last_end - recovery->last_batch);
+  const uint8_t *batch = journal_window_at(&recovery->window, recovery->last_batch, bytes, bytes, &error);
+  if (!batch) return unreadable(recovery, name, recovery->last_batch, error);
+  const bool first = recovery->last_batch == JOURNAL_BLOCK_BYTES;
+  journal_chain_next(first ? journal->header_block : NULL, batch, bytes, journal->chain_hash);
   return 0;
 }
 
@@ -232,13 +351,19 @@ static int resume_segment(struct recovery *recovery) {
   if (file < 0) return file;
   journal->file = file;
   journal->segment = recovery->last_used;
-  /* Its header limits its batches: larger ones go to the next segment. */
-  const bool takes_our_batches = recovery->last_batch_bytes_max >= journal->config.batch_bytes_max;
-  journal->segment_end = takes_our_batches ? recovery->last_bytes : recovery->last_end;
+  atomic_store_explicit(&journal->current_segment, journal->segment, memory_order_release);
+  /* Its header limits its batches: larger ones go to the next segment. So do all, when it is of an older version or chained
+   * otherwise. */
+  const uint32_t chain_kind = journal->config.hash_chain ? JOURNAL_CHAIN_SHA256 : JOURNAL_CHAIN_NONE;
+  const bool goes_on = recovery->last_header.version == JOURNAL_VERSION && recovery->last_header.chain_kind == chain_kind &&
+                       recovery->last_batch_bytes_max >= journal->config.batch_bytes_max;
+  journal->segment_end = goes_on ? recovery->last_bytes : recovery->last_end;
   journal->offset = recovery->last_end;
   journal->segment_seed = journal_segment_seed(&journal->identity, journal->segment);
+  int result = resume_chain(recovery, name, file);
+  if (result == 0 && !journal->config.hash_chain) memset(journal->chain_hash, 0, sizeof journal->chain_hash);
   /* The last batch may be read from the disk's cache, its writer killed before the flush: it counts as durable from here on. */
-  const int result = recovery->io->operations->sync(recovery->io, file);
+  if (result == 0) result = recovery->io->operations->sync(recovery->io, file);
   if (result < 0 || !recovery->last_dirty) return result;
   recovery->report->truncated_bytes = recovery->dirty_end - recovery->last_end;
   return write_zeros(recovery, file, recovery->last_end, recovery->dirty_end);
@@ -301,13 +426,16 @@ int journal_recover(struct journal *journal, journal_record_visitor *visit, void
   uint64_t *segments = NULL;
   size_t count = 0;
   int result = journal_list_segments(journal->io, &segments, &count);
+  if (result == 0) result = survey(&recovery, segments, count);
   for (size_t i = 0; i < count && result == 0; i++) result = judge_segment(&recovery, segments[i]);
+  if (result == 0) result = judge_oldest(&recovery);
   if (result == 0) result = resume(&recovery, segments, count);
   struct temporaries temporaries = {.io = journal->io};
   if (result == 0) result = journal->io->operations->list(journal->io, remove_temporary, &temporaries);
   if (result == 0) result = temporaries.result;
-  report->first_lsn = report->records ? 1 : 0;
   report->next_lsn = recovery.next_lsn;
+  atomic_store_explicit(&journal->state_lsn, recovery.state_lsn, memory_order_relaxed);
+  atomic_store_explicit(&journal->oldest_segment, recovery.oldest_allowed, memory_order_relaxed);
   journal_window_free(&recovery.window);
   free(segments);
   return result;

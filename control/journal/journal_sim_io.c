@@ -243,6 +243,12 @@ static int sim_list(struct journal_io *io, void (*each)(void *context, const cha
 
 static uint64_t sim_now(struct journal_io *io) { return sim_of(io)->now_ns; }
 
+/* It reads them where they are. */
+static void sim_set_buffers(struct journal_io *io, const struct iovec *buffers, uint32_t count) {
+  (void)io, (void)buffers;
+  ALWAYS_ASSERT(count <= JOURNAL_IO_BUFFERS_MAX);
+}
+
 static int sim_submit(struct journal_io *io, const struct journal_io_request *request) {
   struct sim_io *sim = sim_of(io);
   if (sim->operation_count == JOURNAL_IO_IN_FLIGHT_MAX) return -EAGAIN;
@@ -333,6 +339,7 @@ static const struct journal_io_operations sim_operations = {
     .remove = sim_remove,
     .list = sim_list,
     .now = sim_now,
+    .set_buffers = sim_set_buffers,
     .submit = sim_submit,
     .reap = sim_reap,
     .destroy = sim_destroy,

@@ -19,7 +19,7 @@ static void start_content(struct journal *journal, struct journal_batch *batch) 
   batch->first_lsn = journal->next_lsn;
   batch->segment_seed = journal->segment_seed;
   batch->content = journal_lsn_seed(batch->segment_seed, batch->first_lsn);
-  batch->summed = sizeof(struct batch_header);
+  batch->summed = JOURNAL_BATCH_HEADER_BYTES;
 }
 
 static void copy_record(struct journal *journal, struct journal_batch *batch, const void *record, uint32_t bytes) {
@@ -40,8 +40,18 @@ static void copy_record(struct journal *journal, struct journal_batch *batch, co
   journal_count(&journal->counters.record_bytes, bytes);
 }
 
+/* No record waits longer than its own durability says, whatever it shares a batch with. */
+static void be_due(struct journal_batch *batch, enum record_durability urgency, uint64_t now_ns) {
+  const uint64_t due_ns = urgency == DURABILITY_STRICT     ? 0
+                          : urgency == DURABILITY_BALANCED ? now_ns + BALANCED_WAIT_NS
+                                                           : now_ns + RELAXED_WAIT_NS;
+  if (due_ns < batch->due_ns) batch->due_ns = due_ns;
+}
+
 /* Up to RECORDS_A_TURN. Returns how many; *full when the next does not fit. */
-static uint32_t gather_ring(struct journal *journal, struct journal_batch *batch, struct record_ring *ring, bool *full) {
+static uint32_t gather_ring(struct journal *journal, struct journal_batch *batch, struct record_ring *ring, uint64_t now_ns,
+                            bool *full) {
+  const uint64_t from = record_ring_read_position(ring);
   uint32_t count = 0, bytes;
   const void *record;
   while (count < RECORDS_A_TURN && (record = record_ring_peek(ring, &bytes))) {
@@ -53,20 +63,22 @@ static uint32_t gather_ring(struct journal *journal, struct journal_batch *batch
     record_ring_advance(ring);
     count++;
   }
+  if (count > 0) be_due(batch, record_ring_urgency(ring, from), now_ns);
   return count;
 }
 
-uint32_t journal_gather(struct journal *journal) {
+uint32_t journal_gather(struct journal *journal, uint64_t now_ns) {
   struct journal_batch *batch = &journal->batches[journal->filling];
   const uint32_t rings = journal->config.ring_count;
   uint32_t gathered = 0;
   bool full = false;
   for (uint32_t idle = 0; idle < rings && !full;) {
-    const uint32_t count = gather_ring(journal, batch, journal->config.rings[journal->next_ring], &full);
+    const uint32_t count = gather_ring(journal, batch, journal->config.rings[journal->next_ring], now_ns, &full);
     if (!full) journal->next_ring = (journal->next_ring + 1) % rings;
     gathered += count;
     idle = count ? 0 : idle + 1;
   }
+  if (full) batch->due_ns = 0;
   return gathered;
 }
 
@@ -85,7 +97,11 @@ static int open_next_segment(struct journal *journal, uint64_t wall_ns) {
       .segment_bytes = journal->config.segment_bytes,
       .batch_bytes_max = journal->config.batch_bytes_max,
       .previous_checksum = journal->chain,
+      .chain_kind = journal->config.hash_chain ? JOURNAL_CHAIN_SHA256 : JOURNAL_CHAIN_NONE,
+      .state_lsn = atomic_load_explicit(&journal->state_lsn, memory_order_acquire),
+      .oldest_segment = atomic_load_explicit(&journal->oldest_segment, memory_order_acquire),
   };
+  memcpy(header->chain, journal->chain_hash, sizeof header->chain);
   memcpy(header->node_id, journal->identity.node_id, sizeof header->node_id);
   segment_header_seal(journal->header_block);
   journal->opening = true;
@@ -106,7 +122,9 @@ int journal_header_completed(struct journal *journal, int result) {
   journal->segment_end = journal->config.segment_bytes;
   journal->offset = JOURNAL_BLOCK_BYTES;
   journal->segment_seed = journal_segment_seed(&journal->identity, journal->segment);
+  journal->first_in_segment = true;
   journal->opening = false;
+  atomic_store_explicit(&journal->current_segment, journal->segment, memory_order_release);
   return 0;
 }
 
@@ -114,7 +132,7 @@ int journal_header_completed(struct journal *journal, int result) {
 static void sum_up_again(struct journal *journal, struct journal_batch *batch) {
   start_content(journal, batch);
   uint64_t lsn = batch->first_lsn;
-  for (uint32_t at = sizeof(struct batch_header); at < batch->used; lsn++) {
+  for (uint32_t at = JOURNAL_BATCH_HEADER_BYTES; at < batch->used; lsn++) {
     struct record_frame *frame = (void *)(batch->bytes + at);
     sum_up_record(batch, frame, lsn);
     at += record_frame_bytes(frame->bytes);
@@ -138,6 +156,9 @@ static uint32_t batch_finish(struct journal *journal, struct journal_batch *batc
       .previous_checksum = journal->chain,
       .used_bytes = batch->used,
   };
+  struct batch_chain *chain = (void *)(header + 1);
+  *chain = (struct batch_chain){.reserved = {0}};
+  memcpy(chain->before, journal->chain_hash, sizeof chain->before);
   header->magic = JOURNAL_BATCH_MAGIC;
   header->checksum = batch_header_checksum(header, batch->content);
   journal->chain = header->checksum;
@@ -145,9 +166,17 @@ static uint32_t batch_finish(struct journal *journal, struct journal_batch *batc
   return batch_bytes;
 }
 
-int journal_flush(struct journal *journal, uint64_t wall_ns) {
+static bool is_due(struct journal *journal, const struct journal_batch *batch, uint64_t now_ns) {
+  const uint64_t requests = atomic_load_explicit(&journal->flush_requests, memory_order_acquire);
+  const bool asked = requests != journal->flushes_answered;
+  journal->flushes_answered = requests;
+  return asked || journal->draining || now_ns >= batch->due_ns || batch->used > journal->config.batch_bytes_max / 2 ||
+         (batch->count >= BALANCED_RECORDS && batch->due_ns <= now_ns + BALANCED_WAIT_NS);
+}
+
+int journal_flush(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   struct journal_batch *batch = &journal->batches[journal->filling];
-  if (journal->in_flight || journal->opening || batch->count == 0) return 0;
+  if (journal->in_flight || journal->opening || batch->count == 0 || !is_due(journal, batch, now_ns)) return 0;
   if (journal->file < 0 || journal_blocks_up(batch->used) > journal->segment_end - journal->offset)
     return open_next_segment(journal, wall_ns);
   for (uint32_t i = 0; i < journal->config.ring_count; i++)
@@ -164,9 +193,15 @@ int journal_flush(struct journal *journal, uint64_t wall_ns) {
   journal->in_flight = true;
   journal->filling ^= 1u;
   struct journal_batch *other = &journal->batches[journal->filling];
-  other->used = sizeof(struct batch_header);
+  other->used = JOURNAL_BATCH_HEADER_BYTES;
   other->count = 0;
-  return journal_write_start(journal, &journal->write, &request);
+  other->due_ns = UINT64_MAX;
+  const int started = journal_write_start(journal, &journal->write, &request);
+  /* While the disk works. The next batch holds the result. */
+  if (started == 0 && journal->config.hash_chain)
+    journal_chain_next(journal->first_in_segment ? journal->header_block : NULL, batch->bytes, bytes, journal->chain_hash);
+  journal->first_in_segment = false;
+  return started;
 }
 
 static void count_batch(struct journal *journal, const struct journal_batch *batch) {

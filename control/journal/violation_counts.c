@@ -7,6 +7,7 @@
 struct rule_count {
   char name[VIOLATION_COUNT_NAME_BYTES];
   uint64_t count;
+  uint32_t hash;
 };
 
 struct violation_counts {
@@ -37,6 +38,7 @@ void violation_counts_add(struct violation_counts *counts, struct event_text rul
   struct rule_count *made = &counts->rules[counts->rule_count++];
   memcpy(made->name, rule.at, rule.length);
   made->count = 1;
+  made->hash = hash;
   counts->slots[at] = (uint16_t)counts->rule_count;
 }
 
@@ -44,4 +46,10 @@ void violation_counts_each(const struct violation_counts *counts, void (*each)(v
                            void *context) {
   for (uint32_t i = 0; i < counts->rule_count; i++) each(context, counts->rules[i].name, counts->rules[i].count);
   if (counts->others) each(context, "", counts->others);
+}
+
+const char *violation_counts_name(const struct violation_counts *counts, uint32_t hash) {
+  for (uint32_t at = hash & (SLOTS - 1); counts->slots[at]; at = (at + 1) & (SLOTS - 1))
+    if (counts->rules[counts->slots[at] - 1].hash == hash) return counts->rules[counts->slots[at] - 1].name;
+  return NULL;
 }

@@ -14,4 +14,6 @@ void violation_counts_add(struct violation_counts *counts, struct event_text rul
 /* In the order in which the rules were first met; last, when not zero, with the name "": all others. */
 void violation_counts_each(const struct violation_counts *counts, void (*each)(void *context, const char *rule, uint64_t count),
                            void *context);
+/* The name that was added with this hash (the first, should there be two); NULL: none, or among the others. Stays. */
+const char *violation_counts_name(const struct violation_counts *counts, uint32_t hash);
 void violation_counts_destroy(struct violation_counts *counts);

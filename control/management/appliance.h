@@ -6,19 +6,36 @@
 #include "shard.h"
 #include "violation_store.h"
 
+/* What a port that is impaired on purpose did to the frames of one direction. */
+struct appliance_impairment {
+  uint64_t lost, duplicated, reordered, no_room, passed_on;
+};
+
 struct appliance_port {
   struct driver_port_information information;
   struct driver_port_counters counters;
   const char *kind; /* embedded, af_packet, ... */
   bool link_up;
   uint16_t first_shard;
+  bool impaired;
+  struct appliance_impairment received, sent; /* when it is */
 };
 
 struct appliance_journal {
   uint64_t durable_lsn, recovered_records, recovered_truncated_bytes;
   uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
-  uint64_t flush_ns_sum, flush_ns_max;
-  int failed; /* 0 or -errno */
+  uint64_t flush_ns_sum, flush_ns_max, space_refusals;
+  int failed;  /* 0 or -errno */
+  int stalled; /* 0, or -ENOSPC while there is no room for another segment */
+  struct {
+    uint64_t segments, bytes, oldest_lsn; /* in use */
+    uint64_t held_segments;               /* over the limits of retention, but needed */
+    uint64_t removed_segments, removed_bytes;
+    uint64_t age_limit_ns, byte_limit, record_limit; /* 0: none */
+  } kept;
+  uint64_t state_lsn, snapshots;
+  uint64_t indexed_lsn; /* violations up to it can be asked for */
+  bool indexing;        /* the log of earlier runs is still being read into the index */
 };
 
 struct appliance_rules {
@@ -38,6 +55,13 @@ struct appliance_check { /* for /readyz and status */
 
 #define APPLIANCE_CHECKS_MAX 8
 
+struct appliance_certificate { /* of a listener with TLS */
+  const char *listener;
+  int64_t not_after_s; /* Unix time */
+  bool asks_clients;   /* for certificates */
+  char sha256[65];
+};
+
 struct appliance_snapshot {
   uint64_t wall_ns, started_wall_ns;
   const char *version;
@@ -47,11 +71,16 @@ struct appliance_snapshot {
   uint16_t shard_core[SHARDS_MAX];
   uint64_t shard_allocated_bytes[SHARDS_MAX], shard_allocated_at_start_bytes[SHARDS_MAX]; /* heap, by the allocator's own count */
   struct shard_snapshot shards[SHARDS_MAX];
+  bool shard_answered[SHARDS_MAX]; /* false: not in time, and `shards` has what it said last */
   uint32_t port_count;
   struct appliance_port ports[8];
   struct appliance_journal journal;
   uint64_t violations_durable; /* of this run: raised since start and past fsync */
   struct appliance_rules rules;
+  uint32_t certificate_count;
+  struct appliance_certificate certificates[SHARD_LISTENERS];
+  uint64_t certificate_reloads, certificate_reload_failures;
+  bool last_certificate_reload_succeeded;
   uint32_t check_count;
   struct appliance_check checks[APPLIANCE_CHECKS_MAX];
   bool live, ready;
@@ -84,5 +113,9 @@ struct appliance {
    * rules.files. */
   int (*rules_apply)(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
                      struct rule_errors *errors, struct appliance_apply_result *result);
+  /* Waits until all that was published before the call is durable. 0, -ETIMEDOUT, or -errno once the journal has failed. */
+  int (*journal_flush)(void *context, uint64_t *durable_lsn);
+  /* Reads the certificates of all listeners again. 0, or -EINVAL with `error`: those before stay in force. */
+  int (*certificates_reload)(void *context, char *error, size_t room);
   struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
 };

@@ -1,5 +1,5 @@
+#include "json_values.h"
 #include "hexadecimal.h"
-#include "management_internal.h"
 #include "uuid7.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
 #pragma once
 /* Inside the management room: one request and its answer. Runs on a libmicrohttpd thread. */
+#include "json_values.h"
 #include "management_server.h"
 #include <jansson.h>
 #include <microhttpd.h>
@@ -33,18 +34,13 @@ const char *request_argument(const struct management_request *request, const cha
 enum MHD_Result handle_metrics(struct management_request *request);
 enum MHD_Result handle_health(struct management_request *request, bool readiness);
 enum MHD_Result handle_status(struct management_request *request);
+enum MHD_Result handle_config_reload(struct management_request *request);
 enum MHD_Result handle_shards(struct management_request *request);
 enum MHD_Result handle_rules_list(struct management_request *request);
 enum MHD_Result handle_rule(struct management_request *request, const char *name);
 enum MHD_Result handle_rules_apply(struct management_request *request);
 enum MHD_Result handle_rules_validate(struct management_request *request);
+enum MHD_Result handle_journal_flush(struct management_request *request);
 enum MHD_Result handle_violations(struct management_request *request);
+enum MHD_Result handle_violations_counts(struct management_request *request);
 enum MHD_Result handle_violations_tail(struct management_request *request);
-
-/* json_values.c */
-json_t *json_time(uint64_t wall_ns); /* RFC 3339 UTC with nanoseconds */
-json_t *json_violation(const struct violation *violation, uint64_t lsn, const char *node);
-json_t *json_rule_errors(const struct rule_errors *errors);
-const char *severity_word(unsigned severity);
-const char *rule_on_word(unsigned on);
-bool parse_time(const char *text, uint64_t now_wall_ns, uint64_t *wall_ns); /* RFC 3339, Unix seconds, or a duration ago */

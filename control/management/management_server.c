@@ -54,8 +54,10 @@ static enum MHD_Result route_get(struct management_request *request) {
   if (strcmp(path, "/v1/shards") == 0) return handle_shards(request);
   if (strcmp(path, "/v1/rules") == 0) return handle_rules_list(request);
   if (strcmp(path, "/v1/violations") == 0) return handle_violations(request);
+  if (strcmp(path, "/v1/violations/counts") == 0) return handle_violations_counts(request);
   if (strcmp(path, "/v1/violations/tail") == 0) return handle_violations_tail(request);
-  if (strcmp(path, "/v1/rules/apply") == 0 || strcmp(path, "/v1/rules/validate") == 0)
+  if (strcmp(path, "/v1/rules/apply") == 0 || strcmp(path, "/v1/rules/validate") == 0 || strcmp(path, "/v1/journal/flush") == 0 ||
+      strcmp(path, "/v1/config/reload") == 0)
     return answer_error(request, 405, "method", "this path takes POST");
   if (strncmp(path, rule_prefix, sizeof rule_prefix - 1) == 0) return handle_rule(request, path + sizeof rule_prefix - 1);
   return answer_error(request, 404, "not_found", "no such path");
@@ -68,6 +70,8 @@ static enum MHD_Result route(struct management_request *request) {
   if (request->too_large) return answer_error(request, 413, "too_large", "the body is larger than 64 MiB");
   if (strcmp(request->path, "/v1/rules/apply") == 0) return handle_rules_apply(request);
   if (strcmp(request->path, "/v1/rules/validate") == 0) return handle_rules_validate(request);
+  if (strcmp(request->path, "/v1/journal/flush") == 0) return handle_journal_flush(request);
+  if (strcmp(request->path, "/v1/config/reload") == 0) return handle_config_reload(request);
   return answer_error(request, 404, "not_found", "no such path takes POST");
 }
 

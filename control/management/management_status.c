@@ -52,14 +52,77 @@ static json_t *ports_of(const struct appliance_snapshot *snapshot) {
   return ports;
 }
 
+static json_t *limit_of(uint64_t limit) { return limit ? json_integer((json_int_t)limit) : json_null(); }
+
+static json_t *kept_of(const struct appliance_journal *journal) {
+  return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "segments", (json_int_t)journal->kept.segments, "bytes",
+                   (json_int_t)journal->kept.bytes, "oldest_lsn", (json_int_t)journal->kept.oldest_lsn, "held_segments",
+                   (json_int_t)journal->kept.held_segments, "removed_segments", (json_int_t)journal->kept.removed_segments,
+                   "removed_bytes", (json_int_t)journal->kept.removed_bytes, "age_limit_seconds",
+                   limit_of(journal->kept.age_limit_ns / 1000000000u), "byte_limit", limit_of(journal->kept.byte_limit),
+                   "record_limit", limit_of(journal->kept.record_limit));
+}
+
+/* As far as nanoseconds go: to the year 2554. */
+static json_t *time_of(int64_t unix_s) {
+  const int64_t last_s = (int64_t)(UINT64_MAX / 1000000000u) - 1;
+  return json_time((uint64_t)(unix_s < 0 ? 0 : unix_s < last_s ? unix_s : last_s) * 1000000000u);
+}
+
+static json_t *certificates_of(const struct appliance_snapshot *snapshot) {
+  json_t *certificates = json_array();
+  for (uint32_t i = 0; i < snapshot->certificate_count; i++) {
+    const struct appliance_certificate *certificate = &snapshot->certificates[i];
+    const int64_t left_s = certificate->not_after_s - (int64_t)(snapshot->wall_ns / 1000000000u);
+    json_array_append_new(certificates, json_pack("{s:s, s:o, s:I, s:b, s:s}", "listener", certificate->listener, "not_after",
+                                                  time_of(certificate->not_after_s), "days_left", (json_int_t)(left_s / 86400),
+                                                  "asks_clients", certificate->asks_clients, "sha256", certificate->sha256));
+  }
+  return certificates;
+}
+
+enum MHD_Result handle_config_reload(struct management_request *request) {
+  char error[512];
+  const struct appliance *appliance = request->appliance;
+  if (appliance->certificates_reload(appliance->context, error, sizeof error) != 0)
+    return answer_error(request, 422, "certificate", error);
+  struct appliance_snapshot *snapshot = take(request);
+  if (!snapshot) return MHD_NO;
+  json_t *json = json_pack("{s:o}", "certificates", certificates_of(snapshot));
+  free(snapshot);
+  return answer_json(request, 200, json);
+}
+
 static json_t *journal_of(const struct appliance_journal *journal) {
   const double mean_us = journal->batches ? (double)journal->flush_ns_sum / (double)journal->batches / 1e3 : 0;
-  return json_pack("{s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I}", "failed", journal->failed != 0, "durable_lsn",
-                   (json_int_t)journal->durable_lsn, "records", (json_int_t)journal->records, "batches",
-                   (json_int_t)journal->batches, "batch_bytes", (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us,
-                   "flush_max_us", (double)journal->flush_ns_max / 1e3, "recovered_records",
-                   (json_int_t)journal->recovered_records, "recovered_truncated_bytes",
-                   (json_int_t)journal->recovered_truncated_bytes);
+  return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "failed", journal->failed != 0,
+                   "out_of_space", journal->stalled != 0, "durable_lsn", (json_int_t)journal->durable_lsn, "records",
+                   (json_int_t)journal->records, "batches", (json_int_t)journal->batches, "batch_bytes",
+                   (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us, "flush_max_us",
+                   (double)journal->flush_ns_max / 1e3, "recovered_records", (json_int_t)journal->recovered_records,
+                   "recovered_truncated_bytes", (json_int_t)journal->recovered_truncated_bytes, "state_lsn",
+                   (json_int_t)journal->state_lsn, "snapshots", (json_int_t)journal->snapshots, "indexed_lsn",
+                   (json_int_t)journal->indexed_lsn, "indexing", journal->indexing, "kept", kept_of(journal));
+}
+
+static json_t *park_of(const struct appliance_snapshot *snapshot, enum record_durability durability) {
+  struct histogram *all = calloc(1, sizeof *all);
+  if (!all) return json_null();
+  for (uint32_t i = 0; i < snapshot->shard_count; i++) histogram_merge(all, &snapshot->shards[i].shard.park_ns[durability]);
+  json_t *park = json_pack("{s:I, s:f, s:f}", "answers", (json_int_t)all->count, "p50_us",
+                           (double)histogram_quantile(all, 0.5) / 1e3, "p99_us", (double)histogram_quantile(all, 0.99) / 1e3);
+  free(all);
+  return park;
+}
+
+/* What each durability may lose when the machine goes down, and how long its answers wait. */
+static json_t *durabilities_of(const struct appliance_snapshot *snapshot) {
+  return json_pack("{s:{s:s, s:o}, s:{s:s, s:o}, s:{s:s}}", "strict", "loss_window",
+                   "nothing that was answered as durable; else what is in the flush in progress and gathers behind it", "park",
+                   park_of(snapshot, DURABILITY_STRICT), "balanced", "loss_window",
+                   "nothing that was answered as durable; else up to 1,000 records or 10 ms, and a flush", "park",
+                   park_of(snapshot, DURABILITY_BALANCED), "relaxed", "loss_window",
+                   "what was answered in the last 100 ms, and a flush");
 }
 
 /* The worst state of each resource over all shards. */
@@ -96,14 +159,16 @@ enum MHD_Result handle_status(struct management_request *request) {
   json_t *rules = json_pack("{s:I, s:i, s:i, s:s, s:b}", "generation", (json_int_t)snapshot->rules.generation, "rules",
                             (int)snapshot->rules.rules, "enabled", (int)snapshot->rules.enabled, "sha256", snapshot->rules.sha256,
                             "last_reload_succeeded", snapshot->rules.last_reload_succeeded);
-  json_t *json = json_pack("{s:s, s:s, s:b, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:s}", "version",
-                           snapshot->version, "node", snapshot->node, "ready", snapshot->ready, "uptime_seconds",
-                           (double)(snapshot->wall_ns - snapshot->started_wall_ns) / 1e9, "checks", checks_of(snapshot), "rules",
-                           rules, "journal", journal_of(&snapshot->journal), "ports", ports_of(snapshot), "pressure",
-                           pressure_of(snapshot), "shedding", shedding_of(snapshot), "shards", (int)snapshot->shard_count,
-                           "spans_evaluated", (json_int_t)spans, "webhooks_accepted", (json_int_t)webhooks, "violations_emitted",
-                           (json_int_t)emitted, "violations_durable", (json_int_t)snapshot->violations_durable, "traces_live",
-                           (json_int_t)live, "lost_in_a_crash", "live traces (memory only); nothing acknowledged as durable");
+  json_t *json =
+      json_pack("{s:s, s:s, s:b, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:s}", "version",
+                snapshot->version, "node", snapshot->node, "ready", snapshot->ready, "uptime_seconds",
+                (double)(snapshot->wall_ns - snapshot->started_wall_ns) / 1e9, "checks", checks_of(snapshot), "rules", rules,
+                "journal", journal_of(&snapshot->journal), "durability", durabilities_of(snapshot), "ports", ports_of(snapshot),
+                "pressure", pressure_of(snapshot), "shedding", shedding_of(snapshot), "shards", (int)snapshot->shard_count,
+                "spans_evaluated", (json_int_t)spans, "webhooks_accepted", (json_int_t)webhooks, "violations_emitted",
+                (json_int_t)emitted, "violations_durable", (json_int_t)snapshot->violations_durable, "traces_live",
+                (json_int_t)live, "lost_in_a_crash", "live traces (memory only); nothing acknowledged as durable");
+  json_object_set_new(json, "certificates", certificates_of(snapshot));
   free(snapshot);
   return answer_json(request, 200, json);
 }

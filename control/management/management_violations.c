@@ -1,6 +1,7 @@
 #include "hexadecimal.h"
 #include "management_internal.h"
 #include "text_buffer_internal.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,13 +23,37 @@ static bool read_number(const char *text, uint64_t least, uint64_t most, uint64_
   return *end == '\0' && *number >= least && *number <= most;
 }
 
+/* As uuid7_text writes it. */
+static bool read_id(const char *text, uint8_t id[16]) {
+  static const unsigned groups[] = {4, 2, 2, 2, 6};
+  unsigned at = 0;
+  if (strlen(text) != 36) return false;
+  for (unsigned i = 0; i < 5; i++) {
+    if (!hex_decode(text, groups[i], id + at)) return false;
+    at += groups[i];
+    text += 2 * groups[i];
+    if (i < 4 && *text++ != '-') return false;
+  }
+  return true;
+}
+
 /* What is wrong with the arguments, or NULL. */
 static const char *read_filter(const struct management_request *request, struct violation_filter *filter) {
   const char *severity = request_argument(request, "severity"), *trace = request_argument(request, "trace");
   const char *since = request_argument(request, "since"), *until = request_argument(request, "until");
   const char *limit = request_argument(request, "limit"), *after = request_argument(request, "after");
+  const char *source = request_argument(request, "source"), *id = request_argument(request, "id");
+  const char *order = request_argument(request, "order");
   uint64_t number = LIMIT_DEFAULT;
-  *filter = (struct violation_filter){.rule = request_argument(request, "rule"), .severity = -1};
+  *filter = (struct violation_filter){
+      .rule = request_argument(request, "rule"), .service = request_argument(request, "service"), .severity = -1, .source = -1};
+  for (unsigned i = 0; source && i < 4; i++)
+    if (strcmp(source, rule_on_word(i)) == 0) filter->source = (int)i;
+  if (source && filter->source < 0) return "source is one of span, trace, webhook, alert";
+  filter->has_id = id != NULL;
+  if (id && !read_id(id, filter->id)) return "id is a violation's id, 36 characters";
+  filter->oldest_first = order && strcmp(order, "oldest") == 0;
+  if (order && !filter->oldest_first && strcmp(order, "newest") != 0) return "order is newest or oldest";
   for (unsigned i = 0; severity && i < 5; i++)
     if (strcmp(severity, severity_word(i)) == 0) filter->severity = (int)i;
   if (severity && filter->severity < 0) return "severity is one of info, low, medium, high, critical";
@@ -40,7 +65,8 @@ static const char *read_filter(const struct management_request *request, struct 
     return "until is an RFC 3339 time, Unix seconds, or a duration such as 5m";
   if (limit && !read_number(limit, 1, LIMIT_MAX, &number)) return "limit is a number from 1 to 1000000";
   filter->limit = (uint32_t)number;
-  if (after && !read_number(after, 1, INT64_MAX, &filter->before_lsn)) return "after is the cursor of an answer before";
+  if (after && !read_number(after, 1, INT64_MAX, filter->oldest_first ? &filter->after_lsn : &filter->before_lsn))
+    return "after is the cursor of an answer before";
   return NULL;
 }
 
@@ -94,6 +120,57 @@ enum MHD_Result handle_violations(struct management_request *request) {
       json_pack("{s:o, s:o}", "violations", listing.list, "next", listing.more ? json_string(cursor) : json_null()));
 }
 
+#define BUCKET_DEFAULT_NS 3600000000000ull
+
+/* "10s", "5m", "1h", "1d" */
+static bool read_bucket(const char *text, uint64_t *bucket_ns) {
+  static const struct {
+    char unit;
+    uint64_t seconds;
+  } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+  char *end = NULL;
+  if (*text < '0' || *text > '9') return false;
+  const unsigned long long number = strtoull(text, &end, 10);
+  for (unsigned i = 0; i < 4; i++)
+    if (end[0] == units[i].unit && end[1] == '\0' && number > 0 && number <= 36500) {
+      *bucket_ns = number * units[i].seconds * 1000000000ull;
+      return true;
+    }
+  return false;
+}
+
+static json_t *count_json(enum violation_group by, const struct violation_count *count) {
+  json_t *key = by == VIOLATIONS_BY_SEVERITY ? json_string(severity_word(count->severity))
+                : by == VIOLATIONS_BY_TIME   ? json_time(count->from_ns)
+                                             : json_string(count->rule ? count->rule : "(other)");
+  return json_pack("{s:o, s:I}", "key", key, "count", (json_int_t)count->count);
+}
+
+enum MHD_Result handle_violations_counts(struct management_request *request) {
+  static const char *const words[] = {"rule", "severity", "time"};
+  const char *by = request_argument(request, "by"), *bucket = request_argument(request, "bucket");
+  struct violation_filter filter;
+  struct violation_count *counts = NULL;
+  size_t count = 0;
+  uint64_t total = 0, bucket_ns = BUCKET_DEFAULT_NS;
+  unsigned group = 0;
+  const char *wrong = read_filter(request, &filter);
+  if (wrong) return answer_error(request, 400, "argument", wrong);
+  while (by && group < 3 && strcmp(by, words[group]) != 0) group++;
+  if (group == 3) return answer_error(request, 400, "argument", "by is one of rule, severity, time");
+  if (bucket && !read_bucket(bucket, &bucket_ns))
+    return answer_error(request, 400, "argument", "bucket is a time such as 10s, 5m, 1h, 1d");
+  struct violation_store *store = request->appliance->violations(request->appliance->context);
+  const int result =
+      violation_store_count_groups(store, &filter, (enum violation_group)group, bucket_ns, &counts, &count, &total);
+  if (result == -E2BIG) return answer_error(request, 400, "argument", "more than 10000 groups: a longer bucket, or less time");
+  if (result < 0) return MHD_NO;
+  json_t *list = json_array();
+  for (size_t i = 0; i < count; i++) json_array_append_new(list, count_json((enum violation_group)group, &counts[i]));
+  free(counts);
+  return answer_json(request, 200, json_pack("{s:s, s:I, s:o}", "by", words[group], "total", (json_int_t)total, "counts", list));
+}
+
 struct tail {
   struct text_buffer out;
   const char *node;
@@ -114,7 +191,7 @@ static bool add_line(void *context, uint64_t lsn, const struct violation *violat
 /* One object a line, oldest first; the header says where to go on. Without `after`: from now. */
 enum MHD_Result handle_violations_tail(struct management_request *request) {
   const char *after = request_argument(request, "after");
-  struct violation_filter filter = {.severity = -1, .oldest_first = true, .limit = TAIL_LIMIT};
+  struct violation_filter filter = {.severity = -1, .source = -1, .oldest_first = true, .limit = TAIL_LIMIT};
   char node[37], position[24];
   if (after && !read_number(after, 0, INT64_MAX, &filter.after_lsn))
     return answer_error(request, 400, "argument", "after is an LSN");

@@ -70,6 +70,16 @@ static const struct shard_family families[] = {
     {"tripline_http2_connection_errors_total", "counter",
      "HTTP/2 connections ended for what the peer sent, or for want of memory.", FIELD(http.http2_errors)},
     {"tripline_http2_no_memory_total", "counter", "Times the memory of HTTP/2 was spent.", FIELD(http.http2_no_memory)},
+    {"tripline_tls_handshakes_begun_total", "counter", "Connections to TLS ports.", FIELD(tls.handshakes_begun)},
+    {"tripline_tls_handshakes_total", "counter", "TLS handshakes done.", FIELD(tls.handshakes_done)},
+    {"tripline_tls_handshakes_deferred_total", "counter", "TLS handshakes whose turn did not come in the step they came in.",
+     FIELD(tls.handshakes_deferred)},
+    {"tripline_tls_received_bytes_total", "counter", "Bytes decrypted.", FIELD(tls.received_bytes)},
+    {"tripline_tls_sent_bytes_total", "counter", "Bytes encrypted.", FIELD(tls.sent_bytes)},
+    {"tripline_tls_key_updates_total", "counter", "KeyUpdate messages of clients.", FIELD(tls.key_updates)},
+    {"tripline_tls_memory_refused_total", "counter", "Times TLS had no memory for a connection.", FIELD(tls.memory_refused)},
+    {"tripline_tls_memory_bytes", "gauge", "Memory that TLS holds now.", FIELD(tls.memory_bytes)},
+    {"tripline_tls_memory_most_bytes", "gauge", "The most that it held.", FIELD(tls.memory_most_bytes)},
     {"tripline_otlp_grpc_calls_total", "counter", "OTLP requests that came as gRPC calls.", FIELD(shard.otlp_grpc_calls)},
     {"tripline_zipkin_requests_total", "counter", "Zipkin requests decoded.", FIELD(shard.zipkin_requests)},
     {"tripline_otlp_datagrams_accepted_total", "counter", "OTLP datagrams whose spans were judged.",
@@ -141,6 +151,9 @@ static const struct shard_family gauges[] = {
     {"tripline_responses_parked", "gauge", "Answers that wait for durability or for another shard.", FIELD(shard.parked)},
     {"tripline_webhooks_pending", "gauge", "Accepted webhooks that are not durable yet.", FIELD(shard.webhooks_pending)},
     {"tripline_traces_live", "gauge", "Traces that are not complete; memory only, lost in a crash.", FIELD(engine.traces_live)},
+    {"tripline_tls_connections", "gauge", "TLS connections open now.", FIELD(tls.open)},
+    {"tripline_tls_handshakes_in_progress", "gauge", "TLS handshakes begun and not ended.", FIELD(tls.handshaking)},
+    {"tripline_tls_handshakes_waiting", "gauge", "Of these, waiting for their turn.", FIELD(tls.waiting)},
     {"tripline_http2_connections", "gauge", "HTTP/2 connections now.", FIELD(http.http2_connections)},
     {"tripline_replay_ids", "gauge", "Webhook ids remembered.", FIELD(replay.live)},
 };
@@ -153,6 +166,8 @@ static void render_gauges(struct text_buffer *out, const struct appliance_snapsh
       gauge(out, gauges[g].name, i, *(const uint32_t *)(const void *)(fields + gauges[g].offset));
     }
   }
+  head(out, "tripline_shard_answers", "gauge", "0 when the shard did not answer in time: its counters are those it gave last.");
+  EACH_SHARD(i) gauge(out, "tripline_shard_answers", i, snapshot->shard_answered[i]);
   head(out, "tripline_shard_heap_allocated_bytes_total", "counter",
        "Heap bytes that the shard's thread allocated after it began to poll.");
   EACH_SHARD(i)
@@ -226,16 +241,31 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
 
 static void render_histograms(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
   static const uint64_t bounds_us[] = {50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000, 100000, 1000000};
+  static const char *const durabilities[] = {"strict", "balanced"};
+  _Static_assert(sizeof durabilities / sizeof *durabilities == DURABILITY_RELAXED, "those whose answers wait");
   const char *name = "tripline_durable_park_seconds";
   head(out, name, "histogram", "From commit to the durable answer.");
-  EACH_SHARD(i) {
-    const struct histogram *park = &snapshot->shards[i].shard.park_ns;
+  EACH_SHARD(i)
+  for (unsigned d = 0; d < DURABILITY_RELAXED; d++) {
+    const struct histogram *park = &snapshot->shards[i].shard.park_ns[d];
     for (size_t b = 0; b < sizeof bounds_us / sizeof *bounds_us; b++)
-      text_append(out, "%s_bucket{shard=\"%u\",le=\"%g\"} %llu\n", name, i, (double)bounds_us[b] / 1e6,
-                  (unsigned long long)histogram_count_at_most(park, bounds_us[b] * 1000));
-    text_append(out, "%s_bucket{shard=\"%u\",le=\"+Inf\"} %llu\n", name, i, (unsigned long long)park->count);
-    text_append(out, "%s_sum{shard=\"%u\"} %.9f\n", name, i, (double)park->sum / 1e9);
-    text_append(out, "%s_count{shard=\"%u\"} %llu\n", name, i, (unsigned long long)park->count);
+      text_append(out, "%s_bucket{shard=\"%u\",durability=\"%s\",le=\"%g\"} %llu\n", name, i, durabilities[d],
+                  (double)bounds_us[b] / 1e6, (unsigned long long)histogram_count_at_most(park, bounds_us[b] * 1000));
+    text_append(out, "%s_bucket{shard=\"%u\",durability=\"%s\",le=\"+Inf\"} %llu\n", name, i, durabilities[d],
+                (unsigned long long)park->count);
+    text_append(out, "%s_sum{shard=\"%u\",durability=\"%s\"} %.9f\n", name, i, durabilities[d], (double)park->sum / 1e9);
+    text_append(out, "%s_count{shard=\"%u\",durability=\"%s\"} %llu\n", name, i, durabilities[d],
+                (unsigned long long)park->count);
+  }
+  head(out, "tripline_durable_park_quantile_seconds", "gauge",
+       "The same since start over all shards, within an eighth: p50 and p99.");
+  for (unsigned d = 0; d < DURABILITY_RELAXED; d++) {
+    struct histogram all = {0};
+    EACH_SHARD(i) histogram_merge(&all, &snapshot->shards[i].shard.park_ns[d]);
+    text_append(out, "tripline_durable_park_quantile_seconds{durability=\"%s\",quantile=\"0.5\"} %.9f\n", durabilities[d],
+                (double)histogram_quantile(&all, 0.5) / 1e9);
+    text_append(out, "tripline_durable_park_quantile_seconds{durability=\"%s\",quantile=\"0.99\"} %.9f\n", durabilities[d],
+                (double)histogram_quantile(&all, 0.99) / 1e9);
   }
   static const unsigned burst_bounds[] = {0, 1, 2, 4, 8, 16, 32, 64};
   name = "tripline_receive_burst_frames";
@@ -285,6 +315,20 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
   single(out, "tripline_journal_segments_prepared_total", "counter", "Segments prepared.", (double)journal->segments_prepared);
   single(out, "tripline_journal_failed", "gauge", "1 after a write error: nothing is acknowledged as durable.",
          journal->failed != 0);
+  single(out, "tripline_journal_out_of_space", "gauge", "1 while the disk has no room for another segment.",
+         journal->stalled != 0);
+  single(out, "tripline_journal_segments", "gauge", "Segments in use.", (double)journal->kept.segments);
+  single(out, "tripline_journal_bytes", "gauge", "Their bytes.", (double)journal->kept.bytes);
+  single(out, "tripline_journal_oldest_lsn", "gauge", "The oldest LSN that is kept.", (double)journal->kept.oldest_lsn);
+  single(out, "tripline_journal_retention_held_segments", "gauge", "Segments over the limits of retention, but still needed.",
+         (double)journal->kept.held_segments);
+  single(out, "tripline_journal_removed_segments_total", "counter", "Segments that retention removed.",
+         (double)journal->kept.removed_segments);
+  single(out, "tripline_journal_state_lsn", "gauge", "Recovery reads from here on.", (double)journal->state_lsn);
+  single(out, "tripline_journal_state_snapshots_total", "counter", "Snapshots of rule set and remembered ids.",
+         (double)journal->snapshots);
+  single(out, "tripline_journal_indexed_lsn", "gauge", "Violations up to this LSN can be asked for.",
+         (double)journal->indexed_lsn);
   single(out, "tripline_journal_recovered_records", "gauge", "Records found at start.", (double)journal->recovered_records);
 }
 
@@ -318,6 +362,29 @@ static void render_process(struct text_buffer *out, const struct appliance_snaps
          (double)snapshot->logs_suppressed);
 }
 
+static void render_tls(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  head(out, "tripline_tls_handshakes_failed_total", "counter", "TLS handshakes that failed, by reason.");
+  EACH_SHARD(i)
+  for (unsigned r = 0; r < TLS_FAILURES; r++)
+    line(out, "tripline_tls_handshakes_failed_total", i, "reason", tls_failure_name(r),
+         snapshot->shards[i].tls.handshakes_failed[r]);
+  head(out, "tripline_tls_connections_ended_total", "counter", "TLS connections that ended, by reason.");
+  EACH_SHARD(i)
+  for (unsigned r = 0; r < TLS_ENDS; r++)
+    line(out, "tripline_tls_connections_ended_total", i, "reason", tls_end_name(r), snapshot->shards[i].tls.ended[r]);
+  if (snapshot->certificate_count == 0) return;
+  head(out, "tripline_tls_certificate_expiry_time_seconds", "gauge", "When a listener's certificate ends, Unix time.");
+  for (uint32_t i = 0; i < snapshot->certificate_count; i++)
+    text_append(out, "tripline_tls_certificate_expiry_time_seconds{listener=\"%s\"} %lld\n", snapshot->certificates[i].listener,
+                (long long)snapshot->certificates[i].not_after_s);
+  single(out, "tripline_tls_certificate_reloads_total", "counter", "Times that certificates were read again.",
+         (double)snapshot->certificate_reloads);
+  single(out, "tripline_tls_certificate_reload_failures_total", "counter", "Of these, times that nothing changed.",
+         (double)snapshot->certificate_reload_failures);
+  single(out, "tripline_tls_certificate_last_reload_success", "gauge", "1 when the last attempt succeeded.",
+         snapshot->last_certificate_reload_succeeded);
+}
+
 static void render_ports(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
   static const struct shard_family families_of_ports[] = {
       {"tripline_port_missed_frames_total", "counter", "Frames that the port itself lost.",
@@ -338,13 +405,43 @@ static void render_ports(struct text_buffer *out, const struct appliance_snapsho
   }
 }
 
+static void impairment_lines(struct text_buffer *out, const char *port, const char *direction,
+                             const struct appliance_impairment *from) {
+  const struct {
+    const char *fate;
+    uint64_t count;
+  } fates[] = {{"lost", from->lost},
+               {"duplicated", from->duplicated},
+               {"reordered", from->reordered},
+               {"no_room", from->no_room},
+               {"passed_on", from->passed_on}};
+  for (size_t i = 0; i < sizeof fates / sizeof *fates; i++)
+    text_append(out, "tripline_impaired_frames_total{port=\"%s\",direction=\"%s\",fate=\"%s\"} %llu\n", port, direction,
+                fates[i].fate, (unsigned long long)fates[i].count);
+}
+
+/* Only where the configuration asks for it. */
+static void render_impairment(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  bool headed = false;
+  for (uint32_t i = 0; i < snapshot->port_count; i++) {
+    const struct appliance_port *port = &snapshot->ports[i];
+    if (!port->impaired) continue;
+    if (!headed) head(out, "tripline_impaired_frames_total", "counter", "Frames of an impaired port, by what was done to them.");
+    headed = true;
+    impairment_lines(out, port->information.name, "received", &port->received);
+    impairment_lines(out, port->information.name, "sent", &port->sent);
+  }
+}
+
 char *metrics_render(const struct appliance_snapshot *snapshot, struct violation_store *violations, size_t *length) {
   struct text_buffer out = {0};
   render_process(&out, snapshot);
   render_ports(&out, snapshot);
+  render_impairment(&out, snapshot);
   render_families(&out, snapshot);
   render_gauges(&out, snapshot);
   render_labelled(&out, snapshot);
+  render_tls(&out, snapshot);
   metrics_render_pressure(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);

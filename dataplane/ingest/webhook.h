@@ -3,6 +3,7 @@
  * Secrets are held as prepared HMAC-SHA256 states (inner and outer block hashed once); verification compares in constant time
  * and tries every secret without early exit. Threads: any; a source is constant after start. */
 #include "event.h"
+#include "record.h"
 #include <openssl/sha.h>
 
 #define WEBHOOK_SECRETS_MAX 8
@@ -21,6 +22,7 @@ struct webhook_source {
   char name[64];
   enum webhook_kind kind;
   bool acknowledge_durable;
+  enum record_durability durability;
   uint32_t max_body_bytes;
   uint64_t window_ns, skew_ns;
   uint32_t secret_count;

@@ -156,6 +156,21 @@ const void *line_ring_peek(struct line_ring *ring) {
   return peek_slowly(ring);
 }
 
+uint32_t line_ring_look_ahead(struct line_ring *ring, const struct line_header **messages, uint32_t most) {
+  uint32_t count = 0;
+  ring->known_published = atomic_load_explicit(&ring->published_end, memory_order_acquire);
+  for (uint64_t at = ring->read_at; count < most && at != ring->known_published;) {
+    const struct line_header *message = header_at(ring, at);
+    if (message->lines == PADDING) {
+      at += lines_to_end(ring, at);
+      continue;
+    }
+    messages[count++] = message;
+    at += message->lines;
+  }
+  return count;
+}
+
 void line_ring_consume(struct line_ring *ring) {
   ALWAYS_ASSERT(ring->peeked_lines > 0);
   ring->read_at += ring->peeked_lines;

@@ -38,6 +38,8 @@ uint32_t line_ring_capacity(const struct line_ring *ring);
  * that found one. */
 const void *line_ring_peek(struct line_ring *ring);
 void line_ring_consume(struct line_ring *ring);
+/* Up to `most` of the oldest published messages, in order, to look ahead at; returns how many. */
+uint32_t line_ring_look_ahead(struct line_ring *ring, const struct line_header **messages, uint32_t most);
 
 /* Any thread, approximate while running: messages published, consumed, reserves refused. */
 struct line_ring_counters {

@@ -9,6 +9,9 @@ enum record_type {
   RECORD_RULES_BEGIN = 3, /* control/rules: a rule set is written in chunks and counts from its commit */
   RECORD_RULES_CHUNK = 4,
   RECORD_RULES_COMMIT = 5,
+  RECORD_RETENTION = 6,    /* control/journal/journal.h: old segments are removed */
+  RECORD_REPLAY_IDS = 7,   /* control/journal/state_records.h: webhook ids that are remembered, in a snapshot of the state */
+  RECORD_STATE_COMMIT = 8, /* the snapshot is whole */
 };
 
 struct record_header {
@@ -19,3 +22,11 @@ struct record_header {
 };
 
 #define RECORD_SHARD_CONTROL 0xffffu
+
+/* How soon what was published is to be made durable. A flush that one record asks for is shared by all. */
+enum record_durability {
+  DURABILITY_STRICT,   /* the next flush starts when the one in flight ends */
+  DURABILITY_BALANCED, /* at 1,000 records, or after 10 ms */
+  DURABILITY_RELAXED,  /* after 100 ms */
+  DURABILITIES,
+};

@@ -24,12 +24,14 @@ struct record_ring {
   uint64_t known_read;     /* the consumer's position when last looked at */
   struct prefix *reserved; /* the last reserved record's */
   uint32_t reserved_count;
+  enum record_durability durability; /* of the next publish */
 
   /* producer:rw consumer:ro any:ro */
   CACHE_ALIGNED _Atomic uint64_t published_end;
   _Atomic uint64_t published;
   _Atomic uint64_t refused;
   _Atomic uint64_t producer_high_water;
+  _Atomic uint64_t strict_end, balanced_end; /* the last position that was published so; written before published_end */
 
   /* consumer:rw */
   CACHE_ALIGNED uint64_t read_at;
@@ -104,17 +106,29 @@ uint64_t record_ring_publish(struct record_ring *ring) {
   if (ring->reserved_count > 0) {
     counter_add(&ring->published, ring->reserved_count);
     ring->reserved_count = 0;
+    if (ring->durability == DURABILITY_STRICT)
+      atomic_store_explicit(&ring->strict_end, ring->reserved_end, memory_order_relaxed);
+    else if (ring->durability == DURABILITY_BALANCED)
+      atomic_store_explicit(&ring->balanced_end, ring->reserved_end, memory_order_relaxed);
     atomic_store_explicit(&ring->published_end, ring->reserved_end, memory_order_release);
   }
+  ring->durability = DURABILITY_STRICT;
   return ring->reserved_end;
 }
 
+void record_ring_set_durability(struct record_ring *ring, enum record_durability durability) { ring->durability = durability; }
+
 void record_ring_rollback(struct record_ring *ring) {
   ring->reserved_count = 0;
+  ring->durability = DURABILITY_STRICT;
   ring->reserved_end = atomic_load_explicit(&ring->published_end, memory_order_relaxed);
 }
 
 uint32_t record_ring_reserved_count(const struct record_ring *ring) { return ring->reserved_count; }
+
+uint64_t record_ring_published_position(const struct record_ring *ring) {
+  return atomic_load_explicit(&ring->published_end, memory_order_acquire);
+}
 
 uint64_t record_ring_durable(const struct record_ring *ring) {
   return atomic_load_explicit(&ring->durable, memory_order_acquire);
@@ -152,6 +166,11 @@ void record_ring_advance(struct record_ring *ring) {
 
 uint64_t record_ring_read_position(const struct record_ring *ring) {
   return atomic_load_explicit(&ring->read_end, memory_order_relaxed);
+}
+
+enum record_durability record_ring_urgency(const struct record_ring *ring, uint64_t position) {
+  if (atomic_load_explicit(&ring->strict_end, memory_order_relaxed) > position) return DURABILITY_STRICT;
+  return atomic_load_explicit(&ring->balanced_end, memory_order_relaxed) > position ? DURABILITY_BALANCED : DURABILITY_RELAXED;
 }
 
 void record_ring_set_durable(struct record_ring *ring, uint64_t position) {

@@ -6,6 +6,7 @@
  * record is past fsync: the shard parks a response until `record_ring_durable() >=` the position at its publish.
  * Bound: `bytes` (a power of two); reserve returns NULL when full. Threads: one producer (a shard), one consumer (journal). */
 #include "arena.h"
+#include "record.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,6 +23,8 @@ struct record_ring *record_ring_create(struct arena *arena, uint32_t bytes);
 void *record_ring_reserve(struct record_ring *ring, uint32_t bytes);
 /* Shortens the last reserved record before publish. */
 void record_ring_trim(struct record_ring *ring, uint32_t bytes);
+/* How soon the records of the next publish are to be durable; strict when nothing is said, and again after it. */
+void record_ring_set_durability(struct record_ring *ring, enum record_durability durability);
 /* Publishes all reserved records; returns the position that is durable when they are: the last one's end. With none reserved,
  * the end of the last published. */
 uint64_t record_ring_publish(struct record_ring *ring);
@@ -29,6 +32,8 @@ uint64_t record_ring_publish(struct record_ring *ring);
 void record_ring_rollback(struct record_ring *ring);
 /* Records reserved and not yet published. */
 uint32_t record_ring_reserved_count(const struct record_ring *ring);
+/* Any thread. Of all that was published: durable when record_ring_durable is there. */
+uint64_t record_ring_published_position(const struct record_ring *ring);
 /* Any thread. */
 uint64_t record_ring_durable(const struct record_ring *ring);
 /* The size in bytes. Records of n bytes each take record_ring_footprint(n); those whose footprints and one more longest record
@@ -41,6 +46,8 @@ static inline uint32_t record_ring_footprint(uint32_t bytes) { return 8 + ((byte
 const void *record_ring_peek(struct record_ring *ring, uint32_t *bytes);
 void record_ring_advance(struct record_ring *ring);
 uint64_t record_ring_read_position(const struct record_ring *ring);
+/* The most urgent durability that records after `position` were published with. */
+enum record_durability record_ring_urgency(const struct record_ring *ring, uint64_t position);
 /* Never backwards, never past the read position. */
 void record_ring_set_durable(struct record_ring *ring, uint64_t position);
 

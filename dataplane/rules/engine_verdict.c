@@ -223,6 +223,13 @@ static void capture_span(struct engine *engine, struct trace *trace, const struc
   }
 }
 
+void engine_expect_digests(struct engine *engine, const struct span_digest *const *digests, uint32_t count) {
+  const uint8_t *trace_ids[ENGINE_EXPECTED_MAX];
+  ALWAYS_ASSERT(count <= ENGINE_EXPECTED_MAX);
+  for (uint32_t i = 0; i < count; i++) trace_ids[i] = digests[i]->trace_id;
+  trace_table_expect(&engine->traces, trace_ids, count);
+}
+
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns) {
   engine->counters.digests_applied++;
   if (!engine->image) return;
@@ -239,7 +246,10 @@ void engine_apply_digest(struct engine *engine, const struct span_digest *digest
   } else {
     trace_touch(&engine->traces, trace, now_ns);
   }
-  uint64_t added = 0;
+  /* Most spans meet no selector: their traces' bits stay untouched, and unread. */
+  uint64_t any = 0, added = 0;
+  for (unsigned i = 0; i < ENGINE_SELECTOR_WORDS; i++) any |= bits[i];
+  if (!any) return;
   for (unsigned i = 0; i < ENGINE_SELECTOR_WORDS; i++) {
     added |= bits[i] & ~trace->bits[i];
     trace->bits[i] |= bits[i];

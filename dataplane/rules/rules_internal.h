@@ -122,18 +122,22 @@ struct trace_capture { /* what one rule remembers of one trace */
 };
 
 struct trace {
-  uint8_t trace_id[16];
-  uint64_t bits[ENGINE_SELECTOR_WORDS];
-  uint64_t due[IMAGE_TRACE_RULES_MAX / 64];    /* verdicts that found no room yet */
-  uint64_t raised[IMAGE_TRACE_RULES_MAX / 64]; /* and those that did */
-  uint64_t arrival_ns, first_ns, last_ns, opened_generation;
+  /* One cache line for what each digest touches. */
+  CACHE_ALIGNED uint8_t trace_id[16];
   uint32_t chain;        /* hash chain */
   uint32_t older, newer; /* list of its state, by arrival */
-  uint32_t retry;        /* list of those with verdicts due; TRACE_NONE at its end */
-  uint32_t captures;
   uint8_t state;
   bool on_retry;
+  uint64_t arrival_ns, first_ns, last_ns, opened_generation;
+  /* Another for those whose span met a selector. */
+  CACHE_ALIGNED uint64_t bits[ENGINE_SELECTOR_WORDS];
+  uint32_t captures;
+  uint32_t retry; /* list of those with verdicts due; TRACE_NONE at its end */
+  /* And one for those with a verdict. */
+  CACHE_ALIGNED uint64_t due[IMAGE_TRACE_RULES_MAX / 64]; /* that found no room yet */
+  uint64_t raised[IMAGE_TRACE_RULES_MAX / 64];            /* and those that did */
 };
+_Static_assert(offsetof(struct trace, bits) == CACHE_LINE_BYTES, "one line");
 
 struct trace_list {
   uint32_t oldest, newest;
@@ -152,6 +156,9 @@ struct trace_table {
 
 bool trace_table_create(struct trace_table *table, struct arena *arena, uint32_t traces, uint32_t captures,
                         const struct siphash_key *key);
+/* Fetches what digests of these traces will touch into the cache. */
+#define TRACES_EXPECTED_MAX 16u
+void trace_table_expect(struct trace_table *table, const uint8_t *const *trace_ids, uint32_t count);
 struct trace *trace_find(struct trace_table *table, const uint8_t trace_id[16]);
 /* NULL when none is free: make room first. */
 struct trace *trace_open(struct trace_table *table, const uint8_t trace_id[16], uint64_t now_ns);

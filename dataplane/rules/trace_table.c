@@ -1,5 +1,7 @@
 #include "rules_internal.h"
 
+#define CHAIN_EXPECTED 3u /* traces of a chain that are looked ahead at; longer ones are rare */
+
 static struct trace *at(struct trace_table *table, uint32_t index) { return &table->traces[index]; }
 
 static uint32_t index_of(const struct trace_table *table, const struct trace *trace) { return (uint32_t)(trace - table->traces); }
@@ -27,8 +29,43 @@ bool trace_table_create(struct trace_table *table, struct arena *arena, uint32_t
   return true;
 }
 
+/* By the upper half of the hash: its remainder has chosen this shard, and would leave buckets empty. */
 static uint32_t *bucket_of(struct trace_table *table, const uint8_t trace_id[16]) {
-  return &table->buckets[siphash(&table->key, trace_id, 16) & table->bucket_mask];
+  return &table->buckets[siphash(&table->key, trace_id, 16) >> 32 & table->bucket_mask];
+}
+
+static void expect_neighbours(struct trace_table *table, const struct trace *trace) {
+  if (trace->older != TRACE_NONE) __builtin_prefetch(at(table, trace->older), 1);
+  if (trace->newer != TRACE_NONE) __builtin_prefetch(at(table, trace->newer), 1);
+}
+
+/* In stages, so that the misses of all are waited for together: the bucket, the traces of its chain, their neighbours in the
+ * list.
+ */
+void trace_table_expect(struct trace_table *table, const uint8_t *const *trace_ids, uint32_t count) {
+  const uint32_t *buckets[TRACES_EXPECTED_MAX];
+  uint32_t indexes[TRACES_EXPECTED_MAX];
+  ALWAYS_ASSERT(count <= TRACES_EXPECTED_MAX);
+  for (uint32_t i = 0; i < count; i++) {
+    /* Spans of one trace come together. */
+    const bool again = i > 0 && memcmp(trace_ids[i], trace_ids[i - 1], 16) == 0;
+    buckets[i] = again ? buckets[i - 1] : bucket_of(table, trace_ids[i]);
+    if (!again) __builtin_prefetch(buckets[i], 1);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    indexes[i] = i > 0 && buckets[i] == buckets[i - 1] ? TRACE_NONE : *buckets[i];
+    if (indexes[i] != TRACE_NONE) __builtin_prefetch(at(table, indexes[i]), 1);
+  }
+  for (uint32_t depth = 0; depth < CHAIN_EXPECTED; depth++) {
+    for (uint32_t i = 0; i < count; i++) {
+      if (indexes[i] == TRACE_NONE) continue;
+      const struct trace *trace = at(table, indexes[i]);
+      const bool found = memcmp(trace->trace_id, trace_ids[i], 16) == 0;
+      if (found) expect_neighbours(table, trace);
+      indexes[i] = found ? TRACE_NONE : trace->chain;
+      if (indexes[i] != TRACE_NONE) __builtin_prefetch(at(table, indexes[i]), 1);
+    }
+  }
 }
 
 struct trace *trace_find(struct trace_table *table, const uint8_t trace_id[16]) {
@@ -81,6 +118,7 @@ struct trace *trace_open(struct trace_table *table, const uint8_t trace_id[16], 
 
 void trace_touch(struct trace_table *table, struct trace *trace, uint64_t now_ns) {
   trace->arrival_ns = now_ns;
+  if (trace->newer == TRACE_NONE) return; /* the newest already */
   list_remove(table, &table->live, trace);
   list_append(table, &table->live, trace);
 }

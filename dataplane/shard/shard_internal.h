@@ -56,6 +56,7 @@ struct parked {
   enum parked_state state;
   uint64_t since_ns, give_up_ns;
   uint64_t position; /* in the record ring */
+  enum record_durability durability;
   const struct span_format *format;
   struct span_result result;
   bool claimed; /* the id is ours to settle or release */
@@ -76,6 +77,7 @@ struct shard {
   struct shard_config config;
   struct network *network;
   struct http_server *http;
+  struct tls_server *tls; /* NULL: no listener has it */
   struct engine *engine;
   struct replay_table *replay;
   struct timer_wheel *timers; /* parked slots */
@@ -122,6 +124,7 @@ struct shard {
   /* shard:rw control:ro */
   CACHE_ALIGNED _Atomic uint64_t generation;
   _Atomic uint64_t heartbeat;
+  _Atomic uint64_t tls_generation;
   atomic_uint snapshot_taken;
   atomic_bool drained;
   /* shard:rw until snapshot_taken equals snapshot_wanted, then control:ro */
@@ -188,7 +191,7 @@ void shard_receive_verdict(struct shard *shard, const struct replay_verdict_mess
 bool shard_parked_create(struct shard *shard, struct arena *arena);
 struct parked *shard_park(struct shard *shard, struct http_exchange *exchange);
 void shard_unpark(struct shard *shard, struct parked *parked);
-void shard_wait_durable(struct shard *shard, struct parked *parked, uint64_t position);
+void shard_wait_durable(struct shard *shard, struct parked *parked, uint64_t position, enum record_durability durability);
 bool shard_release_durable(struct shard *shard);
 void shard_fail_parked(struct shard *shard);
 void parked_queue_push(struct parked_queue *queue, struct parked *parked);

@@ -13,11 +13,23 @@ static void adopt_image(struct shard *shard) {
   atomic_store_explicit(&shard->generation, image->generation, memory_order_release);
 }
 
+/* Digests meet memory at random: those of several messages are fetched together. */
+static void look_ahead(struct shard *shard, struct line_ring *ring) {
+  const struct line_header *messages[ENGINE_EXPECTED_MAX];
+  const struct span_digest *digests[ENGINE_EXPECTED_MAX];
+  const uint32_t count = line_ring_look_ahead(ring, messages, ENGINE_EXPECTED_MAX);
+  uint32_t digest_count = 0;
+  for (uint32_t i = 0; i < count; i++)
+    if (messages[i]->type == LINE_SPAN_DIGEST) digests[digest_count++] = (const struct span_digest *)(const void *)messages[i];
+  engine_expect_digests(shard->engine, digests, digest_count);
+}
+
 static uint32_t receive_messages(struct shard *shard) {
   uint32_t total = 0;
   for (uint16_t from = 0; from < shard->config.shards; from++) {
     struct line_ring *ring = shard->config.messages_from[from];
     for (uint32_t i = 0; i < MESSAGES_A_RING; i++, total++) {
+      if (i % ENGINE_EXPECTED_MAX == 0) look_ahead(shard, ring);
       const struct line_header *header = line_ring_peek(ring);
       if (!header) break;
       /* A digest may be of a generation published since the step began; its sender's read of it happened before ours. */
@@ -62,6 +74,13 @@ static uint32_t run_timers(struct shard *shard) {
   return fired;
 }
 
+static uint32_t run_tls(struct shard *shard) {
+  if (!shard->tls) return 0;
+  const uint32_t work = tls_server_step(shard->tls, shard->now_ns, shard->wall_ns, shard->receiving == RECEIVING_PAUSED);
+  atomic_store_explicit(&shard->tls_generation, tls_server_generation(shard->tls), memory_order_release);
+  return work;
+}
+
 static bool rings_empty(const struct shard *shard) {
   for (uint16_t from = 0; from < shard->config.shards; from++) {
     if (line_ring_peek(shard->config.messages_from[from])) return false;
@@ -96,6 +115,7 @@ bool shard_step(struct shard *shard, uint64_t now_ns, uint64_t wall_ns) {
   if (shard_release_durable(shard)) work++;
   shard_retry_settling(shard);
   work += run_timers(shard);
+  work += run_tls(shard);
   drain(shard);
   network_flush(shard->network, now_ns);
   shard->config.queue->operations->flush(shard->config.queue);

@@ -49,7 +49,9 @@ void shard_unpark(struct shard *shard, struct parked *parked) {
   shard->slots_in_use--;
 }
 
-void shard_wait_durable(struct shard *shard, struct parked *parked, uint64_t position) {
+void shard_wait_durable(struct shard *shard, struct parked *parked, uint64_t position, enum record_durability durability) {
+  ALWAYS_ASSERT(durability < DURABILITY_RELAXED); /* its answers do not wait */
+  parked->durability = durability;
   parked->state = PARKED_DURABLE;
   parked->position = position;
   parked->since_ns = shard->now_ns;
@@ -71,7 +73,7 @@ bool shard_release_durable(struct shard *shard) {
   bool released = false;
   while (shard->durable.first && shard->durable.first->position <= durable) {
     struct parked *parked = parked_queue_pop(&shard->durable);
-    histogram_record(&shard->counters.park_ns, shard->now_ns - parked->since_ns);
+    histogram_record(&shard->counters.park_ns[parked->durability], shard->now_ns - parked->since_ns);
     if (parked->source) {
       shard->counters.webhooks_durable++;
       shard->counters.webhooks_pending--;

@@ -52,11 +52,12 @@ enum http_disposition shard_take_spans(struct shard *shard, struct http_exchange
     return HTTP_ANSWERED;
   }
   const bool raised = record_ring_reserved_count(shard->config.records) > 0;
+  record_ring_set_durability(shard->config.records, listener->durability);
   const uint64_t position = engine_commit(shard->engine);
   if (parked && raised) {
     parked->format = format;
     parked->result = result;
-    shard_wait_durable(shard, parked, position);
+    shard_wait_durable(shard, parked, position, listener->durability);
     return HTTP_PARKED;
   }
   if (parked) shard_unpark(shard, parked);
@@ -75,6 +76,7 @@ static enum datagram_outcome take_datagram(struct shard *shard, const uint8_t *b
   struct span_result result = {0};
   decode(shard, format, bytes, length, &result);
   if (result.outcome == SPANS_DECODED) {
+    record_ring_set_durability(shard->config.records, shard->config.otlp.durability);
     engine_commit(shard->engine);
     return DATAGRAM_ACCEPTED;
   }

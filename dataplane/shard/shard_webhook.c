@@ -162,11 +162,12 @@ static void accept(struct shard *shard, struct parked *parked) {
   parked->answer.status = parked->source->acknowledge_durable ? 200 : 202;
   uuid7_next(&shard->correlation, shard->wall_ns, parked->answer.correlation_id);
   if (!judge(shard, parked, request)) return;
+  record_ring_set_durability(shard->config.records, parked->source->durability);
   const uint64_t position = engine_commit(shard->engine);
   shard->counters.webhooks_accepted++;
   if (parked->source->acknowledge_durable) {
     shard->counters.webhooks_pending++;
-    shard_wait_durable(shard, parked, position);
+    shard_wait_durable(shard, parked, position, parked->source->durability);
     return;
   }
   shard->counters.webhooks_received_only++;

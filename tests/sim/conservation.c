@@ -48,6 +48,19 @@ static bool records(const struct shard_snapshot *snapshot) {
                snapshot->engine.violations_emitted + snapshot->shard.webhooks_accepted);
 }
 
+/* What is in use is no more than there is. */
+static bool pressure(const struct shard_snapshot *snapshot) {
+  bool holds = true;
+  for (unsigned r = 0; r < RESOURCES; r++) {
+    const struct watermark *watermark = &snapshot->pressure[r];
+    if (watermark->used <= watermark->capacity) continue;
+    fprintf(stderr, "%s: %llu of %llu in use\n", pressure_resource_name((enum pressure_resource)r),
+            (unsigned long long)watermark->used, (unsigned long long)watermark->capacity);
+    holds = false;
+  }
+  return holds;
+}
+
 static bool of_each_shard(const struct simulated_appliance *appliance) {
   bool holds = true;
   for (uint16_t i = 0; i < appliance->options.shards; i++) {
@@ -60,6 +73,7 @@ static bool of_each_shard(const struct simulated_appliance *appliance) {
     holds &= webhooks(&snapshot->shard);
     holds &= traces(&snapshot->engine);
     holds &= records(snapshot);
+    holds &= pressure(snapshot);
   }
   return holds;
 }
@@ -131,6 +145,21 @@ bool conservation_holds(const struct simulated_appliance *appliance) {
   return holds;
 }
 
+/* Nothing that was short is short any more, but for the ids, which only time forgets; and nothing is shed. */
+static bool pressure_at_rest(const struct shard_snapshot *snapshot) {
+  bool holds = equal("at rest, shed", snapshot->shedding, 0);
+  for (unsigned r = 0; r < RESOURCES; r++) {
+    const struct watermark *watermark = &snapshot->pressure[r];
+    if (r == RESOURCE_REPLAY_IDS) continue;
+    if (!equal("at rest, pressure", watermark->state, PRESSURE_NORMAL)) {
+      fprintf(stderr, "of %s\n", pressure_resource_name((enum pressure_resource)r));
+      holds = false;
+    }
+    holds &= equal("at rest, in use", watermark->used, 0);
+  }
+  return holds & equal("at rest, addresses", snapshot->addresses.accounts, 0);
+}
+
 bool conservation_at_rest(const struct simulated_appliance *appliance) {
   const struct crossing crossing = crossing_of(appliance);
   uint64_t published = 0;
@@ -143,6 +172,7 @@ bool conservation_at_rest(const struct simulated_appliance *appliance) {
     holds &= equal("at rest, webhooks pending", snapshot->shard.webhooks_pending, 0);
     holds &= equal("at rest, live traces", snapshot->engine.traces_live, 0);
     holds &= equal("at rest, records waiting", snapshot->records.bytes_waiting, 0);
+    holds &= pressure_at_rest(snapshot);
     published += snapshot->records.published;
   }
   holds &= equal("violations emitted = durable", published,

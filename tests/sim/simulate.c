@@ -9,11 +9,12 @@
 
 static void tell(uint64_t seed, const struct world_result *result) {
   printf("seed %llu: %u shards, %u clients, %u requests, %u connections (%u broken), %u refused, %llu spans, %u violations, "
-         "%llu frames (%llu lost, %llu handed over), %u power cuts, %u restarts, %u full disks, %llu s in %llu steps\n",
+         "%llu frames (%llu lost, %llu handed over), %u power cuts, %u restarts, %u full disks, %u soft and %u hard, %llu s in "
+         "%llu steps\n",
          (unsigned long long)seed, result->shards, result->clients, result->requests, result->connections, result->broken,
          result->refused, (unsigned long long)result->spans, result->violations, (unsigned long long)result->frames,
          (unsigned long long)result->frames_lost, (unsigned long long)result->frames_handed_over, result->power_cuts,
-         result->restarts, result->disk_full, (unsigned long long)(result->simulated_ns / 1000000000),
+         result->restarts, result->disk_full, result->soft, result->hard, (unsigned long long)(result->simulated_ns / 1000000000),
          (unsigned long long)result->steps);
 }
 

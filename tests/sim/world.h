@@ -12,6 +12,7 @@ struct world_story {
 struct world_result {
   uint32_t shards, clients, requests, answered, refused, connections, broken, violations;
   uint32_t power_cuts, restarts, disk_full;
+  uint32_t soft, hard; /* times that a resource of a shard came into that state */
   uint64_t spans, steps, simulated_ns, frames, frames_lost, frames_handed_over;
   uint64_t verdicts; /* a digest of what was found faulty */
 };

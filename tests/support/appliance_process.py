@@ -29,10 +29,19 @@ def fetch(url):
         return answer.read().decode()
 
 
+def scrape():
+    """The lines of the metrics, once every shard's are of now: on a machine with other work a shard may be away for a second."""
+    for _ in range(30):
+        lines = fetch(METRICS_URL).splitlines()
+        if all(line.endswith(" 1") for line in lines if line.startswith("tripline_shard_answers{")):
+            return lines
+    return sys.exit("a shard does not answer")
+
+
 def metric(name, **labels):
     """The sum over all series of the family that have these labels."""
     total = 0
-    for line in fetch(METRICS_URL).splitlines():
+    for line in scrape():
         if line.split("{")[0].split(" ")[0] == name and all(f'{key}="{value}"' in line for key, value in labels.items()):
             total += float(line.rsplit(" ", 1)[1])
     return int(total)
@@ -60,6 +69,14 @@ def enter_namespace(mark):
         sys.exit(77)
     os.environ[mark] = "inside"
     os.execvp("unshare", ["unshare", "-n", sys.executable, *sys.argv])
+
+
+def ask_neighbours_again():
+    """For a wire that loses frames: the kernel gives a host up after three unanswered questions, here after twenty."""
+    for family in ("ipv4", "ipv6"):
+        for kind in ("mcast_solicit", "ucast_solicit"):
+            with open(f"/proc/sys/net/{family}/neigh/trip0/{kind}", "w", encoding="ascii") as file:
+                file.write("20")
 
 
 class Appliance:

@@ -52,7 +52,7 @@ static void a_file_overrides_key_by_key(void **state) {
             "shards: {count: 2, cores: [1, 3], control_core: 0, journal_core: 5, idle_sleep: 250us, prefault: true}\n"
             "ports:\n"
             "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
-            " verify_checksums: yes}\n"
+            " verify_checksums: yes, impairment: {loss: 2%, duplicate: 0.5%, reorder: 100%, delay: 20ms, seed: 7}}\n"
             "eal: {memory_mib: 1024, extra: --log-level=8}\n"
             "rules: {files: [a.yaml, rules.d]}\n"
             "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB},"
@@ -60,12 +60,17 @@ static void a_file_overrides_key_by_key(void **state) {
             "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
             " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
             "traces: {live_max: 4096, captures_max: 2048, idle: 750ms}\n"
-            "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000}\n"
+            "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000, hash_chain: no, retain_age: 720h,"
+            " retain_bytes: 10GiB, retain_records: 1000000}\n"
             "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
             " keep_alive_count: 4}\n"),
       0);
   assert_string_equal(complaints, "");
   assert_string_equal(config.data_dir, "/srv/trip");
+  assert_false(config.journal.hash_chain);
+  assert_true(config.journal.retain_age_ns == 720ull * 3600 * 1000000000);
+  assert_true(config.journal.retain_bytes == 10ull << 30);
+  assert_int_equal(config.journal.retain_records, 1000000);
   assert_string_equal(config.management.listen_address, "[::1]");
   assert_int_equal(config.management.listen_port, 9000);
   assert_int_equal(config.shards.core_count, 2);
@@ -77,6 +82,11 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.ports[0].kind, PORT_AF_PACKET);
   assert_int_equal(config.ports[0].queues, 2);
   assert_true(config.ports[0].verify_checksums);
+  assert_int_equal(config.ports[0].impairment.loss_ppm, 20000);
+  assert_int_equal(config.ports[0].impairment.duplicate_ppm, 5000);
+  assert_int_equal(config.ports[0].impairment.reorder_ppm, 1000000);
+  assert_int_equal(config.ports[0].impairment.delay_ns, 20000000);
+  assert_int_equal(config.ports[0].impairment.seed, 7);
   assert_int_equal(config.hugepage_memory_mib, 1024);
   assert_int_equal(config.rule_path_count, 2);
   assert_string_equal(config.rule_paths[1], "rules.d");
@@ -110,6 +120,25 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.management.listen_port, 0);
 }
 
+static void durability_goes_with_acknowledgement(void **state) {
+  (void)state;
+  assert_int_equal(
+      parse("webhooks: {sources: [{name: a}, {name: b, durability: balanced}, {name: c, durability: relaxed},"
+            " {name: d, durability: strict, acknowledge: received}]}\n"
+            "listeners: {otlp_grpc: {durability: balanced, acknowledge: durable}, otlp_http: {durability: relaxed}}"),
+      0);
+  const struct webhook_source *sources = config.webhooks.sources;
+  assert_int_equal(sources[0].durability, DURABILITY_STRICT);
+  assert_int_equal(sources[1].durability, DURABILITY_BALANCED);
+  assert_int_equal(sources[2].durability, DURABILITY_RELAXED);
+  assert_true(sources[0].acknowledge_durable && sources[1].acknowledge_durable);
+  assert_false(sources[2].acknowledge_durable || sources[3].acknowledge_durable); /* nothing to wait for */
+  assert_int_equal(config.otlp_grpc.durability, DURABILITY_BALANCED);
+  assert_true(config.otlp_grpc.acknowledge_durable);
+  assert_int_equal(config.otlp_http.durability, DURABILITY_RELAXED);
+  assert_false(config.otlp_http.acknowledge_durable);
+}
+
 static void a_port_has_addresses_of_both_families_and_tags(void **state) {
   (void)state;
   assert_int_equal(parse("ports:\n  - {ipv4: [192.0.2.2/24, 192.0.2.3/24], ipv6: ['2001:db8::2/64', 'fe80::2/64'],"
@@ -140,6 +169,10 @@ static void a_port_has_addresses_of_both_families_and_tags(void **state) {
 static const struct {
   const char *text, *complaint;
 } errors[] = {
+    {SOURCE "{name: s, durability: relaxed, acknowledge: durable}\n",
+     "t.yaml:3:51: acknowledge: durable waits for a flush, durability: relaxed answers before it\n"},
+    {"listeners: {otlp_http: {durability: relaxed, acknowledge: durable}}",
+     "t.yaml:1:59: acknowledge: durable waits for a flush, durability: relaxed answers before it\n"},
     {"data_dri: x", "t.yaml:1:1: unknown key 'data_dri'; did you mean 'data_dir'?\n"},
     {"shards:\n  conut: 2\n", "t.yaml:2:3: unknown key 'conut'; did you mean 'count'?\n"},
     {"frobnicate: 1", "t.yaml:1:1: unknown key 'frobnicate'\n"},
@@ -181,6 +214,9 @@ static const struct {
     {"udp: {reassembly_max: 257}", "t.yaml:1:23: a whole number from 0 to 256 is expected here\n"},
     {"ports:\n  - {mtu: 9001}\n", "t.yaml:2:11: a whole number from 576 to 9000 is expected here\n"},
     {"ports:\n  - {verify_checksums: maybe}\n", "t.yaml:2:24: true or false is expected here\n"},
+    {"ports:\n  - {impairment: {loss: 101%}}\n", "t.yaml:2:25: a share from 0% to 100% is expected here, such as 0.5%\n"},
+    {"ports:\n  - {impairment: {loss: 2}}\n", "t.yaml:2:25: a share from 0% to 100% is expected here, such as 0.5%\n"},
+    {"ports:\n  - {impairment: {delay: 2s}}\n", "t.yaml:2:26: a duration such as 250ms, 3s or 5m is expected here, at most 1s\n"},
     {"ports:\n  - {name: x, kind: memif}\n", "t.yaml:2:5: port 'x' needs `path`\n"},
     {"ports:\n  - {name: x, kind: pci}\n", "t.yaml:2:5: port 'x' needs `address`, such as 0000:3b:00.0\n"},
     {"ports:\n  - {name: abcdefghijklmnop}\n", "t.yaml:2:12: at most 15 characters are allowed here\n"},
@@ -296,6 +332,88 @@ static void a_secret_file_is_its_owners_alone(void **state) {
   unlink(path);
 }
 
+/* PEM files made by the openssl command line, in a folder of their own. */
+static char certificates[] = "/tmp/tripline-certificates-XXXXXX";
+
+static int make_certificates(void **state) {
+  (void)state;
+  char command[512];
+  if (!mkdtemp(certificates)) return -1;
+  snprintf(command, sizeof command, "sh '%s' %s", MAKE_CERTIFICATES, certificates);
+  return system(command);
+}
+
+static int remove_certificates(void **state) {
+  (void)state;
+  char command[64];
+  snprintf(command, sizeof command, "rm -r %s", certificates);
+  return system(command);
+}
+
+/* The listener's mapping on a line of its own; every $ is the folder. */
+static int parse_tls(const char *mapping) {
+  char text[2048] = "listeners:\n  otlp_grpc:\n    tls: ";
+  for (size_t length = strlen(text); *mapping && length + sizeof certificates < sizeof text; mapping++) {
+    length += (size_t)(*mapping == '$' ? snprintf(text + length, sizeof text - length, "%s", certificates)
+                                       : snprintf(text + length, sizeof text - length, "%c", *mapping));
+  }
+  return parse(text);
+}
+
+static void expect_tls_complaint(const char *mapping, const char *start, const char *end) {
+  assert_int_equal(parse_tls(mapping), -EINVAL);
+  const size_t length = strlen(complaints), tail = strlen(end);
+  if (strncmp(complaints, start, strlen(start)) != 0 || length < tail + 1 ||
+      strncmp(complaints + length - tail - 1, end, tail) != 0)
+    fail_msg("'%s' is not '%s ... %s'", complaints, start, end);
+}
+
+static void tls_of_a_listener(void **state) {
+  (void)state;
+  assert_int_equal(parse_tls("{certificate: $/server.pem, key: $/server.key, client_ca: $/authority.pem,"
+                             " client_names: [collector.test, b.test]}\n"
+                             "tls: {connections_max: 100, handshakes_per_second: 50, handshakes_waiting_max: 7,"
+                             " handshake_timeout: 3s}\n"),
+                   0);
+  assert_string_equal(complaints, "");
+  const struct config_tls *tls = &config.otlp_grpc.tls;
+  assert_non_null(strstr(tls->certificate, "/server.pem"));
+  assert_non_null(strstr(tls->client_ca, "/authority.pem"));
+  assert_int_equal(tls->client_name_count, 2);
+  assert_string_equal(tls->client_names[1], "b.test");
+  assert_string_equal(config.otlp_http.tls.certificate, "");
+  assert_string_equal(config.webhooks.tls.certificate, "");
+  assert_int_equal(config.tls.connections_max, 100);
+  assert_int_equal(config.tls.handshakes_a_second, 50);
+  assert_int_equal(config.tls.waiting_max, 7);
+  assert_int_equal(config.tls.handshake_timeout_ns, 3000000000);
+}
+
+static void tls_complaints_name_the_place(void **state) {
+  (void)state;
+  expect_tls_complaint("{certificate: $/server.pem}", "t.yaml:3:10: ", "tls needs a certificate and a key");
+  expect_tls_complaint("{certificate: $/server.pem, key: $/server.key, client_names: [a]}",
+                       "t.yaml:3:10: ", "client_names need a client_ca");
+  expect_tls_complaint("{certificate: $/none.pem,\n          key: $/server.key}",
+                       "t.yaml:3:24: ", "/none.pem cannot be read: No such file or directory");
+  expect_tls_complaint("{certificate: $/server.pem,\n          key: $/renewed.key}",
+                       "t.yaml:4:16: ", "/renewed.key: the key is not the certificate's");
+  expect_tls_complaint("{certificate: $/server.pem,\n          key: $/server.key,\n          client_ca: $/server.key}",
+                       "t.yaml:5:22: ", "/server.key: there is no certificate in PEM in it");
+  expect_tls_complaint("{certificate: $, key: $/server.key}", "t.yaml:3:24: ", " is no file of at most 1048576 bytes");
+  expect_tls_complaint("{certificate: $/server.pem, key: $/server.key, client_ca: $/authority.pem, client_names: ['*.test']}",
+                       "t.yaml:3:", "a DNS name is expected here, without wildcards");
+  expect_tls_complaint("{certificate: $/server.pem, key: $/server.key, ca: x}", "t.yaml:3:", "");
+  assert_int_equal(parse("tls: {handshake_timeout: 0s}"), -EINVAL);
+  assert_string_equal(complaints, "t.yaml:1:26: at least 100ms are needed here\n");
+  char key[128];
+  snprintf(key, sizeof key, "%s/server.key", certificates);
+  assert_int_equal(chmod(key, 0640), 0);
+  expect_tls_complaint("{certificate: $/server.pem,\n          key: $/server.key}",
+                       "t.yaml:4:16: ", "/server.key may be read by others than its owner; chmod 0600 it");
+  assert_int_equal(chmod(key, 0600), 0);
+}
+
 static void a_file_that_is_not_there(void **state) {
   (void)state;
   FILE *out = fmemopen(complaints, sizeof complaints, "w");
@@ -307,11 +425,19 @@ static void a_file_that_is_not_there(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(an_empty_file_is_the_default),         cmocka_unit_test(a_port_has_addresses_of_both_families_and_tags),
-      cmocka_unit_test(a_file_overrides_key_by_key),          cmocka_unit_test(every_complaint_names_its_place),
-      cmocka_unit_test(all_complaints_are_reported_at_once),  cmocka_unit_test(what_is_not_yaml_is_an_error_with_its_place),
-      cmocka_unit_test(a_standard_webhooks_secret_is_base64), cmocka_unit_test(at_most_eight_secrets),
-      cmocka_unit_test(a_secret_file_is_its_owners_alone),    cmocka_unit_test(a_file_that_is_not_there),
+      cmocka_unit_test(an_empty_file_is_the_default),
+      cmocka_unit_test(durability_goes_with_acknowledgement),
+      cmocka_unit_test(a_port_has_addresses_of_both_families_and_tags),
+      cmocka_unit_test(a_file_overrides_key_by_key),
+      cmocka_unit_test(every_complaint_names_its_place),
+      cmocka_unit_test(all_complaints_are_reported_at_once),
+      cmocka_unit_test(what_is_not_yaml_is_an_error_with_its_place),
+      cmocka_unit_test(a_standard_webhooks_secret_is_base64),
+      cmocka_unit_test(at_most_eight_secrets),
+      cmocka_unit_test(a_secret_file_is_its_owners_alone),
+      cmocka_unit_test(a_file_that_is_not_there),
+      cmocka_unit_test(tls_of_a_listener),
+      cmocka_unit_test(tls_complaints_name_the_place),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
 }

@@ -15,6 +15,7 @@ void rig_init(struct journal_rig *rig, struct journal_io *io, uint32_t rings) {
                                         .segment_bytes = RIG_SEGMENT_BYTES,
                                         .batch_bytes_max = JOURNAL_BATCH_BYTES_LEAST,
                                         .segments_ahead = 1,
+                                        .hash_chain = true,
                                         .ring_count = rings};
 }
 

@@ -85,7 +85,7 @@ static void test_a_full_batch_leaves_the_rest_in_the_rings(void **state) {
   rig_append(&rig, 1, 128);
   for (int i = 0; i < 20; i++)
     for (uint32_t ring = 0; ring < 2; ring++) assert_true(rig_publish(&rig, ring, 4000));
-  const int fits = (int)((JOURNAL_BATCH_BYTES_LEAST - sizeof(struct batch_header)) / record_frame_bytes(4000));
+  const int fits = (int)((JOURNAL_BATCH_BYTES_LEAST - JOURNAL_BATCH_HEADER_BYTES) / record_frame_bytes(4000));
   assert_int_equal(rig_step(&rig, 0), 0);
   assert_int_equal(rig_step(&rig, 100000), fits);
   assert_int_equal(journal_drain(rig.journal, rig.now_ns, rig.wall_ns), 0);

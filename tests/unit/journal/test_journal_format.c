@@ -63,7 +63,7 @@ static void test_segment_header_states(void **state) {
       .segment = 1, .first_lsn = 1, .segment_bytes = 1u << 20, .batch_bytes_max = JOURNAL_BATCH_BYTES_LEAST};
   segment_header_seal(header);
   assert_int_equal(segment_header_check(header), SEGMENT_VALID);
-  header->version = 2;
+  header->version = JOURNAL_VERSION + 1;
   assert_int_equal(segment_header_check(header), SEGMENT_NEWER);
   header->version = 0;
   assert_int_equal(segment_header_check(header), SEGMENT_INVALID);

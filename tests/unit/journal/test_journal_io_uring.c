@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -130,6 +132,37 @@ static void test_a_failed_write_completes_with_its_error(void **state) {
   io->operations->destroy(io);
 }
 
+/* The write of a durable write falls short: that is its one completion, and the sync linked to it says nothing. */
+static void test_a_short_write_is_one_completion(void **state) {
+  (void)state;
+  struct journal_io *io = open_disk();
+  const int file = io->operations->open(io, "short", true);
+  uint8_t *buffer = aligned_alloc(4096, 65536);
+  memset(buffer, 7, 65536);
+  const struct iovec buffers[] = {{buffer, 65536}};
+  io->operations->set_buffers(io, buffers, 1);
+  struct rlimit before;
+  assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, SIG_IGN);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 16384, .rlim_max = before.rlim_max}), 0);
+  const struct journal_io_request request = {
+      .kind = JOURNAL_IO_WRITE_DURABLE, .file = file, .buffer = buffer, .bytes = 65536, .token = 5};
+  assert_int_equal(io->operations->submit(io, &request), 0);
+  struct journal_io_completion completions[2] = {{0}};
+  assert_int_equal(io->operations->reap(io, completions, 2, 1000000000), 1);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  assert_int_equal(completions[0].token, 5);
+  assert_int_equal(completions[0].result, 16384);
+  assert_int_equal(io->operations->reap(io, completions, 2, 5000000), 0);
+  assert_int_equal(io->operations->submit(io, &request), 0);
+  assert_int_equal(io->operations->reap(io, completions, 2, 1000000000), 1);
+  assert_int_equal(completions[0].result, 65536);
+  io->operations->set_buffers(io, NULL, 0);
+  assert_int_equal(io->operations->close(io, file), 0);
+  free(buffer);
+  io->operations->destroy(io);
+}
+
 static void test_the_queue_has_a_bound(void **state) {
   (void)state;
   struct journal_io *io = open_disk();
@@ -223,6 +256,7 @@ int main(void) {
       TEST(test_segments_are_whole_before_use),
       TEST(test_operations_on_files),
       TEST(test_a_failed_write_completes_with_its_error),
+      TEST(test_a_short_write_is_one_completion),
       TEST(test_the_queue_has_a_bound),
       TEST(test_reap_waits_as_long_as_it_is_told),
       TEST(test_other_operations_are_refused),

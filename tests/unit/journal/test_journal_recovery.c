@@ -39,7 +39,7 @@ static struct batch_header *batch(const char *name, uint64_t offset) { return (v
 static void seal_again(const char *name, uint64_t offset) {
   struct journal_identity identity = {.salt = rig.config.salt};
   memcpy(identity.node_id, rig.config.node_id, sizeof identity.node_id);
-  batch_seal(batch(name, offset), journal_segment_seed(&identity, batch(name, offset)->segment));
+  batch_seal(batch(name, offset), journal_segment_seed(&identity, batch(name, offset)->segment), JOURNAL_VERSION);
 }
 
 /* Three segments are used, of 31, 31 and 8 one-block batches with one record each; the fourth is ready. */
@@ -97,7 +97,7 @@ static void header_zeroed(void) { memset(file(SEGMENT_3), 0, BLOCK); }
 static void header_damaged(void) { file(SEGMENT_2)[40] ^= 1; }
 static void header_padding_damaged(void) { file(SEGMENT_2)[4000] ^= 1; }
 static void first_header_damaged(void) { file(SEGMENT_1)[24] ^= 1; }
-static void header_newer(void) { file(SEGMENT_3)[8] = 2; }
+static void header_newer(void) { file(SEGMENT_3)[8] = JOURNAL_VERSION + 1; }
 static void header_foreign(void) {
   struct segment_header *header = (void *)file(SEGMENT_1);
   header->node_id[5] ^= 1;
@@ -161,7 +161,7 @@ static void batch_of_another_salt(void) {
   rig.config.salt = salt;
 }
 static void malformed(void) {
-  ((struct record_frame *)(void *)(batch(SEGMENT_3, 8 * BLOCK) + 1))->bytes = 60000;
+  ((struct record_frame *)(void *)((uint8_t *)batch(SEGMENT_3, 8 * BLOCK) + JOURNAL_BATCH_HEADER_BYTES))->bytes = 60000;
   seal_again(SEGMENT_3, 8 * BLOCK);
 }
 static void malformed_count(void) {
@@ -195,7 +195,7 @@ static const struct row rows[] = {
     {"header damaged", header_damaged, -EBADMSG, 0, 0, SEGMENT_2 ": offset 0: the segment header is damaged"},
     {"header padding damaged", header_padding_damaged, -EBADMSG, 0, 0, SEGMENT_2 ": offset 0"},
     {"first header damaged", first_header_damaged, -EBADMSG, 0, 0, SEGMENT_1 ": offset 0"},
-    {"newer version", header_newer, -EPROTONOSUPPORT, 0, 0, "format version 2"},
+    {"newer version", header_newer, -EPROTONOSUPPORT, 0, 0, "format version 3"},
     {"foreign node", header_foreign, -EPERM, 0, 0, "another node"},
     {"another segment's header", header_of_another_segment, -EBADMSG, 0, 0, SEGMENT_3 ": offset 0: holds segment 2"},
     {"another journal's header", header_of_another_journal, -EBADMSG, 0, 0, "another journal"},

@@ -89,8 +89,9 @@ static void expect_status(const char *method, const char *path, const char *body
 
 static void paths_and_methods(void **state) {
   (void)state;
-  static const char *const readable[] = {"/metrics",  "/healthz",        "/readyz",        "/v1/status",         "/v1/shards",
-                                         "/v1/rules", "/v1/rules/first", "/v1/violations", "/v1/violations/tail"};
+  static const char *const readable[] = {
+      "/metrics",  "/healthz",        "/readyz",        "/v1/status",          "/v1/shards",
+      "/v1/rules", "/v1/rules/first", "/v1/violations", "/v1/violations/tail", "/v1/violations/counts"};
   for (size_t i = 0; i < sizeof readable / sizeof *readable; i++) {
     expect_status("GET", readable[i], NULL, false, 200);
     expect_status("GET", readable[i], NULL, true, 200);
@@ -98,6 +99,7 @@ static void paths_and_methods(void **state) {
   expect_status("GET", "/", NULL, false, 404);
   expect_status("GET", "/v1/rules/nobody", NULL, false, 404);
   expect_status("GET", "/v1/rules/apply", NULL, false, 405);
+  expect_status("GET", "/v1/config/reload", NULL, false, 405);
   expect_status("DELETE", "/v1/rules", NULL, false, 405);
   expect_status("POST", "/v1/violations", "{}", false, 404);
 }
@@ -105,7 +107,9 @@ static void paths_and_methods(void **state) {
 static void loopback_changes_nothing(void **state) {
   (void)state;
   expect_status("POST", "/v1/rules/apply", "{\"files\":[]}", true, 405);
+  expect_status("POST", "/v1/config/reload", "", true, 405);
   assert_int_equal(appliance.applies, 0);
+  assert_int_equal(appliance.certificate_reloads, 0);
 }
 
 static void health_and_readiness(void **state) {
@@ -149,6 +153,10 @@ static void filters_that_make_no_sense(void **state) {
                                       "limit=ten",
                                       "after=x",
                                       "limit=",
+                                      "source=email",
+                                      "id=12",
+                                      "id=018f0000-0000-7000-8000-00000000000g",
+                                      "order=random",
                                       "trace=zz000000000000000000000000000000"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     char path[128];
@@ -186,6 +194,54 @@ static void violations_by_filter_and_page(void **state) {
   assert_int_equal(total, 7);
 }
 
+static void violations_in_both_orders_by_id_source_and_in_counts(void **state) {
+  (void)state;
+  appliance_double_add(&appliance, "first", 5);
+  appliance_double_add(&appliance, "second", 2);
+  assert_int_equal(count_of("/v1/violations?source=span"), 7);
+  assert_int_equal(count_of("/v1/violations?source=alert"), 0);
+  assert_int_equal(count_of("/v1/violations?service=none"), 0);
+  assert_int_equal(count_of("/v1/violations?id=00000000-0000-0000-0000-000000000000"), 7); /* the double gives no ids */
+  assert_int_equal(count_of("/v1/violations?id=018f0000-0000-7000-8000-000000000000"), 0);
+  const struct answer *answer = ask("GET", "/v1/violations?order=oldest&limit=3", NULL, false);
+  const json_t *list = json_object_get(answer->json, "violations");
+  assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "lsn")), 1);
+  assert_string_equal(json_string_value(json_object_get(answer->json, "next")), "3");
+  answer = ask("GET", "/v1/violations?order=oldest&limit=10&after=3", NULL, false);
+  list = json_object_get(answer->json, "violations");
+  assert_int_equal(json_array_size(list), 4);
+  assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "lsn")), 4);
+  assert_true(json_is_null(json_object_get(answer->json, "next")));
+  answer = ask("GET", "/v1/violations/counts?by=rule", NULL, false);
+  assert_int_equal(json_integer_value(json_object_get(answer->json, "total")), 7);
+  list = json_object_get(answer->json, "counts");
+  assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "key")), "first");
+  assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 1), "count")), 2);
+  answer = ask("GET", "/v1/violations/counts?by=severity&rule=second", NULL, false);
+  list = json_object_get(answer->json, "counts");
+  assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "key")), "high");
+  assert_int_equal(json_integer_value(json_object_get(answer->json, "total")), 2);
+  answer = ask("GET", "/v1/violations/counts?by=time&bucket=2s", NULL, false);
+  list = json_object_get(answer->json, "counts");
+  assert_int_equal(json_array_size(list), 3);
+  assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "key")), "2023-11-14T22:13:20.000000000Z");
+  assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "count")), 4);
+  expect_status("GET", "/v1/violations/counts?by=colour", NULL, false, 400);
+  expect_status("GET", "/v1/violations/counts?by=time&bucket=0s", NULL, false, 400);
+}
+
+static void a_flush_is_for_the_socket_and_says_how_far(void **state) {
+  (void)state;
+  appliance_double_add(&appliance, "first", 3);
+  expect_status("GET", "/v1/journal/flush", NULL, false, 405);
+  expect_status("POST", "/v1/journal/flush", "{}", true, 405);
+  const struct answer *answer = ask("POST", "/v1/journal/flush", "{}", false);
+  assert_int_equal(answer->status, 200);
+  assert_int_equal(json_integer_value(json_object_get(answer->json, "durable_lsn")), 3);
+  appliance.flush_result = -EIO;
+  expect_status("POST", "/v1/journal/flush", "{}", false, 503);
+}
+
 static void rules_are_applied_by_the_socket(void **state) {
   (void)state;
   const char *body = "{\"files\":[{\"name\":\"new.yaml\",\"text\":\"rules: []\"}],\"merge\":true}";
@@ -211,6 +267,28 @@ static void rules_are_applied_by_the_socket(void **state) {
   for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
     expect_status("POST", "/v1/rules/apply", malformed[i], false, 400);
   assert_int_equal(appliance.applies, before);
+}
+
+static void certificates_are_read_again(void **state) {
+  (void)state;
+  appliance.snapshot.wall_ns = 1700000000000000000u;
+  appliance.snapshot.certificate_count = 1;
+  appliance.snapshot.certificates[0] = (struct appliance_certificate){
+      .listener = "webhooks", .not_after_s = 1700000000 + 30 * 86400, .asks_clients = true, .sha256 = "ab12"};
+  const struct answer *answer = ask("POST", "/v1/config/reload", "", false);
+  assert_int_equal(answer->status, 200);
+  assert_int_equal(appliance.certificate_reloads, 1);
+  const json_t *certificate = json_array_get(json_object_get(answer->json, "certificates"), 0);
+  assert_string_equal(json_string_value(json_object_get(certificate, "listener")), "webhooks");
+  assert_string_equal(json_string_value(json_object_get(certificate, "not_after")), "2023-12-14T22:13:20.000000000Z");
+  assert_int_equal(json_integer_value(json_object_get(certificate, "days_left")), 30);
+  assert_true(json_is_true(json_object_get(certificate, "asks_clients")));
+  answer = ask("GET", "/v1/status", NULL, true);
+  assert_int_equal(json_array_size(json_object_get(answer->json, "certificates")), 1);
+  appliance.reload_result = -EINVAL;
+  answer = ask("POST", "/v1/config/reload", "", false);
+  assert_int_equal(answer->status, 422);
+  assert_non_null(strstr(json_string_value(json_object_get(answer->json, "message")), "not the certificate's"));
 }
 
 static void validation_changes_nothing(void **state) {
@@ -271,7 +349,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(status_tells_of_pressure, set_up, tear_down),
       cmocka_unit_test_setup_teardown(filters_that_make_no_sense, set_up, tear_down),
       cmocka_unit_test_setup_teardown(violations_by_filter_and_page, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(violations_in_both_orders_by_id_source_and_in_counts, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_flush_is_for_the_socket_and_says_how_far, set_up, tear_down),
       cmocka_unit_test_setup_teardown(rules_are_applied_by_the_socket, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(certificates_are_read_again, set_up, tear_down),
       cmocka_unit_test_setup_teardown(validation_changes_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_rule_set_is_always_released, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_leftover_socket_is_taken_over_and_the_own_removed, set_up, tear_down),

@@ -100,7 +100,14 @@ static void values_are_those_of_the_snapshot(void **state) {
   shard->shard.spans_rejected_overload = 7;
   shard->shard.webhooks_refused[REFUSAL_CONFLICT] = 8;
   shard->engine.violations_emitted = 10;
+  shard->tls.handshakes_done = 12;
+  shard->tls.handshakes_failed[TLS_FAILURE_NOT_TLS] = 13;
+  shard->tls.ended[TLS_END_TRUNCATED] = 14;
+  shard->tls.waiting = 15;
+  appliance.snapshot.certificate_count = 1;
+  appliance.snapshot.certificates[0] = (struct appliance_certificate){.listener = "webhooks", .not_after_s = 1700000000};
   appliance.snapshot.violations_durable = 9;
+  appliance.snapshot.shard_answered[1] = true;
   appliance.snapshot.ports[0].counters.missed = 11;
   shard->pressure[RESOURCE_PARKED] = (struct watermark){.used = 15, .capacity = 16, .entered = {1, 2, 3}, .state = PRESSURE_HARD};
   shard->shedding = 1u << SHED_SPANS;
@@ -108,8 +115,8 @@ static void values_are_those_of_the_snapshot(void **state) {
   shard->http.shed[HTTP_SHED_HEADERS] = 13;
   shard->network.tcp_refused_address = 14;
   shard->addresses.refused[ADDRESS_BODY_BYTES] = 15;
-  histogram_record(&shard->shard.park_ns, 150000);
-  histogram_record(&shard->shard.park_ns, 3000000000);
+  histogram_record(&shard->shard.park_ns[DURABILITY_STRICT], 150000);
+  histogram_record(&shard->shard.park_ns[DURABILITY_STRICT], 3000000000);
   appliance_double_add(&appliance, "first", 3);
   char *text = render();
   expect_line(text, "tripline_wire_received_frames_total{shard=\"1\"} 18446744073709551615");
@@ -118,6 +125,11 @@ static void values_are_those_of_the_snapshot(void **state) {
   expect_line(text, "tripline_responses_total{shard=\"1\",status=\"503\"} 6");
   expect_line(text, "tripline_spans_rejected_total{shard=\"1\",reason=\"overload\"} 7");
   expect_line(text, "tripline_webhooks_refused_total{shard=\"1\",reason=\"id_conflict\"} 8");
+  expect_line(text, "tripline_tls_handshakes_total{shard=\"1\"} 12");
+  expect_line(text, "tripline_tls_handshakes_failed_total{shard=\"1\",reason=\"not_tls\"} 13");
+  expect_line(text, "tripline_tls_connections_ended_total{shard=\"1\",reason=\"truncated\"} 14");
+  expect_line(text, "tripline_tls_handshakes_waiting{shard=\"1\"} 15");
+  expect_line(text, "tripline_tls_certificate_expiry_time_seconds{listener=\"webhooks\"} 1700000000");
   expect_line(text, "tripline_pressure{shard=\"1\",resource=\"parked\"} 2");
   expect_line(text, "tripline_pressure{shard=\"0\",resource=\"parked\"} 0");
   expect_line(text, "tripline_pressure_used{shard=\"1\",resource=\"parked\"} 15");
@@ -130,15 +142,40 @@ static void values_are_those_of_the_snapshot(void **state) {
   expect_line(text, "tripline_connections_shed_total{shard=\"1\",what=\"slow_header\"} 13");
   expect_line(text, "tripline_tcp_refused_total{shard=\"1\",reason=\"address\"} 14");
   expect_line(text, "tripline_address_refused_total{shard=\"1\",quota=\"body_bytes\"} 15");
+  expect_line(text, "tripline_shard_answers{shard=\"0\"} 0");
+  expect_line(text, "tripline_shard_answers{shard=\"1\"} 1");
   expect_line(text, "tripline_violations_durable_total 9");
   expect_line(text, "tripline_violations_pending 1");
   expect_line(text, "tripline_port_missed_frames_total{port=\"trip\"} 11");
   expect_line(text, "tripline_rule_violations_total{rule=\"first\"} 3");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"0.0001\"} 0");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"0.001\"} 1");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"1\"} 1");
-  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",le=\"+Inf\"} 2");
-  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"0.0001\"} 0");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"0.001\"} 1");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"1\"} 1");
+  expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"+Inf\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\",durability=\"strict\"} 2");
+  expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\",durability=\"balanced\"} 0");
+  expect_line(text, "tripline_durable_park_quantile_seconds{durability=\"balanced\",quantile=\"0.99\"} 0.000000000");
+  expect_line(text, "tripline_durable_park_quantile_seconds{durability=\"strict\",quantile=\"0.99\"} 3.000000000");
+  free(text);
+}
+
+static void an_impaired_port_says_what_was_done_to_its_frames(void **state) {
+  (void)state;
+  char *text = render();
+  assert_null(strstr(text, "tripline_impaired_"));
+  free(text);
+  struct appliance_port *ports = appliance.snapshot.ports;
+  appliance.snapshot.port_count = 2;
+  strcpy(ports[1].information.name, "worse");
+  ports[0].impaired = ports[1].impaired = true;
+  ports[0].received.lost = 1;
+  ports[1].received.no_room = 2;
+  ports[1].sent.reordered = 3;
+  every_family_is_described_once_before_its_samples(state);
+  text = render();
+  expect_line(text, "tripline_impaired_frames_total{port=\"trip\",direction=\"received\",fate=\"lost\"} 1");
+  expect_line(text, "tripline_impaired_frames_total{port=\"worse\",direction=\"received\",fate=\"no_room\"} 2");
+  expect_line(text, "tripline_impaired_frames_total{port=\"worse\",direction=\"sent\",fate=\"reordered\"} 3");
   free(text);
 }
 
@@ -147,6 +184,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(every_family_is_described_once_before_its_samples, set_up, tear_down),
       cmocka_unit_test_setup_teardown(no_series_comes_twice, set_up, tear_down),
       cmocka_unit_test_setup_teardown(values_are_those_of_the_snapshot, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(an_impaired_port_says_what_was_done_to_its_frames, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -247,11 +247,38 @@ static void test_misuse_traps(void **state) {
   assert_true(traps(consume_unpeeked, new_ring(128)));
 }
 
+/* Messages of several lengths all round the ring: what is seen ahead is what then comes, and no more than is published. */
+static void test_look_ahead_sees_what_comes(void **state) {
+  (void)state;
+  struct line_ring *ring = new_ring(32);
+  const struct line_header *ahead[16];
+  uint32_t next_in = 0, next_out = 0;
+  assert_int_equal(line_ring_look_ahead(ring, ahead, 16), 0);
+  for (uint32_t round = 0; round < 200; round++) {
+    while (put(ring, next_in, 1 + next_in % 7)) next_in++;
+    line_ring_publish(ring);
+    for (uint32_t most = 1; most <= 16; most += 5) {
+      const uint32_t seen = line_ring_look_ahead(ring, ahead, most);
+      const uint32_t waiting = next_in - next_out;
+      assert_int_equal(seen, waiting < most ? waiting : most);
+      for (uint32_t i = 0; i < seen; i++)
+        check_message((const struct message *)(const void *)ahead[i], next_out + i, 1 + (next_out + i) % 7);
+    }
+    for (uint32_t i = 0; i < 1 + round % 5 && next_out < next_in; i++, next_out++) {
+      check_message(line_ring_peek(ring), next_out, 1 + next_out % 7);
+      line_ring_consume(ring);
+    }
+  }
+  assert_true(put(ring, next_in, 1) || next_in > next_out);
+  line_ring_rollback(ring);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_publish_makes_visible),
+      TEST(test_look_ahead_sees_what_comes),
       TEST(test_rollback_leaves_nothing),
       TEST(test_full_refuses_and_counts),
       TEST(test_peeked_message_stays),

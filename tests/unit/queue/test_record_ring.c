@@ -308,6 +308,38 @@ static void test_misuse_traps(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void test_the_most_urgent_of_what_was_published(void **state) {
+  (void)state;
+  struct record_ring *ring = new_ring(4096);
+  static const enum record_durability said[] = {DURABILITY_RELAXED, DURABILITY_BALANCED, DURABILITY_RELAXED};
+  uint64_t positions[5] = {0};
+  for (uint32_t i = 0; i < 3; i++) {
+    record_ring_set_durability(ring, said[i]);
+    assert_true(put(ring, i, 40));
+    positions[i + 1] = record_ring_publish(ring);
+  }
+  assert_int_equal(record_ring_urgency(ring, 0), DURABILITY_BALANCED);
+  assert_int_equal(record_ring_urgency(ring, positions[1]), DURABILITY_BALANCED);
+  assert_int_equal(record_ring_urgency(ring, positions[2]), DURABILITY_RELAXED);
+  /* Said for one publish only, also when that one is empty or rolled back. */
+  assert_true(put(ring, 3, 40));
+  positions[4] = record_ring_publish(ring);
+  assert_int_equal(record_ring_urgency(ring, positions[2]), DURABILITY_STRICT);
+  assert_int_equal(record_ring_urgency(ring, positions[4]), DURABILITY_RELAXED);
+  record_ring_set_durability(ring, DURABILITY_RELAXED);
+  record_ring_publish(ring);
+  assert_true(put(ring, 4, 40));
+  record_ring_publish(ring);
+  assert_int_equal(record_ring_urgency(ring, positions[4]), DURABILITY_STRICT);
+  const uint64_t end = record_ring_publish(ring);
+  record_ring_set_durability(ring, DURABILITY_RELAXED);
+  assert_true(put(ring, 5, 40));
+  record_ring_rollback(ring);
+  assert_true(put(ring, 5, 40));
+  record_ring_publish(ring);
+  assert_int_equal(record_ring_urgency(ring, end), DURABILITY_STRICT);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_publish_makes_visible),
@@ -318,6 +350,7 @@ int main(void) {
       TEST(test_transaction_that_fits),
       TEST(test_durable_mark_and_positions),
       TEST(test_peeked_record_stays),
+      TEST(test_the_most_urgent_of_what_was_published),
       TEST(test_against_model),
       TEST(test_arena_spent),
       TEST(test_misuse_traps),

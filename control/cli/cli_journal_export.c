@@ -1,0 +1,162 @@
+#include "cli_journal_internal.h"
+#include "hexadecimal.h"
+#include "json_values.h"
+#include "uuid7.h"
+#include "violation.h"
+#include "webhook_record.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct output {
+  const struct cli *cli;
+  char node[37];
+  uint64_t from_lsn, left; /* records to print yet */
+  uint64_t since_ns, until_ns;
+  bool csv;
+};
+
+static const char *const type_words[] = {"?",         "violation",  "webhook",     "rules_begin", "rules_chunk", "rules_commit",
+                                         "retention", "replay_ids", "state_commit"};
+
+static void print_line(json_t *json) {
+  char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
+  if (text) puts(text);
+  free(text);
+  json_decref(json);
+}
+
+static json_t *webhook_json(const struct webhook_record *webhook) {
+  char sha256[65] = "", correlation[37];
+  hex_encode(webhook->body_sha256, sizeof webhook->body_sha256, sha256);
+  uuid7_text(webhook->correlation_id, correlation);
+  const size_t length = webhook->source_length < sizeof webhook->source ? webhook->source_length : sizeof webhook->source;
+  return json_pack("{s:s%, s:i, s:s, s:I, s:s, s:o}", "source", webhook->source, length, "status", (int)webhook->status,
+                   "correlation_id", correlation, "body_bytes", (json_int_t)webhook->body_bytes, "body_sha256", sha256,
+                   "id_remembered_until", webhook->remember_until_ns ? json_time(webhook->remember_until_ns) : json_null());
+}
+
+static void dump_record(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
+  struct output *output = context;
+  struct violation violation;
+  if (lsn < output->from_lsn || output->left == 0) return;
+  output->left--;
+  json_t *json =
+      json_pack("{s:I, s:s, s:i, s:o, s:o, s:I, s:I, s:I}", "lsn", (json_int_t)lsn, "type",
+                record->type < sizeof type_words / sizeof *type_words ? type_words[record->type] : "?", "type_number",
+                (int)record->type, "shard", record->shard == RECORD_SHARD_CONTROL ? json_null() : json_integer(record->shard),
+                "time", json_time(record->wall_ns), "bytes", (json_int_t)record->bytes, "segment", (json_int_t)segment,
+                "batch_offset", (json_int_t)offset);
+  if (record->type == RECORD_VIOLATION && violation_decode(record, record->bytes, &violation))
+    json_object_set_new(json, "violation", json_violation(&violation, lsn, output->node));
+  if (record->type == RECORD_WEBHOOK && record->bytes == sizeof(struct webhook_record))
+    json_object_set_new(json, "webhook", webhook_json((const struct webhook_record *)record));
+  print_line(json);
+}
+
+static void print_csv_field(json_t *value, bool last) {
+  char *made = NULL;
+  const char *text = json_string_value(value);
+  if (json_is_array(value) || json_is_object(value))
+    text = made = json_dumps(value, JSON_COMPACT);
+  else if (!text && !json_is_null(value))
+    text = made = json_dumps(value, JSON_ENCODE_ANY);
+  if (!text) text = "";
+  const bool quoted = text[strcspn(text, ",\"\r\n")] != '\0';
+  if (quoted) putchar('"');
+  for (; *text; text++) {
+    if (*text == '"') putchar('"');
+    putchar(*text);
+  }
+  if (quoted) putchar('"');
+  fputs(last ? "\r\n" : ",", stdout);
+  free(made);
+}
+
+static const char *const csv_columns[] = {"lsn",     "time",     "severity", "rule",       "rule_version", "source",
+                                          "service", "trace_id", "span_ids", "count",      "first_seen",   "last_seen",
+                                          "message", "id",       "node",     "attributes", "shard"};
+#define CSV_COLUMNS (sizeof csv_columns / sizeof *csv_columns)
+
+static bool text_is(struct event_text text, const char *wanted) {
+  return text.at && strlen(wanted) == text.length && memcmp(text.at, wanted, text.length) == 0;
+}
+
+static bool wanted(const struct output *output, const struct violation *violation) {
+  const struct cli *cli = output->cli;
+  return (!cli->rule || text_is(violation->rule, cli->rule)) && (!cli->service || text_is(violation->service, cli->service)) &&
+         (!cli->severity || strcmp(cli->severity, severity_word(violation->fixed.severity)) == 0) &&
+         (!cli->source || strcmp(cli->source, rule_on_word(violation->fixed.source)) == 0) &&
+         (!output->since_ns || violation->wall_ns >= output->since_ns) &&
+         (!output->until_ns || violation->wall_ns < output->until_ns);
+}
+
+static void export_record(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
+  struct output *output = context;
+  struct violation violation;
+  (void)segment, (void)offset;
+  if (record->type != RECORD_VIOLATION || lsn < output->from_lsn || output->left == 0) return;
+  if (!violation_decode(record, record->bytes, &violation) || !wanted(output, &violation)) return;
+  output->left--;
+  json_t *json = json_violation(&violation, lsn, output->node);
+  if (!output->csv) {
+    print_line(json);
+    return;
+  }
+  for (size_t i = 0; i < CSV_COLUMNS; i++) print_csv_field(json_object_get(json, csv_columns[i]), i + 1 == CSV_COLUMNS);
+  json_decref(json);
+}
+
+static bool read_number(const char *text, uint64_t otherwise, uint64_t *number) {
+  char *end = NULL;
+  *number = otherwise;
+  if (!text) return true;
+  if (*text < '0' || *text > '9') return false;
+  *number = strtoull(text, &end, 10);
+  return *end == '\0';
+}
+
+static bool read_output(const struct cli *cli, struct output *output) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  const uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+  *output = (struct output){.cli = cli};
+  if (cli->format && strcmp(cli->format, "jsonl") != 0 && strcmp(cli->format, "csv") != 0) return false;
+  output->csv = cli->format && strcmp(cli->format, "csv") == 0;
+  return read_number(cli->from, 0, &output->from_lsn) && read_number(cli->limit, UINT64_MAX, &output->left) &&
+         (!cli->since || parse_time(cli->since, now_ns, &output->since_ns)) &&
+         (!cli->until || parse_time(cli->until, now_ns, &output->until_ns));
+}
+
+static int print_records(const struct cli *cli, void (*record)(void *context, uint64_t lsn, uint64_t segment, uint64_t offset,
+                                                               const struct record_header *record)) {
+  struct output output;
+  struct journal_scan scan;
+  if (!read_output(cli, &output)) {
+    fputs("tripline: --from and --limit are numbers, --since and --until times, --format is jsonl or csv\n", stderr);
+    return CLI_USAGE;
+  }
+  struct journal_io *io = cli_journal_open(cli);
+  if (!io) return CLI_FAILED;
+  /* Once for the node's name, which every violation carries, and to know what is damaged before anything is printed. */
+  int result = journal_scan(io, &(struct journal_scan_handler){0}, &scan);
+  if (result == 0 && scan.newest.version) uuid7_text(scan.newest.node_id, output.node);
+  for (size_t i = 0; output.csv && i < CSV_COLUMNS; i++) printf("%s%s", csv_columns[i], i + 1 < CSV_COLUMNS ? "," : "\r\n");
+  const struct journal_scan_handler handler = {.context = &output, .record = record};
+  if (result == 0) result = journal_scan(io, &handler, &scan);
+  io->operations->destroy(io);
+  if (result < 0) {
+    fprintf(stderr, "tripline: the journal cannot be read: %s\n", strerror(-result));
+    return CLI_FAILED;
+  }
+  if (scan.damages == 0) return CLI_OK;
+  fprintf(stderr, "tripline: the journal is damaged in %llu places, the first: ", (unsigned long long)scan.damages);
+  cli_journal_print_damage(stderr, &scan.first_damage);
+  return CLI_FAILED;
+}
+
+int cli_journal_dump(const struct cli *cli) { return print_records(cli, dump_record); }
+
+int cli_journal_export(const struct cli *cli) { return print_records(cli, export_record); }

@@ -1,0 +1,109 @@
+#include "journal_salvage.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RING_BYTES (4u << 20)
+#define TAKES_MAX 4u
+
+/* The ring's memory; given back at the end. */
+struct memory {
+  void *taken[TAKES_MAX];
+  unsigned count;
+};
+
+static void *take(void *context, size_t bytes, size_t alignment) {
+  struct memory *memory = context;
+  const size_t whole = (bytes + alignment - 1) / alignment * alignment;
+  void *taken = memory->count < TAKES_MAX ? aligned_alloc(alignment, whole) : NULL;
+  if (!taken) return NULL;
+  memset(taken, 0, whole);
+  return memory->taken[memory->count++] = taken;
+}
+
+struct salvage {
+  struct journal *journal;
+  struct journal_io *io;
+  struct record_ring *ring;
+  const struct journal_scan_handler *handler;
+  uint64_t records;
+  int error;
+};
+
+static void put(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
+  struct salvage *salvage = context;
+  (void)lsn, (void)segment, (void)offset;
+  if (record->type == RECORD_RETENTION) return;
+  void *room = NULL;
+  while (salvage->error == 0 && !(room = record_ring_reserve(salvage->ring, record->bytes))) {
+    const uint64_t now_ns = salvage->io->operations->now(salvage->io);
+    const int result = journal_step(salvage->journal, now_ns, record->wall_ns, 1000000);
+    if (result < 0) salvage->error = result;
+    if (journal_stalled(salvage->journal)) salvage->error = journal_stalled(salvage->journal);
+  }
+  if (!room) return;
+  memcpy(room, record, record->bytes);
+  record_ring_publish(salvage->ring);
+  salvage->records++;
+}
+
+static void tell(void *context, const struct journal_damage *damage) {
+  struct salvage *salvage = context;
+  if (salvage->handler->damage) salvage->handler->damage(salvage->handler->context, damage);
+}
+
+static int copy(struct salvage *salvage, struct journal_io *from, struct journal_scan *scan) {
+  const struct journal_scan_handler handler = {.context = salvage, .record = put, .damage = tell};
+  int result = journal_scan(from, &handler, scan);
+  if (result == 0) result = salvage->error;
+  const uint64_t now_ns = salvage->io->operations->now(salvage->io);
+  if (result == 0) result = journal_drain(salvage->journal, now_ns, scan->newest.created_wall_ns);
+  return result;
+}
+
+static int open_new(struct salvage *salvage, const struct segment_header *old, uint64_t salt, const char **why) {
+  static struct journal_recovery recovery;
+  struct journal_config config = {.io = salvage->io,
+                                  .salt = salt,
+                                  .segment_bytes = old->segment_bytes,
+                                  .batch_bytes_max = old->batch_bytes_max,
+                                  .segments_ahead = 1,
+                                  .hash_chain = true,
+                                  .ring_count = 1,
+                                  .rings = {salvage->ring}};
+  int error;
+  memcpy(config.node_id, old->node_id, sizeof config.node_id);
+  salvage->journal = journal_open(&config, NULL, NULL, &recovery, &error);
+  *why = recovery.refusal;
+  if (salvage->journal && recovery.segments > 0) {
+    *why = "there is a journal already";
+    error = -EEXIST;
+  }
+  return error;
+}
+
+int journal_salvage(struct journal_io *from, struct journal_io *to, uint64_t salt, const struct journal_scan_handler *handler,
+                    struct journal_scan *scan, uint64_t *records, const char **why) {
+  struct memory memory = {0};
+  struct salvage salvage = {.io = to, .handler = handler};
+  *why = "the old journal cannot be read";
+  *records = 0;
+  int result = journal_scan(from, &(struct journal_scan_handler){0}, scan);
+  if (result == 0 && scan->newest.version == 0) {
+    *why = "no segment has a good header";
+    result = -ENODATA;
+  }
+  if (result == 0) {
+    struct arena arena = {.take = take, .context = &memory};
+    salvage.ring = record_ring_create(&arena, RING_BYTES);
+    result = salvage.ring ? open_new(&salvage, &scan->newest, salt, why) : -ENOMEM;
+  }
+  if (result == 0) {
+    *why = "the new journal cannot be written";
+    result = copy(&salvage, from, scan);
+  }
+  *records = salvage.records;
+  journal_close(salvage.journal);
+  while (memory.count > 0) free(memory.taken[--memory.count]);
+  return result;
+}

@@ -1,0 +1,176 @@
+"""Real disks that fail: a small filesystem on a loop device that is full and has room again, and one that turns read-only under load.
+
+usage: test_disk.py TRIPLINED TRIPLINE SOURCE. Runs in a network namespace of its own.
+"""
+import http.client
+import itertools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+from appliance_process import Appliance, enter_namespace, expect, expect_true, fetch, metric, wait_for  # noqa: E402
+
+TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
+CONFIG = """shards: {count: 1, idle_sleep: 100us}
+data_dir: disk/data
+management: {socket: ./tripline-data/control.sock}
+rules: {files: [rules.yaml]}
+journal: {segment_bytes: 2MiB}
+"""
+RULES = "rules:\n" + "".join(f'  - {{name: r{i}, on: webhook, if: body.n > 0, message: "${{body.n}} ${{body.fill}}"}}\n' for i in range(100))
+FILL = "x" * 3500
+SENDERS = 6
+READY = "http://127.0.0.1:9464/readyz"
+SKIP = 77
+
+
+def run(*command):
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+class Disk:
+    """An ext4 of its own in a file, mounted on `disk`."""
+
+    def __init__(self, directory, mebibytes):
+        self.image, self.at = tempfile.mktemp(prefix="tripline-disk-"), os.path.join(directory, "disk")
+        os.makedirs(self.at, exist_ok=True)
+        with open(self.image, "wb") as file:
+            file.truncate(mebibytes << 20)
+        made = run("mkfs.ext4", "-q", "-m", "0", self.image)
+        found = run("losetup", "--find", "--show", self.image) if made.returncode == 0 else made
+        self.device = found.stdout.strip()
+        mounted = run("mount", "-o", "errors=remount-ro", self.device, self.at) if found.returncode == 0 else found
+        if mounted.returncode != 0:
+            print("loop devices are not permitted here: skipped:", mounted.stderr.strip())
+            self.close()
+            sys.exit(SKIP)
+
+    def close(self):
+        run("umount", "-l", self.at)
+        if self.device:
+            run("losetup", "-d", self.device)
+        if os.path.exists(self.image):
+            os.unlink(self.image)
+
+
+class Load:
+    """Orders, some 360 KB of violations each; which were answered 200."""
+
+    def __init__(self, first):
+        self.numbers, self.ended, self.statuses, self.acknowledged = itertools.count(first), threading.Event(), {}, set()
+        self.threads = [threading.Thread(target=self.send, daemon=True) for _ in range(SENDERS)]
+        for thread in self.threads:
+            thread.start()
+
+    def send(self):
+        while not self.ended.is_set():
+            try:
+                connection = http.client.HTTPConnection("10.86.0.2", 8080, timeout=5)
+                while not self.ended.is_set():
+                    number = next(self.numbers)
+                    connection.request("POST", "/webhook/orders", json.dumps({"n": number, "fill": FILL}), {"Content-Type": "application/json"})
+                    answer = connection.getresponse()
+                    answer.read()
+                    self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
+                    if answer.status == 503:
+                        expect_true("503 says when to come back", answer.getheader("Retry-After"))
+                        time.sleep(0.05)
+                    elif answer.status == 200:
+                        self.acknowledged.add(number)
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.05)
+
+    def stop(self):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def is_ready():
+    try:
+        return bool(fetch(READY))
+    except urllib.error.HTTPError:
+        return False
+
+
+def check_kept(appliance, loads):
+    found = {int(v["message"].split()[0]) for v in appliance.violations()}
+    acknowledged = set().union(*(load.acknowledged for load in loads))
+    expect("acknowledged and lost", sorted(acknowledged - found), [])
+    return len(acknowledged)
+
+
+def full_disk(appliance, disk):
+    filler = os.path.join(disk.at, "filler")
+    loads = []
+    for cycle in range(2):
+        room = os.statvfs(disk.at)
+        with open(filler, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - (3 << 20))
+        load = Load(100000 * (cycle + 1))
+        wait_for("the disk is full", lambda: metric("tripline_journal_out_of_space") == 1, 120)
+        wait_for("not ready", lambda: not is_ready())
+        wait_for("refused with 503", lambda: load.statuses.get(503, 0) > 0, 120)
+        expect("the journal has not failed", metric("tripline_journal_failed"), 0)
+        status = json.loads(appliance.run_cli("status", "-o", "json").stdout)
+        expect("status says it", status["journal"]["out_of_space"], True)
+        before = len(load.acknowledged)
+        os.unlink(filler)
+        wait_for("ready again, without a restart", is_ready, 60)
+        wait_for("acknowledged again", lambda: len(load.acknowledged) > before, 60)
+        load.stop()
+        loads.append(load)
+        check_kept(appliance, loads)
+    return loads
+
+
+def read_only(appliance, disk, loads):
+    load = Load(900000)
+    wait_for("load", lambda: load.acknowledged)
+    with open(f"/sys/fs/ext4/{os.path.basename(disk.device)}/trigger_fs_error", "w", encoding="ascii") as file:
+        file.write("tripline")
+    wait_for("the journal has failed", lambda: metric("tripline_journal_failed") == 1, 60)
+    expect("not ready", is_ready(), False)
+    count = len(load.acknowledged)
+    refused = load.statuses.get(503, 0)
+    wait_for("refused with 503", lambda: load.statuses.get(503, 0) > refused, 60)
+    expect("nothing is acknowledged any more", len(load.acknowledged), count)
+    load.stop()
+    expect_true("the log says what is safe", "what was acknowledged is safe up to LSN" in appliance.log())
+    loads.append(load)
+
+
+def main():
+    appliance = Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, {"rules.yaml": RULES})
+    disk = Disk(appliance.directory, 4096)  # sparse; more than the load writes
+    os.makedirs("tripline-data", exist_ok=True)
+    try:
+        appliance.start()
+        loads = full_disk(appliance, disk)
+        read_only(appliance, disk, loads)
+        appliance.stop()
+        run("umount", disk.at)
+        run("fsck.ext4", "-fy", disk.device)
+        expect("mounted again", run("mount", disk.device, disk.at).returncode, 0)
+        appliance.start()
+        count = check_kept(appliance, loads)
+        expect_true("something was acknowledged", count > 0)
+        appliance.stop()
+    except BaseException:
+        print(appliance.log()[-3000:])
+        raise
+    finally:
+        if appliance.process and appliance.process.poll() is None:
+            appliance.kill()
+        disk.close()
+    print(f"full twice, read-only once: {count} acknowledged, none lost")
+
+
+enter_namespace("TRIPLINE_DISK")
+main()

@@ -1,0 +1,141 @@
+/* A damaged journal's records in a new one. */
+#include "cmocka_test.h"
+#include "journal_reader_check.h"
+#include "journal_rig.h"
+#include "journal_salvage.h"
+#include <errno.h>
+#include <string.h>
+
+#define SEGMENT_2 "journal-0000000000000002.seg"
+#define BLOCK JOURNAL_BLOCK_BYTES
+
+static struct journal_io *from, *to;
+static struct journal_rig rig;
+static struct journal_scan scan;
+static uint64_t records;
+static const char *why;
+
+static const struct journal_scan_handler quiet = {0};
+
+static struct journal_io *new_disk(void) {
+  return journal_sim_io_create(&(struct journal_sim_io_options){.seed = 3, .latency_least_ns = 1000, .latency_most_ns = 1000});
+}
+
+static int set_up(void **state) {
+  (void)state;
+  from = new_disk();
+  to = new_disk();
+  rig_init(&rig, from, 1);
+  if (rig_open(&rig) != 0) return -1;
+  for (uint32_t i = 0; i < 70; i++) rig_append(&rig, 1, 3000);
+  rig_close(&rig);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  rig_free(&rig);
+  from->operations->destroy(from);
+  to->operations->destroy(to);
+  return 0;
+}
+
+static uint8_t *file(const char *name) {
+  size_t length;
+  return journal_sim_io_bytes(from, name, &length);
+}
+
+struct copied {
+  uint32_t numbers[80];
+  uint32_t count;
+};
+
+static void note(void *context, uint64_t lsn, const struct record_header *record) {
+  struct copied *copied = context;
+  uint32_t ring;
+  assert_int_equal(lsn, copied->count + 1);
+  assert_true(rig_record_check(record, &ring, &copied->numbers[copied->count++]));
+}
+
+static struct journal *open_copy(struct copied *copied) {
+  struct journal_recovery recovery;
+  int error;
+  memset(copied, 0, sizeof *copied);
+  struct journal_config config = rig.config;
+  config.io = to;
+  config.ring_count = 0;
+  struct journal *journal = journal_open(&config, note, copied, &recovery, &error);
+  if (!journal) fail_msg("the copy does not open: %s", recovery.refusal);
+  return journal;
+}
+
+static void test_all_but_the_damaged_is_copied(void **state) {
+  (void)state;
+  struct disk_image before, after;
+  file(SEGMENT_2)[4 * BLOCK + 900] ^= 1;
+  memset(file(SEGMENT_2) + 9 * BLOCK, 0, 3 * BLOCK);
+  disk_image_take(&before, from);
+  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
+  disk_image_take(&after, from);
+  assert_int_equal(before.count, after.count);
+  for (uint32_t i = 0; i < before.count; i++)
+    assert_memory_equal(before.files[i].bytes, after.files[i].bytes, before.files[i].length);
+  assert_int_equal(records, 66);
+  assert_int_equal(scan.damages, 2);
+  struct copied copied;
+  struct journal *journal = open_copy(&copied);
+  assert_int_equal(copied.count, 66);
+  uint32_t expected = 1;
+  for (uint32_t i = 0; i < copied.count; i++, expected++) {
+    if (expected == 35) expected++;
+    if (expected == 40) expected = 43;
+    assert_int_equal(copied.numbers[i], expected);
+  }
+  journal_close(journal);
+  disk_image_free(&before);
+  disk_image_free(&after);
+}
+
+static void test_a_whole_journal_is_copied_whole(void **state) {
+  (void)state;
+  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
+  assert_int_equal(records, 70);
+  assert_true(reader_agrees(to, 70));
+  struct journal_scan copy;
+  assert_int_equal(journal_scan(to, &quiet, &copy), 0);
+  assert_int_equal(copy.damages, 0);
+  assert_true(copy.chained);
+  assert_int_equal(copy.newest.salt, 99);
+}
+
+static void test_an_existing_journal_is_not_written_into(void **state) {
+  (void)state;
+  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
+  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), -EEXIST);
+  assert_non_null(strstr(why, "already"));
+}
+
+static void test_nothing_to_salvage(void **state) {
+  (void)state;
+  struct journal_io *empty = new_disk();
+  assert_int_equal(journal_salvage(empty, to, 99, &quiet, &scan, &records, &why), -ENODATA);
+  empty->operations->destroy(empty);
+}
+
+static void test_a_full_disk_is_said(void **state) {
+  (void)state;
+  journal_sim_io_set_capacity(to, 2 * RIG_SEGMENT_BYTES);
+  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), -ENOSPC);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(test_all_but_the_damaged_is_copied),
+      TEST(test_a_whole_journal_is_copied_whole),
+      TEST(test_an_existing_journal_is_not_written_into),
+      TEST(test_nothing_to_salvage),
+      TEST(test_a_full_disk_is_said),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
