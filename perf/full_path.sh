@@ -31,6 +31,8 @@ cores=$(nproc)
 core=$((cores - 1))
 cd "$work"
 ip link set lo up
+# wrk closes first, and thousands of connections a turn would leave it no port.
+sysctl -qw net.ipv4.ip_local_port_range="1024 65535" net.ipv4.tcp_max_tw_buckets=16
 ip link add xdp0 mtu 3300 numrxqueues 1 numtxqueues 1 type veth peer name xdp1 mtu 3300 numrxqueues 1 numtxqueues 1
 sysctl -qw net.ipv6.conf.xdp1.disable_ipv6=1
 ip addr add 10.88.0.1/24 dev xdp0
@@ -112,7 +114,7 @@ used() { # nanoseconds of the server on its core; of an appliance also cycles bu
   case $1 in
   af_packet | af_xdp)
     for thread in /proc/"$(of "$1")"/task/*; do
-      if [ "$(cat "$thread/comm")" = shard-0 ]; then cut -d' ' -f1 "$thread/schedstat"; fi
+      if [ "$(cat "$thread/comm" 2>/dev/null)" = shard-0 ]; then cut -d' ' -f1 "$thread/schedstat"; fi
     done
     metrics "$1" | awk -v name="$2" '
       index($1, "tripline_loop_busy_cycles_total") == 1 {busy += $2} index($1, "tripline_loop_idle_cycles_total") == 1 {idle += $2}
@@ -135,7 +137,7 @@ turn() { # kind, connections, server
   esac
   case $3 in af_*) kill -CONT "$(of "$3")" ;; esac
   before=$(used "$3" $counter)
-  taskset -c 0-$((core - 1)) wrk -t$core -c"$2" -d"${seconds}s" --timeout 10s -s "$1.lua" $url >wrk.txt
+  taskset -c 0-$((core - 1)) wrk -t$core -c"$2" -d"${seconds}s" --timeout 10s -s "$1.lua" $url >wrk.txt 2>&1 || { tail -3 wrk.txt >&2; exit 1; }
   # What wrk left behind is still being judged.
   after=$(used "$3" $counter)
   tries=0 settled=

@@ -24,7 +24,8 @@ for turn, load in zip(lines[::2], lines[1::2]):
 
 
 def ratio(ours, theirs, at):
-    return statistics.median(a[at] / b[at] for a, b in zip(ours, theirs) if b[at])
+    ratios = [a[at] / b[at] for a, b in zip(ours, theirs) if b[at]]
+    return statistics.median(ratios) if ratios else float("nan")
 
 
 for (kind, connections), servers in rows.items():

@@ -44,6 +44,7 @@ void cli_print_yaml(json_t *json);
 void cli_print_pairs(json_t *object); /* name and value a line */
 
 int cli_status(const struct cli *cli);
+int cli_config(const struct cli *cli);
 int cli_shards(const struct cli *cli);
 int cli_rules(const struct cli *cli);
 int cli_violations(const struct cli *cli);

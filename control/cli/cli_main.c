@@ -32,6 +32,7 @@ int cli_usage(const struct cli *cli, bool asked) {
        "  tripline journal salvage --to DIR       all that can be read into a new journal in DIR\n"
        "  tripline journal flush                  (daemon) make durable what has gathered, now\n"
        "      --dir DIR: the journal's folder; ./tripline-data/journal or /var/lib/tripline/journal\n"},
+      {"config", "  tripline config reload                  read the certificates again; a bad one changes nothing\n"},
       {"shards", "  tripline shards list                    one line a polling core\n"},
   };
   FILE *out = asked ? stdout : stderr;
@@ -123,11 +124,8 @@ int main(int count, char **arguments) {
   static const struct {
     const char *noun;
     int (*run)(const struct cli *cli);
-  } nouns[] = {{"status", cli_status},
-               {"shards", cli_shards},
-               {"rules", cli_rules},
-               {"violations", cli_violations},
-               {"journal", cli_journal}};
+  } nouns[] = {{"status", cli_status}, {"config", cli_config},         {"shards", cli_shards},
+               {"rules", cli_rules},   {"violations", cli_violations}, {"journal", cli_journal}};
   static struct cli cli;
   cli.socket = default_socket();
   if (!read_options(&cli, count, arguments)) return cli_usage(&cli, false);

@@ -25,6 +25,10 @@ static void print_pairs(const char *prefix, json_t *object) {
 
 void cli_print_pairs(json_t *object) { print_pairs("", object); }
 
+static const struct cli_column certificate_columns[] = {{"LISTENER", "listener"},   {"NOT AFTER", "not_after"},
+                                                        {"DAYS LEFT", "days_left"}, {"ASKS CLIENTS", "asks_clients"},
+                                                        {"SHA256", "sha256"},       {NULL, NULL}};
+
 int cli_status(const struct cli *cli) {
   static const struct cli_column checks[] = {{"CHECK", "name"}, {"PASSED", "passed"}, {"DETAIL", "detail"}, {NULL, NULL}};
   json_t *json;
@@ -35,12 +39,32 @@ int cli_status(const struct cli *cli) {
     print_pairs("", json);
     putchar('\n');
     cli_print(cli, json, json_object_get(json, "checks"), checks);
+    if (json_array_size(json_object_get(json, "certificates"))) {
+      putchar('\n');
+      cli_print(cli, json, json_object_get(json, "certificates"), certificate_columns);
+    }
   } else {
     cli_print(cli, json, NULL, NULL);
   }
   const bool ready = json_is_true(json_object_get(json, "ready"));
   json_decref(json);
   return ready ? CLI_OK : CLI_FAILED;
+}
+
+int cli_config(const struct cli *cli) {
+  struct cli_answer answer;
+  if (cli->word_count != 2 || strcmp(cli->words[1], "reload") != 0) return cli_usage(cli, false);
+  int result = cli_request(cli, "POST", "/v1/config/reload", "", &answer);
+  if (result != CLI_OK) return result;
+  if (answer.status != 200) {
+    result = cli_explain(&answer);
+  } else {
+    json_t *json = json_loads(answer.text, 0, NULL);
+    cli_print(cli, json, json_object_get(json, "certificates"), certificate_columns);
+    json_decref(json);
+  }
+  free(answer.text);
+  return result;
 }
 
 int cli_shards(const struct cli *cli) {

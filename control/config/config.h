@@ -12,6 +12,7 @@
 #define CONFIG_SOURCES_MAX 64
 #define CONFIG_RULE_PATHS_MAX 64
 #define CONFIG_PATH_BYTES 256
+#define CONFIG_CLIENT_NAMES_MAX 16
 
 enum port_kind { PORT_EMBEDDED, PORT_AF_PACKET, PORT_AF_XDP, PORT_TAP, PORT_MEMIF, PORT_PCAP, PORT_RING, PORT_PCI };
 
@@ -36,6 +37,13 @@ struct config_port {
     uint32_t loss_ppm, duplicate_ppm, reorder_ppm; /* of the frames of each direction */
     uint64_t delay_ns, seed;
   } impairment; /* for tests: a worse wire; all rates and the delay 0: none */
+};
+
+struct config_tls {                                            /* of one listener */
+  char certificate[CONFIG_PATH_BYTES], key[CONFIG_PATH_BYTES]; /* PEM files; empty: without TLS */
+  char client_ca[CONFIG_PATH_BYTES];                           /* empty: clients need no certificate */
+  uint32_t client_name_count;                                  /* with client_ca: one of these */
+  char client_names[CONFIG_CLIENT_NAMES_MAX][128];
 };
 
 struct config {
@@ -65,10 +73,12 @@ struct config {
     bool acknowledge_durable;
     enum record_durability durability;
     uint32_t max_body_bytes;
+    struct config_tls tls;
   } otlp_http, otlp_grpc, zipkin;
   uint16_t jaeger_port; /* 6831, UDP; 0: off */
   struct {
-    uint16_t port;            /* 8080 */
+    uint16_t port; /* 8080 */
+    struct config_tls tls;
     uint32_t replay_capacity; /* ids remembered a shard */
     uint32_t source_count;
     struct webhook_source sources[CONFIG_SOURCES_MAX];
@@ -107,6 +117,10 @@ struct config {
   struct {
     uint32_t reassembly_max; /* datagrams in fragments at one time, 64 KiB each; 0: fragments are refused */
   } udp;
+  struct {
+    uint32_t connections_max, handshakes_a_second, waiting_max; /* a shard */
+    uint64_t handshake_timeout_ns;
+  } tls;
 };
 
 /* The embedded default. */

@@ -58,6 +58,13 @@ static void default_tcp(struct config *config) {
   }
 }
 
+static void default_tls(struct config *config) {
+  config->tls.connections_max = 4096;
+  config->tls.handshakes_a_second = 1000; /* about a fifth of a core with a P-256 key */
+  config->tls.waiting_max = 1024;
+  config->tls.handshake_timeout_ns = 10ull * 1000000000;
+}
+
 void config_default(struct config *config) {
   memset(config, 0, sizeof *config);
   SET_TEXT(config->data_dir, "./tripline-data");
@@ -88,4 +95,5 @@ void config_default(struct config *config) {
   config->journal.index_violations = 1000000;
   config->journal.hash_chain = true;
   default_tcp(config);
+  default_tls(config);
 }

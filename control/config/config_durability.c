@@ -1,16 +1,6 @@
 #include "config_internal.h"
 #include <string.h>
 
-const yaml_node_t *config_find(struct config_reader *reader, const yaml_node_t *mapping, const char *name) {
-  if (mapping->type != YAML_MAPPING_NODE) return NULL;
-  for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top; pair++) {
-    const yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
-    if (key->type == YAML_SCALAR_NODE && strcmp((char *)key->data.scalar.value, name) == 0)
-      return yaml_document_get_node(&reader->document, pair->value);
-  }
-  return NULL;
-}
-
 enum record_durability config_read_durability(struct config_reader *reader, const yaml_node_t *node) {
   static const char *const words[] = {"strict", "balanced", "relaxed", NULL};
   const int word = config_read_word(reader, node, words);
@@ -20,7 +10,7 @@ enum record_durability config_read_durability(struct config_reader *reader, cons
 void config_check_durability(struct config_reader *reader, const yaml_node_t *node, enum record_durability durability,
                              bool *acknowledge_durable) {
   if (durability != DURABILITY_RELAXED) return;
-  const yaml_node_t *said = config_find(reader, node, "acknowledge");
+  const yaml_node_t *said = config_find_value(reader, node, "acknowledge");
   if (said && *acknowledge_durable)
     config_complain(reader, said, "acknowledge: durable waits for a flush, durability: relaxed answers before it");
   *acknowledge_durable = false;

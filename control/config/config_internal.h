@@ -34,14 +34,19 @@ struct config_key {
 /* Calls the reader of each key; unknown and repeated keys are complaints, with the nearest known name. */
 void config_read_mapping(struct config_reader *reader, const yaml_node_t *node, const struct config_key *keys, void *target);
 
+/* The value of a mapping's key, or NULL. */
+const yaml_node_t *config_find_value(struct config_reader *reader, const yaml_node_t *node, const char *name);
+
 void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source);
 /* `durability`, which says how soon records are flushed; and `acknowledge`, unless it goes without saying. */
 enum record_durability config_read_durability(struct config_reader *reader, const yaml_node_t *node);
 /* Answers wait for no relaxed flush: `acknowledge` is received then, and an error when it says durable. */
 void config_check_durability(struct config_reader *reader, const yaml_node_t *node, enum record_durability durability,
                              bool *acknowledge_durable);
-const yaml_node_t *config_find(struct config_reader *reader, const yaml_node_t *mapping, const char *name);
 void config_read_port(struct config_reader *reader, const yaml_node_t *node, struct config_port *port);
+/* Reads the files too, and complains where they are named. */
+void config_read_listener_tls(struct config_reader *reader, const yaml_node_t *node, struct config_tls *tls);
+void config_read_tls(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_read_listeners(struct config_reader *reader, const yaml_node_t *node, struct config *config);
 /* Which listener a connection or a datagram is for is known by its port. */
 void config_expect_distinct_ports(struct config_reader *reader, const yaml_node_t *root, const struct config *config);

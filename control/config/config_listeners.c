@@ -22,16 +22,13 @@ READER(read_durability) { LISTENER->durability = config_read_durability(reader, 
 READER(read_body) { LISTENER->max_body_bytes = (uint32_t)config_read_number(reader, node, 1, 20971520); }
 READER(read_listen) { LISTENER->port = read_port(reader, node); }
 READER(read_listen_or_off) { LISTENER->port = read_port_or_off(reader, node); }
-static const struct config_key otlp_keys[] = {{"acknowledge", read_acknowledge},
-                                              {"durability", read_durability},
-                                              {"max_body_bytes", read_body},
-                                              {"listen", read_listen},
-                                              {NULL, NULL}};
-static const struct config_key zipkin_keys[] = {{"acknowledge", read_acknowledge},
-                                                {"durability", read_durability},
-                                                {"max_body_bytes", read_body},
-                                                {"listen", read_listen_or_off},
-                                                {NULL, NULL}};
+READER(read_listener_tls) { config_read_listener_tls(reader, node, &LISTENER->tls); }
+static const struct config_key otlp_keys[] = {{"acknowledge", read_acknowledge}, {"durability", read_durability},
+                                              {"max_body_bytes", read_body},     {"listen", read_listen},
+                                              {"tls", read_listener_tls},        {NULL, NULL}};
+static const struct config_key zipkin_keys[] = {{"acknowledge", read_acknowledge}, {"durability", read_durability},
+                                                {"max_body_bytes", read_body},     {"listen", read_listen_or_off},
+                                                {"tls", read_listener_tls},        {NULL, NULL}};
 static void read_listener(struct config_reader *reader, const yaml_node_t *node, const struct config_key *keys,
                           struct config_span_listener *listener) {
   config_read_mapping(reader, node, keys, listener);

@@ -129,8 +129,12 @@ READER(read_sources) {
     CONFIG->webhooks.source_count++;
   }
 }
-static const struct config_key webhook_keys[] = {
-    {"listen", read_webhook_listen}, {"replay_capacity", read_replay_capacity}, {"sources", read_sources}, {NULL, NULL}};
+READER(read_webhook_tls) { config_read_listener_tls(reader, node, &CONFIG->webhooks.tls); }
+static const struct config_key webhook_keys[] = {{"listen", read_webhook_listen},
+                                                 {"replay_capacity", read_replay_capacity},
+                                                 {"sources", read_sources},
+                                                 {"tls", read_webhook_tls},
+                                                 {NULL, NULL}};
 READER(read_webhooks) { config_read_mapping(reader, node, webhook_keys, target); }
 
 READER(read_live_max) { CONFIG->traces.live_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
@@ -206,6 +210,7 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"tcp", read_tcp},
                                              {"http", read_http},
                                              {"udp", read_udp},
+                                             {"tls", config_read_tls},
                                              {NULL, NULL}};
 
 static int read_document(struct config_reader *reader, yaml_parser_t *parser, struct config *config) {

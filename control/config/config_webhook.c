@@ -125,7 +125,7 @@ static const struct config_key source_keys[] = {{"name", read_source_name},
 
 void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source) {
   config_default_source(source);
-  const yaml_node_t *kind = config_find(reader, node, "kind");
+  const yaml_node_t *kind = config_find_value(reader, node, "kind");
   if (kind && kind->type == YAML_SCALAR_NODE) read_source_kind(reader, kind, source);
   const unsigned errors_before = reader->error_count;
   config_read_mapping(reader, node, source_keys, source);

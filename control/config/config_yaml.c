@@ -189,3 +189,13 @@ void config_read_mapping(struct config_reader *reader, const yaml_node_t *node, 
     }
   }
 }
+
+const yaml_node_t *config_find_value(struct config_reader *reader, const yaml_node_t *node, const char *name) {
+  if (node->type != YAML_MAPPING_NODE) return NULL;
+  for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
+    const yaml_node_t *key = yaml_document_get_node(&reader->document, pair->key);
+    if (key->type == YAML_SCALAR_NODE && strcmp((char *)key->data.scalar.value, name) == 0)
+      return yaml_document_get_node(&reader->document, pair->value);
+  }
+  return NULL;
+}

@@ -176,6 +176,7 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   read_ports(daemon, snapshot);
   read_journal(daemon, &snapshot->journal);
   read_rules(daemon, &snapshot->rules);
+  certificates_view(daemon, snapshot);
   snapshot->violations_durable = violation_store_run_total(violations(daemon));
   run_checks(daemon, snapshot, result == 0);
   snapshot->logs_suppressed = log_suppressed();
@@ -198,5 +199,6 @@ void appliance_view_init(struct daemon *daemon) {
                                          .rules_release = rules_release,
                                          .rules_apply = rules_apply,
                                          .journal_flush = records_flush,
+                                         .certificates_reload = certificates_reload,
                                          .violations = violations};
 }

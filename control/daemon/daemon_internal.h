@@ -40,6 +40,15 @@ struct daemon_rules {
   bool last_reload_succeeded;
 };
 
+struct daemon_certificates {
+  pthread_mutex_t lock; /* all of this but the publication */
+  bool memory_installed;
+  struct tls_publication publication;
+  struct tls_identities *set; /* NULL: no listener has TLS */
+  uint64_t reloads, reload_failures;
+  bool last_reload_succeeded;
+};
+
 /* A rule set that recovery is putting together from its chunks. */
 struct rules_recovery {
   uint64_t set_id, total_bytes, got_bytes;
@@ -86,6 +95,7 @@ struct daemon {
   struct daemon_keeper keeper;
 
   struct daemon_rules rules;
+  struct daemon_certificates certificates;
   pthread_mutex_t snapshot_lock;
   struct appliance appliance;
   struct management_server *management;
@@ -148,6 +158,12 @@ void rules_stop(struct daemon *daemon);
 /* Writes the set in force into the journal again, for a snapshot; 0 when there is none. */
 int rules_journal_again(struct daemon *daemon);
 void rules_recover(struct daemon *daemon, const struct record_header *record);
+
+/* certificate_service.c */
+int certificates_start(struct daemon *daemon);
+int certificates_reload(void *context, char *error, size_t room);
+void certificates_view(struct daemon *daemon, struct appliance_snapshot *snapshot);
+void certificates_stop(struct daemon *daemon);
 
 /* appliance_view.c */
 void appliance_view_init(struct daemon *daemon);

@@ -22,16 +22,18 @@ static bool stopping(struct daemon *daemon) {
   return atomic_load_explicit(&daemon->stop_keeper, memory_order_relaxed) || journal_failed(daemon->journal) != 0;
 }
 
-/* Whether all that is durable is in the index. */
+/* Whether all that was durable is in the index; not for longer than a while, so that a journal that grows as fast is looked
+ * after, too. */
 static bool index_on(struct daemon *daemon) {
-  const uint64_t durable_lsn = journal_durable_lsn(daemon->journal);
-  while (!stopping(daemon)) {
+  const uint64_t durable_lsn = journal_durable_lsn(daemon->journal), until_ns = monotonic_ns() + LOOK_AFTER_NS / 2;
+  while (!stopping(daemon) && monotonic_ns() < until_ns) {
     const uint64_t last_lsn = violation_store_last_lsn(daemon->violations);
     if (last_lsn >= durable_lsn) return true;
     const uint64_t to_lsn = durable_lsn - last_lsn > INDEX_STEP_LSNS ? last_lsn + INDEX_STEP_LSNS : durable_lsn;
     const int result = violation_store_catch_up(daemon->violations, to_lsn);
     if (result == 0) continue;
     log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
+    usleep(PASS_US);
     return false;
   }
   return false;
@@ -101,7 +103,8 @@ static void snapshot_state(struct daemon *daemon) {
 static bool snapshot_due(const struct daemon *daemon, const struct journal_segment *segments, size_t count, size_t held) {
   if (atomic_load_explicit(&daemon->keeper.no_snapshots, memory_order_relaxed)) return false;
   /* It would only wait in the ring, and be tried again behind that. */
-  if (journal_stalled(daemon->journal) || monotonic_ns() < daemon->keeper.snapshot_not_before_ns) return false;
+  if (daemon->keeper.indexing || journal_stalled(daemon->journal) || monotonic_ns() < daemon->keeper.snapshot_not_before_ns)
+    return false;
   const uint64_t state_lsn = journal_state_lsn(daemon->journal);
   uint64_t newer = 0, newer_bytes = 0;
   for (size_t i = 0; i < count; i++) {
@@ -180,11 +183,11 @@ static void *keeper_thread(void *argument) {
   while (!stopping(daemon)) {
     const bool indexed = index_on(daemon);
     if (indexed) atomic_store_explicit(&daemon->keeper.indexing, false, memory_order_relaxed);
-    if (indexed && monotonic_ns() - looked_ns >= LOOK_AFTER_NS) {
+    if (monotonic_ns() - looked_ns >= LOOK_AFTER_NS) {
       look_after(daemon);
       looked_ns = monotonic_ns();
     }
-    usleep(PASS_US);
+    if (indexed) usleep(PASS_US);
   }
   return NULL;
 }

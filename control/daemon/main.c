@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <openssl/sha.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -74,6 +75,7 @@ static int start(struct daemon *daemon) {
   if (result == 0) result = cores_pin(pthread_self(), daemon->cores.control);
   if (result == 0) result = ports_start(daemon);
   if (result == 0) result = records_open(daemon);
+  if (result == 0) result = certificates_start(daemon);
   if (result == 0) result = shards_create(daemon);
   if (result == 0) result = records_start(daemon);
   if (result == 0) result = rules_start(daemon);
@@ -105,12 +107,14 @@ static void announce(const struct daemon *daemon) {
   sd_notify(0, "READY=1");
 }
 
-/* SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reads rules.files again. */
+/* SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reads rules.files and certificates again. */
 static void run(struct daemon *daemon, const sigset_t *signals) {
+  char error[512];
   for (;;) {
     const int number = sigwaitinfo(signals, NULL);
     if (number == SIGHUP) {
       rules_reload(daemon);
+      certificates_reload(daemon, error, sizeof error);
     } else if (number == SIGTERM || number == SIGINT) {
       return;
     }
@@ -136,6 +140,7 @@ static void stop(struct daemon *daemon) {
   ports_stop(daemon);
   records_close(daemon);
   rules_stop(daemon);
+  certificates_stop(daemon);
   log_info("stop", "done");
 }
 
@@ -146,6 +151,7 @@ int main(int count, char **arguments) {
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
   struct daemon *daemon = &daemon_state;
+  const struct tls_heap heap = {.take = malloc, .give = free};
   const char *path = NULL;
   bool check = false;
   for (int option; (option = getopt_long(count, arguments, "c:h", options, NULL)) != -1;) {
@@ -166,10 +172,12 @@ int main(int count, char **arguments) {
     }
   }
   if (optind != count) return usage(stderr);
+  daemon->certificates.memory_installed = tls_memory_install(&heap); /* before OpenSSL is asked for anything */
   const int configured = read_config(daemon, path);
   if (check || configured != 0) return configured;
   pthread_mutex_init(&daemon->rules.lock, NULL);
   pthread_mutex_init(&daemon->snapshot_lock, NULL);
+  pthread_mutex_init(&daemon->certificates.lock, NULL);
   daemon->arena = arena_mapped(&daemon->config.shards.prefault);
   daemon->started_wall_ns = wall_ns();
   sigset_t signals;

@@ -94,6 +94,10 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->http.body_grace_ns = BODY_GRACE_NS;
   shard->http.body_least_bytes = BODY_LEAST_BYTES;
   shard->http.keep_alive_timeout_ns = config->tcp.keep_alive_timeout_ns;
+  shard->tls.connections_max = config->tls.connections_max;
+  shard->tls.waiting_max = config->tls.waiting_max;
+  shard->tls.handshakes_a_second = config->tls.handshakes_a_second;
+  shard->tls.handshake_timeout_ns = config->tls.handshake_timeout_ns;
   shard->otlp = span_listener(&config->otlp_http);
   shard->otlp_grpc = span_listener(&config->otlp_grpc);
   shard->zipkin = span_listener(&config->zipkin);
@@ -147,6 +151,7 @@ static int fill_shard(struct daemon *daemon, struct daemon_port *port, uint32_t 
   memcpy(&shard->node, daemon->node_id, sizeof shard->node);
   if (getrandom(&shard->uuid_key, sizeof shard->uuid_key, 0) != sizeof shard->uuid_key) return -EIO;
   fill_limits(&daemon->config, shard);
+  if (daemon->certificates.set) shard->tls.publication = &daemon->certificates.publication;
   shard->records = daemon->shards[index].records;
   return 0;
 }

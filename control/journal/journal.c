@@ -8,7 +8,7 @@
 #define WAIT_SLICE_NS 1000000u
 #define IDLE_WAIT_LEAST_NS 10000u
 #define IDLE_WAIT_PART 16u     /* of the time since the last record: a busy journal looks often, an idle one seldom */
-#define GATHER_PAUSE_NS 30000u /* between two looks at the rings while a batch is in flight */
+#define GATHER_PAUSE_NS 30000u /* between two looks at the rings that had something */
 #define CLOSE_WAITS_MAX 10000u /* times WAIT_SLICE_NS: a disk that does not answer keeps its buffers */
 
 int journal_fail(struct journal *journal, int error) {
@@ -95,12 +95,11 @@ static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   return gathered > 0 || (!was_in_flight && (journal->in_flight || journal->opening));
 }
 
-/* With a batch in flight the thread sleeps even when records go on coming: the kernel completes a durable write in a worker of
- * this core, and a thread that gathers without a rest keeps it from running for whole time slices. */
+/* The thread sleeps a little even when records go on coming: with a batch in flight because the kernel's workers on this core,
+ * which finish it, would else wait for whole time slices; with one that is not due because there is no hurry. */
 static uint64_t wait_of(const struct journal *journal, uint64_t now_ns, uint64_t wait_ns, bool busy) {
-  const bool writes = journal->in_flight || journal->opening;
-  if (busy) return writes && wait_ns > GATHER_PAUSE_NS ? GATHER_PAUSE_NS : writes ? wait_ns : 0;
-  if (writes) return wait_ns;
+  if (busy) return wait_ns < GATHER_PAUSE_NS ? wait_ns : GATHER_PAUSE_NS;
+  if (journal->in_flight || journal->opening) return wait_ns;
   const struct journal_batch *batch = &journal->batches[journal->filling];
   if (batch->count > 0 && batch->due_ns > now_ns && batch->due_ns - now_ns < wait_ns) wait_ns = batch->due_ns - now_ns;
   const uint64_t idle_ns = now_ns > journal->gathered_at_ns ? (now_ns - journal->gathered_at_ns) / IDLE_WAIT_PART : 0;

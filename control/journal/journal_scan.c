@@ -84,7 +84,7 @@ static void take_batch(struct scanner *scanner, const struct scanned_segment *se
   scanner->checksum = batch->checksum;
   if (segment->header.chain_kind == JOURNAL_CHAIN_SHA256)
     journal_chain_next(offset == JOURNAL_BLOCK_BYTES ? segment->block : NULL, batch, batch->batch_bytes, scanner->chain);
-  if (scan->records == 0) scan->first_lsn = batch->first_lsn;
+  if (scan->first_lsn == 0) scan->first_lsn = batch->first_lsn;
   scan->last_lsn = scanner->next_lsn - 1;
   scan->batches++;
   scan->batch_bytes += batch->batch_bytes;
@@ -237,6 +237,13 @@ static int scan_open(struct scanner *scanner, struct scanned_segment *segment, i
     else
       segment->bytes = segment->header.segment_bytes;
     segment->version = segment->header.version;
+    if (scanner->handler->newest_only && !newest) {
+      enter_segment(scanner, segment);
+      if (scanner->scan->segments++ == 0) scanner->scan->first_lsn = segment->header.first_lsn;
+      scanner->believing = true;
+      scanner->chain_whole = false;
+      return 0;
+    }
   } else {
     bool unused;
     result = is_unused(scanner, segment, &unused);
@@ -303,6 +310,7 @@ int journal_scan(struct journal_io *io, const struct journal_scan_handler *handl
   if (result == 0) result = find_identity(&scanner, ids, count, &newest);
   if (result == 0) result = scan_segments(&scanner, ids, count, newest);
   scan->chained = scanner.chain_whole && scan->batches > 0;
+  if (scan->last_lsn == 0 && scan->newest.version) scan->last_lsn = scan->newest.first_lsn - 1;
   memcpy(scan->chain, scanner.chain, sizeof scan->chain);
   journal_window_free(&scanner.window);
   free(ids);

@@ -13,6 +13,7 @@ struct journal_damage {
 /* Each may be NULL. What they are given lives until they return. */
 struct journal_scan_handler {
   void *context;
+  bool newest_only; /* of older segments only the headers are read: batches, records and chain are then those of the newest */
   void (*segment)(void *context, const struct segment_header *header);
   /* `offset` of the batch in its segment. */
   void (*record)(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record);

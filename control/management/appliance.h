@@ -55,6 +55,13 @@ struct appliance_check { /* for /readyz and status */
 
 #define APPLIANCE_CHECKS_MAX 8
 
+struct appliance_certificate { /* of a listener with TLS */
+  const char *listener;
+  int64_t not_after_s; /* Unix time */
+  bool asks_clients;   /* for certificates */
+  char sha256[65];
+};
+
 struct appliance_snapshot {
   uint64_t wall_ns, started_wall_ns;
   const char *version;
@@ -70,6 +77,10 @@ struct appliance_snapshot {
   struct appliance_journal journal;
   uint64_t violations_durable; /* of this run: raised since start and past fsync */
   struct appliance_rules rules;
+  uint32_t certificate_count;
+  struct appliance_certificate certificates[SHARD_LISTENERS];
+  uint64_t certificate_reloads, certificate_reload_failures;
+  bool last_certificate_reload_succeeded;
   uint32_t check_count;
   struct appliance_check checks[APPLIANCE_CHECKS_MAX];
   bool live, ready;
@@ -104,5 +115,7 @@ struct appliance {
                      struct rule_errors *errors, struct appliance_apply_result *result);
   /* Waits until all that was published before the call is durable. 0, -ETIMEDOUT, or -errno once the journal has failed. */
   int (*journal_flush)(void *context, uint64_t *durable_lsn);
+  /* Reads the certificates of all listeners again. 0, or -EINVAL with `error`: those before stay in force. */
+  int (*certificates_reload)(void *context, char *error, size_t room);
   struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
 };

@@ -34,6 +34,7 @@ const char *request_argument(const struct management_request *request, const cha
 enum MHD_Result handle_metrics(struct management_request *request);
 enum MHD_Result handle_health(struct management_request *request, bool readiness);
 enum MHD_Result handle_status(struct management_request *request);
+enum MHD_Result handle_config_reload(struct management_request *request);
 enum MHD_Result handle_shards(struct management_request *request);
 enum MHD_Result handle_rules_list(struct management_request *request);
 enum MHD_Result handle_rule(struct management_request *request, const char *name);

@@ -56,7 +56,8 @@ static enum MHD_Result route_get(struct management_request *request) {
   if (strcmp(path, "/v1/violations") == 0) return handle_violations(request);
   if (strcmp(path, "/v1/violations/counts") == 0) return handle_violations_counts(request);
   if (strcmp(path, "/v1/violations/tail") == 0) return handle_violations_tail(request);
-  if (strcmp(path, "/v1/rules/apply") == 0 || strcmp(path, "/v1/rules/validate") == 0 || strcmp(path, "/v1/journal/flush") == 0)
+  if (strcmp(path, "/v1/rules/apply") == 0 || strcmp(path, "/v1/rules/validate") == 0 || strcmp(path, "/v1/journal/flush") == 0 ||
+      strcmp(path, "/v1/config/reload") == 0)
     return answer_error(request, 405, "method", "this path takes POST");
   if (strncmp(path, rule_prefix, sizeof rule_prefix - 1) == 0) return handle_rule(request, path + sizeof rule_prefix - 1);
   return answer_error(request, 404, "not_found", "no such path");
@@ -70,6 +71,7 @@ static enum MHD_Result route(struct management_request *request) {
   if (strcmp(request->path, "/v1/rules/apply") == 0) return handle_rules_apply(request);
   if (strcmp(request->path, "/v1/rules/validate") == 0) return handle_rules_validate(request);
   if (strcmp(request->path, "/v1/journal/flush") == 0) return handle_journal_flush(request);
+  if (strcmp(request->path, "/v1/config/reload") == 0) return handle_config_reload(request);
   return answer_error(request, 404, "not_found", "no such path takes POST");
 }
 

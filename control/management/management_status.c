@@ -63,6 +63,36 @@ static json_t *kept_of(const struct appliance_journal *journal) {
                    "record_limit", limit_of(journal->kept.record_limit));
 }
 
+/* As far as nanoseconds go: to the year 2554. */
+static json_t *time_of(int64_t unix_s) {
+  const int64_t last_s = (int64_t)(UINT64_MAX / 1000000000u) - 1;
+  return json_time((uint64_t)(unix_s < 0 ? 0 : unix_s < last_s ? unix_s : last_s) * 1000000000u);
+}
+
+static json_t *certificates_of(const struct appliance_snapshot *snapshot) {
+  json_t *certificates = json_array();
+  for (uint32_t i = 0; i < snapshot->certificate_count; i++) {
+    const struct appliance_certificate *certificate = &snapshot->certificates[i];
+    const int64_t left_s = certificate->not_after_s - (int64_t)(snapshot->wall_ns / 1000000000u);
+    json_array_append_new(certificates, json_pack("{s:s, s:o, s:I, s:b, s:s}", "listener", certificate->listener, "not_after",
+                                                  time_of(certificate->not_after_s), "days_left", (json_int_t)(left_s / 86400),
+                                                  "asks_clients", certificate->asks_clients, "sha256", certificate->sha256));
+  }
+  return certificates;
+}
+
+enum MHD_Result handle_config_reload(struct management_request *request) {
+  char error[512];
+  const struct appliance *appliance = request->appliance;
+  if (appliance->certificates_reload(appliance->context, error, sizeof error) != 0)
+    return answer_error(request, 422, "certificate", error);
+  struct appliance_snapshot *snapshot = take(request);
+  if (!snapshot) return MHD_NO;
+  json_t *json = json_pack("{s:o}", "certificates", certificates_of(snapshot));
+  free(snapshot);
+  return answer_json(request, 200, json);
+}
+
 static json_t *journal_of(const struct appliance_journal *journal) {
   const double mean_us = journal->batches ? (double)journal->flush_ns_sum / (double)journal->batches / 1e3 : 0;
   return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "failed", journal->failed != 0,
@@ -138,6 +168,7 @@ enum MHD_Result handle_status(struct management_request *request) {
                 "spans_evaluated", (json_int_t)spans, "webhooks_accepted", (json_int_t)webhooks, "violations_emitted",
                 (json_int_t)emitted, "violations_durable", (json_int_t)snapshot->violations_durable, "traces_live",
                 (json_int_t)live, "lost_in_a_crash", "live traces (memory only); nothing acknowledged as durable");
+  json_object_set_new(json, "certificates", certificates_of(snapshot));
   free(snapshot);
   return answer_json(request, 200, json);
 }

@@ -70,6 +70,16 @@ static const struct shard_family families[] = {
     {"tripline_http2_connection_errors_total", "counter",
      "HTTP/2 connections ended for what the peer sent, or for want of memory.", FIELD(http.http2_errors)},
     {"tripline_http2_no_memory_total", "counter", "Times the memory of HTTP/2 was spent.", FIELD(http.http2_no_memory)},
+    {"tripline_tls_handshakes_begun_total", "counter", "Connections to TLS ports.", FIELD(tls.handshakes_begun)},
+    {"tripline_tls_handshakes_total", "counter", "TLS handshakes done.", FIELD(tls.handshakes_done)},
+    {"tripline_tls_handshakes_deferred_total", "counter", "TLS handshakes whose turn did not come in the step they came in.",
+     FIELD(tls.handshakes_deferred)},
+    {"tripline_tls_received_bytes_total", "counter", "Bytes decrypted.", FIELD(tls.received_bytes)},
+    {"tripline_tls_sent_bytes_total", "counter", "Bytes encrypted.", FIELD(tls.sent_bytes)},
+    {"tripline_tls_key_updates_total", "counter", "KeyUpdate messages of clients.", FIELD(tls.key_updates)},
+    {"tripline_tls_memory_refused_total", "counter", "Times TLS had no memory for a connection.", FIELD(tls.memory_refused)},
+    {"tripline_tls_memory_bytes", "gauge", "Memory that TLS holds now.", FIELD(tls.memory_bytes)},
+    {"tripline_tls_memory_most_bytes", "gauge", "The most that it held.", FIELD(tls.memory_most_bytes)},
     {"tripline_otlp_grpc_calls_total", "counter", "OTLP requests that came as gRPC calls.", FIELD(shard.otlp_grpc_calls)},
     {"tripline_zipkin_requests_total", "counter", "Zipkin requests decoded.", FIELD(shard.zipkin_requests)},
     {"tripline_otlp_datagrams_accepted_total", "counter", "OTLP datagrams whose spans were judged.",
@@ -141,6 +151,9 @@ static const struct shard_family gauges[] = {
     {"tripline_responses_parked", "gauge", "Answers that wait for durability or for another shard.", FIELD(shard.parked)},
     {"tripline_webhooks_pending", "gauge", "Accepted webhooks that are not durable yet.", FIELD(shard.webhooks_pending)},
     {"tripline_traces_live", "gauge", "Traces that are not complete; memory only, lost in a crash.", FIELD(engine.traces_live)},
+    {"tripline_tls_connections", "gauge", "TLS connections open now.", FIELD(tls.open)},
+    {"tripline_tls_handshakes_in_progress", "gauge", "TLS handshakes begun and not ended.", FIELD(tls.handshaking)},
+    {"tripline_tls_handshakes_waiting", "gauge", "Of these, waiting for their turn.", FIELD(tls.waiting)},
     {"tripline_http2_connections", "gauge", "HTTP/2 connections now.", FIELD(http.http2_connections)},
     {"tripline_replay_ids", "gauge", "Webhook ids remembered.", FIELD(replay.live)},
 };
@@ -349,6 +362,29 @@ static void render_process(struct text_buffer *out, const struct appliance_snaps
          (double)snapshot->logs_suppressed);
 }
 
+static void render_tls(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
+  head(out, "tripline_tls_handshakes_failed_total", "counter", "TLS handshakes that failed, by reason.");
+  EACH_SHARD(i)
+  for (unsigned r = 0; r < TLS_FAILURES; r++)
+    line(out, "tripline_tls_handshakes_failed_total", i, "reason", tls_failure_name(r),
+         snapshot->shards[i].tls.handshakes_failed[r]);
+  head(out, "tripline_tls_connections_ended_total", "counter", "TLS connections that ended, by reason.");
+  EACH_SHARD(i)
+  for (unsigned r = 0; r < TLS_ENDS; r++)
+    line(out, "tripline_tls_connections_ended_total", i, "reason", tls_end_name(r), snapshot->shards[i].tls.ended[r]);
+  if (snapshot->certificate_count == 0) return;
+  head(out, "tripline_tls_certificate_expiry_time_seconds", "gauge", "When a listener's certificate ends, Unix time.");
+  for (uint32_t i = 0; i < snapshot->certificate_count; i++)
+    text_append(out, "tripline_tls_certificate_expiry_time_seconds{listener=\"%s\"} %lld\n", snapshot->certificates[i].listener,
+                (long long)snapshot->certificates[i].not_after_s);
+  single(out, "tripline_tls_certificate_reloads_total", "counter", "Times that certificates were read again.",
+         (double)snapshot->certificate_reloads);
+  single(out, "tripline_tls_certificate_reload_failures_total", "counter", "Of these, times that nothing changed.",
+         (double)snapshot->certificate_reload_failures);
+  single(out, "tripline_tls_certificate_last_reload_success", "gauge", "1 when the last attempt succeeded.",
+         snapshot->last_certificate_reload_succeeded);
+}
+
 static void render_ports(struct text_buffer *out, const struct appliance_snapshot *snapshot) {
   static const struct shard_family families_of_ports[] = {
       {"tripline_port_missed_frames_total", "counter", "Frames that the port itself lost.",
@@ -405,6 +441,7 @@ char *metrics_render(const struct appliance_snapshot *snapshot, struct violation
   render_families(&out, snapshot);
   render_gauges(&out, snapshot);
   render_labelled(&out, snapshot);
+  render_tls(&out, snapshot);
   metrics_render_pressure(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);

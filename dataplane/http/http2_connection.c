@@ -120,6 +120,7 @@ void http2_connection_flush(struct http2_connection *connection) {
   if (!connection->pending_bytes && was_blocked && connection->front->bytes_left) stream_resume(connection->front->stream);
   if (over(connection)) {
     count_end(connection);
+    connection->front->owes = true; /* perhaps: its streams are forgotten by now */
     http_connection_close(connection->front, connection->now_ns);
     return;
   }

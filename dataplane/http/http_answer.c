@@ -35,6 +35,7 @@ static void answered(struct http_connection *connection, uint64_t now_ns) {
 }
 
 static void send(struct http_connection *connection, const uint8_t *bytes, uint32_t length, uint64_t now_ns) {
+  connection->owes = connection->answer_status < 400 || (connection->owes && stream_unacknowledged(connection->stream) > 0);
   /* An interim answer that has not begun is of no more use; one that has must be finished first. */
   if (connection->continue_left == HTTP_CONTINUE_BYTES) connection->continue_left = 0;
   const uint32_t sent = http_answer_continue(connection) ? stream_write(connection->stream, bytes, length) : 0;

@@ -60,6 +60,7 @@ struct http_connection {
   uint8_t blank_bytes;             /* of the one empty line that may come before a request line (RFC 9112 section 2.2) */
   uint8_t continue_left;           /* of HTTP_CONTINUE, not yet taken by the stream */
   uint16_t answer_status;
+  bool owes; /* an answer to what took effect was written, and perhaps not acknowledged yet */
   uint32_t max_body_bytes;
   uint32_t answer_at, answer_left; /* in the header block, while flushing */
   /* The timer may stand earlier than the deadline and is then armed again: most requests end without touching the wheel. */

@@ -6,6 +6,7 @@
 #define SLOW_NS UINT64_C(1000000000)
 #define IDLE_FLOOR_NS UINT64_C(5000000000)
 #define IDLE_FLOOR_HARD_NS SLOW_NS
+#define OWED_NS UINT64_C(5000000000)           /* for the answer to what took effect: a lossy path may need so long */
 #define LET_GO_HARD_NS UINT64_C(250000000)     /* a round trip, for the answer and our FIN */
 #define BODY_LEAST_BYTES_PER_S UINT64_C(65536) /* while bodies are short */
 /* A shortage that was over for so long begins again with the longest idle. */
@@ -17,6 +18,12 @@ static uint64_t since_deadline(uint64_t deadline_ns, uint64_t timeout_ns) {
 
 static bool older(uint64_t since_ns, uint64_t age_ns, uint64_t now_ns) {
   return now_ns >= since_ns && now_ns - since_ns >= age_ns;
+}
+
+/* Who never hears that a request took effect sends it again. */
+static bool owed(uint16_t status) { return status < 400; }
+static bool answer_owed(const struct http_connection *connection) {
+  return connection->owes && stream_unacknowledged(connection->stream) > 0;
 }
 
 static bool body_is_slow(const struct http_body *body, uint64_t begun_ns, uint64_t now_ns) {
@@ -40,7 +47,7 @@ static enum http_shed shed_idle(struct http_connection *connection, uint32_t sho
   const uint64_t since_ns = since_deadline(connection->deadline_ns, server->config.keep_alive_timeout_ns);
   const bool unread = (shortages & HTTP_SHORT_SEND_BLOCKS) && stream_unacknowledged(connection->stream);
   const bool holds = (shortages & HTTP_SHORT_RECEIVE_BLOCKS) && stream_holds_received(connection->stream);
-  if ((unread || holds) && older(since_ns, SLOW_NS, now_ns)) {
+  if ((unread || holds) && older(since_ns, answer_owed(connection) ? OWED_NS : SLOW_NS, now_ns)) {
     reset(connection, now_ns);
     return unread ? HTTP_SHED_UNREAD : HTTP_SHED_IDLE;
   }
@@ -48,7 +55,7 @@ static enum http_shed shed_idle(struct http_connection *connection, uint32_t sho
       !older(since_ns, server->shed_idle_ns, now_ns))
     return HTTP_SHEDS;
   server->shed_idle_left--;
-  if (shortages & HTTP_SHORT_CONNECTIONS_HARD) {
+  if ((shortages & HTTP_SHORT_CONNECTIONS_HARD) && !answer_owed(connection)) {
     reset(connection, now_ns);
   } else {
     http_connection_close(connection, now_ns);
@@ -60,7 +67,8 @@ static enum http_shed shed_closing(struct http_connection *connection, uint32_t 
   const uint64_t since_ns = since_deadline(connection->deadline_ns, connection->server->config.body_timeout_ns);
   const uint32_t soon = HTTP_SHORT_CONNECTIONS_HARD | HTTP_SHORT_SEND_BLOCKS | HTTP_SHORT_RECEIVE_BLOCKS;
   const uint32_t any = soon | HTTP_SHORT_CONNECTIONS | HTTP_SHORT_HTTP2_CONNECTIONS | HTTP_SHORT_HTTP2_CONNECTIONS_HARD;
-  if (!(shortages & any) || !older(since_ns, shortages & soon ? LET_GO_HARD_NS : IDLE_FLOOR_NS, now_ns)) return HTTP_SHEDS;
+  const bool at_once = (shortages & soon) && !answer_owed(connection);
+  if (!(shortages & any) || !older(since_ns, at_once ? LET_GO_HARD_NS : OWED_NS, now_ns)) return HTTP_SHEDS;
   reset(connection, now_ns);
   return HTTP_SHED_CLOSING;
 }
@@ -89,7 +97,7 @@ static enum http_shed shed_one(struct http_connection *connection, uint32_t shor
     return HTTP_SHED_BODY;
   case HTTP_PHASE_FLUSHING:
     if (!(hard || holds || shortages & HTTP_SHORT_SEND_BLOCKS) ||
-        !older(since_deadline(connection->deadline_ns, config->body_timeout_ns), SLOW_NS, now_ns))
+        !older(since_deadline(connection->deadline_ns, config->body_timeout_ns), connection->owes ? OWED_NS : SLOW_NS, now_ns))
       return HTTP_SHEDS;
     reset(connection, now_ns);
     return HTTP_SHED_UNREAD;
@@ -119,7 +127,9 @@ static enum http_shed shed_stream(struct http2_stream *stream, uint32_t shortage
     http2_stream_error(stream, 503, "overloaded: the request comes too slowly");
     return HTTP_SHED_BODY;
   case HTTP2_STREAM_ANSWERED:
-    if (!streams || !older(since_deadline(stream->deadline_ns, config->body_timeout_ns), SLOW_NS, now_ns)) return HTTP_SHEDS;
+    if (!streams ||
+        !older(since_deadline(stream->deadline_ns, config->body_timeout_ns), owed(stream->status) ? OWED_NS : SLOW_NS, now_ns))
+      return HTTP_SHEDS;
     if (nghttp2_submit_rst_stream(stream->connection->session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL) != 0)
       stream->connection->failed = true;
     return HTTP_SHED_UNREAD;
@@ -136,7 +146,7 @@ static enum http_shed shed_http2(struct http2_connection *connection, uint32_t s
   const uint32_t hard = HTTP_SHORT_CONNECTIONS_HARD | HTTP_SHORT_HTTP2_CONNECTIONS_HARD;
   const uint32_t idle = HTTP_SHORT_CONNECTIONS | HTTP_SHORT_HTTP2_CONNECTIONS | hard;
   const uint32_t unread = HTTP_SHORT_SEND_BLOCKS | hard;
-  if (connection->pending_bytes && (shortages & unread) && older(connection->blocked_since_ns, SLOW_NS, now_ns)) {
+  if (connection->pending_bytes && (shortages & unread) && older(connection->blocked_since_ns, OWED_NS, now_ns)) {
     http2_connection_abort_for(connection, HTTP2_END_OVERLOAD);
     return HTTP_SHED_UNREAD;
   }
@@ -144,7 +154,7 @@ static enum http_shed shed_http2(struct http2_connection *connection, uint32_t s
       !older(connection->idle_since_ns, server->shed_idle_ns, now_ns))
     return HTTP_SHEDS;
   server->shed_idle_left--;
-  if (shortages & hard) {
+  if ((shortages & hard) && !stream_unacknowledged(connection->front->stream)) {
     http2_connection_abort_for(connection, HTTP2_END_OVERLOAD);
   } else {
     http2_connection_end_for(connection, HTTP2_END_OVERLOAD, NGHTTP2_NO_ERROR);

@@ -62,6 +62,7 @@ struct network *network_create(struct arena *arena, const struct network_config 
   if (!config_usable(config)) return NULL;
   struct network *network = ARENA_NEW(arena, struct network);
   if (!network) return NULL;
+  network->operations = tcp_stream_operations;
   network->config = *config;
   network->now_ns = now_ns;
   while (config->receive_buffer_bytes >> network->window_shift > UINT16_MAX) network->window_shift++;

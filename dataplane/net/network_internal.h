@@ -12,6 +12,7 @@
 #define FLUSH_STREAMS_MAX 256u
 
 struct network {
+  struct stream_operations operations; /* first: to a stream's face its network is this */
   struct network_counters counters;
   uint64_t now_ns; /* of the step in progress: stream calls carry no time */
   struct stream **buckets;

@@ -1,5 +1,5 @@
 #pragma once
-/* The byte-stream face of a TCP connection: what HTTP (and later TLS) sees of the network.
+/* The byte-stream face: what HTTP sees of a TCP connection, or of TLS on one.
  *
  * Bytes arrive in order through `received`. The handler says how many it took; the rest stays in the stream's bounded
  * receive buffer, the window closes with it, and it is offered again after `stream_resume` or with the next bytes.
@@ -35,19 +35,52 @@ struct stream_handler {
   void (*closed)(void *state, enum stream_end end, uint64_t now_ns);
 };
 
+/* Who carries out what a handler asks of its stream: TCP, TLS over another stream, or a test's. */
+struct stream_operations {
+  uint32_t (*write)(struct stream *stream, const void *bytes, uint32_t length);
+  uint32_t (*write_room)(const struct stream *stream);
+  void (*await_room)(struct stream *stream);
+  uint32_t (*unacknowledged)(const struct stream *stream);
+  bool (*holds_received)(const struct stream *stream);
+  void (*resume)(struct stream *stream);
+  void (*close)(struct stream *stream);
+  void (*abort)(struct stream *stream, uint64_t now_ns);
+  struct ip_address (*peer_address)(const struct stream *stream);
+  uint16_t (*peer_port)(const struct stream *stream);
+};
+
+/* What a `struct stream *` points to begins with this. */
+struct stream_face {
+  const struct stream_operations *operations;
+};
+
+static inline const struct stream_operations *stream_operations(const struct stream *stream) {
+  return ((const struct stream_face *)(const void *)stream)->operations;
+}
+
 /* Queues bytes to send (copied); returns how many fitted, 0..length. */
-uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length);
-uint32_t stream_write_room(const struct stream *stream);
+static inline uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length) {
+  return stream_operations(stream)->write(stream, bytes, length);
+}
+static inline uint32_t stream_write_room(const struct stream *stream) { return stream_operations(stream)->write_room(stream); }
+/* `writable` is wanted when there is more room than now, as after a write that was cut short. */
+static inline void stream_await_room(struct stream *stream) { stream_operations(stream)->await_room(stream); }
 /* Bytes written that the peer has not acknowledged. */
-uint32_t stream_unacknowledged(const struct stream *stream);
+static inline uint32_t stream_unacknowledged(const struct stream *stream) {
+  return stream_operations(stream)->unacknowledged(stream);
+}
 /* Whether bytes wait in the receive buffer: not taken yet, or behind a hole. */
-bool stream_holds_received(const struct stream *stream);
+static inline bool stream_holds_received(const struct stream *stream) {
+  return stream_operations(stream)->holds_received(stream);
+}
 /* Offer the untaken bytes again at the end of the current step. */
-void stream_resume(struct stream *stream);
+static inline void stream_resume(struct stream *stream) { stream_operations(stream)->resume(stream); }
 /* FIN after what is queued; bytes still arriving are then discarded. */
-void stream_close(struct stream *stream);
+static inline void stream_close(struct stream *stream) { stream_operations(stream)->close(stream); }
 /* RST now. `closed` is called before this returns. */
-void stream_abort(struct stream *stream, uint64_t now_ns);
-struct ip_address stream_peer_address(const struct stream *stream);
+static inline void stream_abort(struct stream *stream, uint64_t now_ns) { stream_operations(stream)->abort(stream, now_ns); }
+static inline struct ip_address stream_peer_address(const struct stream *stream) {
+  return stream_operations(stream)->peer_address(stream);
+}
 /* Host byte order. */
-uint16_t stream_peer_port(const struct stream *stream);
+static inline uint16_t stream_peer_port(const struct stream *stream) { return stream_operations(stream)->peer_port(stream); }

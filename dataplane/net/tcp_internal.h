@@ -80,9 +80,12 @@ struct sequence_range {
 };
 
 struct stream {
+  union {
+    struct stream_face face;
+    struct network *network; /* begins with the operations that the face points to */
+  };
   struct stream_key key;
   struct stream *hash_next;
-  struct network *network;
   void *handler_state;
   uint64_t retransmit_deadline_ns; /* also persist, FIN-WAIT-2 and TIME-WAIT; 0: none */
 
@@ -203,6 +206,9 @@ static inline uint32_t stream_control_seq(const struct stream *stream) {
 static inline uint32_t stream_held_bytes(const struct stream *stream) {
   return stream->rcv_nxt - stream->delivered - (stream->flags & STREAM_PEER_FIN_TAKEN ? 1 : 0);
 }
+
+/* stream.c */
+extern const struct stream_operations tcp_stream_operations;
 
 /* tcp_table.c */
 bool tcp_tables_create(struct network *network, struct arena *arena);

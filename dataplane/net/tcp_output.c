@@ -172,7 +172,7 @@ static void data_output(struct stream *stream) {
 }
 
 void tcp_output(struct stream *stream) {
-  if (may_send_data(stream)) data_output(stream);
+  if ((stream->send_queued || (stream->flags & STREAM_CLOSE_CALLED)) && may_send_data(stream)) data_output(stream);
   if (stream->flags & STREAM_ACK_DUE) tcp_send_ack(stream);
 }
 

@@ -30,7 +30,7 @@ struct stream *tcp_open(struct network *network, const struct stream_key *key) {
   struct stream *stream = pool_take(&network->streams);
   if (!stream) return NULL;
   struct stream **bucket = tcp_bucket(network, key);
-  *stream = (struct stream){.key = *key, .hash_next = *bucket, .network = network, .timer = {.fire = tcp_timer_fire}};
+  *stream = (struct stream){.network = network, .key = *key, .hash_next = *bucket, .timer = {.fire = tcp_timer_fire}};
   if (!tcp_admission_begin(stream)) {
     pool_give(&network->streams, stream);
     return NULL;

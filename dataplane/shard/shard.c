@@ -8,9 +8,23 @@ static bool sink_evaluate(void *context, struct event_batch *batch) {
   return engine_evaluate(shard->engine, batch, shard->now_ns, shard->wall_ns);
 }
 
+/* HTTP's, or TLS's in front of it. */
+static const struct stream_handler *handler_of(struct shard *shard, enum shard_listener listener) {
+  const struct stream_handler *http = http_server_stream_handler(shard->http);
+  if (!shard->tls || !tls_server_has(shard->tls, listener)) return http;
+  return tls_server_listener(shard->tls, listener, http);
+}
+
+static bool create_tls(struct shard *shard, struct arena *arena, uint64_t now_ns) {
+  struct tls_config *tls = &shard->config.tls;
+  if (!tls->publication) return true;
+  tls->memory = tls_memory_create(arena, tls->connections_max);
+  shard->tls = tls->memory ? tls_server_create(arena, tls, now_ns) : NULL;
+  return shard->tls != NULL;
+}
+
 static bool create_network(struct shard *shard, struct arena *arena, uint64_t now_ns) {
   struct shard_config *config = &shard->config;
-  const struct stream_handler *handler = http_server_stream_handler(shard->http);
   struct network_config network = config->network;
   memcpy(network.mac, config->port.mac, sizeof network.mac);
   memcpy(network.addresses, config->addresses, sizeof network.addresses);
@@ -26,15 +40,17 @@ static bool create_network(struct shard *shard, struct arena *arena, uint64_t no
   network.isn_key = config->isn_key;
   network.output = shard_network_output(shard);
   network.address_limits = shard->address_limits;
-  network.tcp_listeners[0] = (struct network_tcp_listener){.port = config->otlp.port, .handler = handler};
-  network.tcp_listeners[1] = (struct network_tcp_listener){.port = config->webhooks.port, .handler = handler};
+  network.tcp_listeners[0] =
+      (struct network_tcp_listener){.port = config->otlp.port, .handler = handler_of(shard, SHARD_LISTENER_OTLP_HTTP)};
+  network.tcp_listeners[1] =
+      (struct network_tcp_listener){.port = config->webhooks.port, .handler = handler_of(shard, SHARD_LISTENER_WEBHOOKS)};
   network.tcp_listener_count = 2;
   if (config->otlp_grpc.port)
     network.tcp_listeners[network.tcp_listener_count++] =
-        (struct network_tcp_listener){.port = config->otlp_grpc.port, .handler = handler};
+        (struct network_tcp_listener){.port = config->otlp_grpc.port, .handler = handler_of(shard, SHARD_LISTENER_OTLP_GRPC)};
   if (config->zipkin.port)
     network.tcp_listeners[network.tcp_listener_count++] =
-        (struct network_tcp_listener){.port = config->zipkin.port, .handler = handler};
+        (struct network_tcp_listener){.port = config->zipkin.port, .handler = handler_of(shard, SHARD_LISTENER_ZIPKIN)};
   network.udp_listeners[0] =
       (struct network_udp_listener){.port = config->otlp.port, .context = shard, .received = shard_receive_otlp_datagram};
   network.udp_listener_count = 1;
@@ -111,18 +127,25 @@ struct shard *shard_create(struct arena *arena, const struct shard_config *confi
   shard->replay = replay_table_create(arena, config->webhooks.replay_capacity, &config->table_key);
   if (!shard->scratch || !shard->datagram || !shard->timers || !shard->replay) return NULL;
   if (!create_address_limits(shard, arena) || !shard_parked_create(shard, arena) || !create_engine(shard, arena, now_ns) ||
-      !create_http(shard, arena, now_ns) || !create_network(shard, arena, now_ns))
+      !create_http(shard, arena, now_ns) || !create_tls(shard, arena, now_ns) || !create_network(shard, arena, now_ns))
     return NULL;
   return shard;
 }
 
-void shard_destroy(struct shard *shard) { http_server_destroy(shard->http); }
+void shard_destroy(struct shard *shard) {
+  if (shard->tls) tls_server_destroy(shard->tls);
+  http_server_destroy(shard->http);
+}
 
 bool shard_restore_replay(struct shard *shard, const struct shard_replay_entry *entry) {
   return replay_restore(shard->replay, &entry->key, entry->body_sha256, entry->remember_until_ns, &entry->answer);
 }
 
 uint64_t shard_generation(const struct shard *shard) { return atomic_load_explicit(&shard->generation, memory_order_acquire); }
+
+uint64_t shard_tls_generation(const struct shard *shard) {
+  return atomic_load_explicit(&shard->tls_generation, memory_order_acquire);
+}
 
 void shard_set_journal_failed(struct shard *shard, bool failed) {
   atomic_store_explicit(&shard->journal_failed, failed, memory_order_release);

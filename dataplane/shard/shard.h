@@ -15,6 +15,7 @@
 #include "replay_table.h"
 #include "shard_pressure.h"
 #include "span_result.h"
+#include "tls_server.h"
 #include "webhook.h"
 #include <stdatomic.h>
 
@@ -32,6 +33,15 @@ struct shard_replay_entry { /* recovered from the journal */
  * owner cannot see yet. */
 struct image_publication {
   CACHE_ALIGNED _Atomic(const struct rule_image *) image; /* control:rw shard:ro */
+};
+
+/* The numbers that listeners have among TLS identities. */
+enum shard_listener {
+  SHARD_LISTENER_OTLP_HTTP,
+  SHARD_LISTENER_OTLP_GRPC,
+  SHARD_LISTENER_WEBHOOKS,
+  SHARD_LISTENER_ZIPKIN,
+  SHARD_LISTENERS
 };
 
 struct shard_config {
@@ -63,7 +73,8 @@ struct shard_config {
     uint32_t source_count;
     uint32_t replay_capacity;
   } webhooks;
-  uint32_t parked_max; /* answers that wait for durability or for another shard */
+  struct tls_config tls; /* publication NULL: no listener has TLS; the shard makes the memory */
+  uint32_t parked_max;   /* answers that wait for durability or for another shard */
   uint32_t column_capacity, traces_max, captures_max;
   uint64_t trace_idle_ns;
   struct record_ring *records;
@@ -123,6 +134,7 @@ struct shard_snapshot {
   struct shard_counters shard;
   struct network_counters network;
   struct http_counters http;
+  struct tls_counters tls;
   struct engine_counters engine;
   struct replay_counters replay;
   struct driver_queue_counters queue;
@@ -150,7 +162,8 @@ void shard_account(struct shard *shard, uint64_t cycles, bool busy, bool long_lo
 uint16_t shard_of_replay_key(const struct siphash_key *key, const struct replay_key *replay, uint16_t shards);
 
 /* Any thread. */
-uint64_t shard_generation(const struct shard *shard); /* adopted; older images are no longer read */
+uint64_t shard_generation(const struct shard *shard);     /* adopted; older images are no longer read */
+uint64_t shard_tls_generation(const struct shard *shard); /* likewise, of the TLS identities */
 void shard_set_journal_failed(struct shard *shard, bool failed);
 void shard_request_drain(struct shard *shard);
 bool shard_drained(const struct shard *shard); /* no request in progress, no live trace */

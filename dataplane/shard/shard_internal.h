@@ -77,6 +77,7 @@ struct shard {
   struct shard_config config;
   struct network *network;
   struct http_server *http;
+  struct tls_server *tls; /* NULL: no listener has it */
   struct engine *engine;
   struct replay_table *replay;
   struct timer_wheel *timers; /* parked slots */
@@ -123,6 +124,7 @@ struct shard {
   /* shard:rw control:ro */
   CACHE_ALIGNED _Atomic uint64_t generation;
   _Atomic uint64_t heartbeat;
+  _Atomic uint64_t tls_generation;
   atomic_uint snapshot_taken;
   atomic_bool drained;
   /* shard:rw until snapshot_taken equals snapshot_wanted, then control:ro */

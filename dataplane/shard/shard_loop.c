@@ -74,6 +74,13 @@ static uint32_t run_timers(struct shard *shard) {
   return fired;
 }
 
+static uint32_t run_tls(struct shard *shard) {
+  if (!shard->tls) return 0;
+  const uint32_t work = tls_server_step(shard->tls, shard->now_ns, shard->wall_ns, shard->receiving == RECEIVING_PAUSED);
+  atomic_store_explicit(&shard->tls_generation, tls_server_generation(shard->tls), memory_order_release);
+  return work;
+}
+
 static bool rings_empty(const struct shard *shard) {
   for (uint16_t from = 0; from < shard->config.shards; from++) {
     if (line_ring_peek(shard->config.messages_from[from])) return false;
@@ -108,6 +115,7 @@ bool shard_step(struct shard *shard, uint64_t now_ns, uint64_t wall_ns) {
   if (shard_release_durable(shard)) work++;
   shard_retry_settling(shard);
   work += run_timers(shard);
+  work += run_tls(shard);
   drain(shard);
   network_flush(shard->network, now_ns);
   shard->config.queue->operations->flush(shard->config.queue);

@@ -8,6 +8,7 @@ void shard_take_snapshot(struct shard *shard) {
   snapshot->shard = shard->counters;
   snapshot->network = *network_counters(shard->network);
   snapshot->http = *http_server_counters(shard->http);
+  if (shard->tls) snapshot->tls = tls_server_counters(shard->tls);
   snapshot->engine = *engine_counters(shard->engine);
   snapshot->replay = *replay_table_counters(shard->replay);
   snapshot->queue = *shard->config.queue->operations->counters(shard->config.queue);

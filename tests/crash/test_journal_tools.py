@@ -52,6 +52,7 @@ def online(appliance):
     info = json.loads(journal(appliance, "info", "-o", "json").stdout)
     expect("what is durable is in the files", info["last_lsn"] >= flushed, True)
     expect("version", info["version"], 2)
+    expect_true("chained", info["hash_chain"])
     listed = [v["message"] for v in appliance.violations()]
     expect_true("a relaxed webhook is there after a flush", '11, "quoted"' in listed)
     verified = json.loads(journal(appliance, "verify", "-o", "json").stdout)
@@ -94,7 +95,7 @@ def damage_and_salvage(appliance, dump):
     expect_true(f"the daemon names the place: {refused.stderr[-500:]}", refused.returncode == 1 and place in refused.stderr)
     verified = journal(appliance, "verify", code=FAILED)
     expect_true(f"verify names the place: {verified.stderr}", "first break: " + place in verified.stderr)
-    report = json.loads(journal(appliance, "info", "-o", "json").stdout)["first_damage"]
+    report = json.loads(journal(appliance, "verify", "-o", "json", code=FAILED).stdout)["first_damage"]
     lost = set(range(report["first_lost_lsn"], report["last_lost_lsn"] + 1))
     expect_true("the lost records are named", victim["lsn"] in lost)
     os.makedirs("salvaged")

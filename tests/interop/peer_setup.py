@@ -47,20 +47,35 @@ def once(directory, sources, make):
         file.write(digest.hexdigest())
 
 
-def python(cache):
-    """The command that runs the Python SDK's program."""
-    directory, source = os.path.join(cache, "python"), os.path.join(PEERS, "python")
+def virtual_environment(directory, *requirements):
+    """Makes it, and installs one list after the other."""
     interpreter = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
     if subprocess.run([interpreter, "-c", "import ensurepip"], check=False, capture_output=True).returncode != 0:
         raise Missing(f"{interpreter} makes no virtual environments: python3-venv is not installed")
-    requirements, program = os.path.join(source, "requirements.txt"), os.path.join(directory, "bin/python3")
+    program = os.path.join(directory, "bin/python3")
 
     def make():
         run([interpreter, "-m", "venv", directory])
-        run([program, "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary=:all:", "--retries", "1", "-r", requirements])
+        for number, path in enumerate(requirements):
+            built = ["--no-build-isolation"] if number else []  # with what the list before brought
+            run([program, "-m", "pip", "install", "--quiet", "--require-hashes", "--retries", "1", *built, "-r", path])
 
-    once(directory, [requirements], make)
+    once(directory, requirements, make)
+    return program
+
+
+def python(cache):
+    """The command that runs the Python SDK's program."""
+    source = os.path.join(PEERS, "python")
+    program = virtual_environment(os.path.join(cache, "python"), os.path.join(source, "requirements.txt"))
     return [program, os.path.join(source, "export.py")]
+
+
+def formats(cache):
+    """A virtual environment with the clients of Zipkin and Jaeger."""
+    directory, source = os.path.join(cache, "formats"), os.path.join(PEERS, "../formats")
+    virtual_environment(directory, os.path.join(source, "build-requirements.txt"), os.path.join(source, "requirements.txt"))
+    return directory
 
 
 def javascript(cache):

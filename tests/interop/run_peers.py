@@ -10,30 +10,35 @@ import time
 import peer_setup
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.path.abspath(sys.argv[1])
+CACHE = os.path.join(BUILD, "interop")
 SKIPPED = 77
+
+
+def test(program, command):
+    return [sys.executable, os.path.join(HERE, program), os.path.join(BUILD, "triplined"), os.path.join(BUILD, "tripline"),
+            os.path.join(HERE, "../.."), *command]
+
+
+# Each sets its peer up and says what to run.
 FAMILIES = {
-    "python": lambda cache: peer_setup.python(cache),
-    "go": lambda cache: peer_setup.go(cache, "export"),
-    "javascript": lambda cache: peer_setup.javascript(cache),
-    "collector": lambda cache: peer_setup.go(cache, "collector"),
-    "telemetrygen": lambda cache: peer_setup.go(cache, "telemetrygen"),
+    "python": lambda: test("test_sdk_python.py", peer_setup.python(CACHE)),
+    "go": lambda: test("test_sdk_go.py", peer_setup.go(CACHE, "export")),
+    "javascript": lambda: test("test_sdk_javascript.py", peer_setup.javascript(CACHE)),
+    "collector": lambda: test("test_collector.py", peer_setup.go(CACHE, "collector")),
+    "telemetrygen": lambda: test("test_telemetrygen.py", peer_setup.go(CACHE, "telemetrygen")),
+    "formats": lambda: [os.path.join(HERE, "formats/run.sh"), BUILD, peer_setup.formats(CACHE)],
 }
 
 
 def main():
-    build = os.path.abspath(sys.argv[1])
-    families = sys.argv[2:] or list(FAMILIES)
-    cache = os.path.join(build, "interop")
     counted = {"passed": 0, "failed": 0, "skipped": 0}
-    for family in families:
+    for family in sys.argv[2:] or FAMILIES:
         began, outcome = time.monotonic(), "passed"
         print(f"== {family}", flush=True)
         try:
-            command = FAMILIES[family](cache)
-            program = os.path.join(HERE, f"test_{'sdk_' if family in ('python', 'go', 'javascript') else ''}{family}.py")
-            done = subprocess.run([sys.executable, program, os.path.join(build, "triplined"), os.path.join(build, "tripline"),
-                                   os.path.join(HERE, "../.."), *command], check=False)
-            outcome = "passed" if done.returncode == 0 else "skipped" if done.returncode == SKIPPED else "failed"
+            code = subprocess.run(FAMILIES[family](), check=False).returncode
+            outcome = "passed" if code == 0 else "skipped" if code == SKIPPED else "failed"
         except peer_setup.Missing as missing:
             print(f"skipped: {missing}")
             outcome = "skipped"

@@ -23,15 +23,16 @@ ONE_SHARD = BASE + "shards: {count: 1}\n"
 # A lost SYN holds a batch up for seconds: no trace is complete before.
 IMPAIRED = BASE + ("traces: {idle: 10s}\nshards: {count: 2}\nports: [{name: trip, kind: embedded, "
                    "impairment: {loss: 5%, duplicate: 2%, reorder: 5%, delay: 2ms, seed: 21}}]\n")
-ENDPOINTS = {"grpc": "10.86.0.2:4317", "http/protobuf": "10.86.0.2:4318", "http/json": "10.86.0.2:4318"}
+ENDPOINTS = {"grpc": "10.86.0.2:4317", "http/protobuf": "10.86.0.2:4318", "http/json": "10.86.0.2:4318", "zipkin": "10.86.0.2:9411"}
 
 
 class Peer:
     """How one SDK is run, and what it is known to do."""
 
-    def __init__(self, name, command, protocols, retries=lambda protocol: True, partial_log=None):
+    def __init__(self, name, command, protocols, retries=lambda protocol: True, partial_log=None, only_counted=()):
         self.name, self.command, self.protocols = name, command, protocols
         self.retries = retries
+        self.only_counted = list(only_counted)  # further (protocol, compression), without OTLP's answers
         self.partial_log = partial_log  # None: it takes a partial success for a success and says nothing
         self.seq = 0
 
@@ -78,6 +79,7 @@ def check_violations(appliance, plans):
     """Exactly those that were asked for, each once, durable."""
     marks = sorted(seq for plan in plans for seq in sequence(plan, plan["mark_every"]))
     missing = sorted(seq for plan in plans for seq in sequence(plan, plan["skip_every"]))
+    wait_for("the journal", lambda: metric("tripline_violations_pending") == 0)
     expect("a violation for every marked span", raised(appliance, "marked"), marks)
     wait_for("the traces' verdicts", lambda: len(raised(appliance, "charge-missing")) >= len(missing))
     expect("a violation for every trace without a charge", raised(appliance, "charge-missing"), missing)
@@ -87,7 +89,7 @@ def check_violations(appliance, plans):
 
 def counted(appliance, peer, traces, batch=512):
     plans, sent = [], 0
-    for protocol, compression in peer.combinations():
+    for protocol, compression in peer.combinations() + peer.only_counted:
         plan = peer.plan(protocol, compression, traces, batch=batch)
         report, log = peer.send(plan)
         expect(f"{peer.name} {protocol} {compression}: acknowledged\n{log[-2000:]}", report["acknowledged"], report["spans"])
@@ -169,10 +171,10 @@ def overload(appliance, peer):
 def drain(appliance, peer):
     """SIGTERM in the middle of the traffic, then a new daemon on the same journal: what was acknowledged is there."""
     for protocol in peer.protocols:
-        plan = peer.plan(protocol, "none", 4000, batch=40, mark_every=1, skip_every=1, pace_ms=1, timeout_s=30)
+        plan = peer.plan(protocol, "none", 4000, batch=40, mark_every=1, skip_every=1, pace_ms=2, timeout_s=30)
         judged = metric("tripline_spans_evaluated_total")
         started = peer.start(plan)
-        wait_for("traffic", lambda: metric("tripline_spans_evaluated_total") - judged > 800)
+        wait_for("traffic", lambda: metric("tripline_spans_evaluated_total") - judged > 400)
         expect("exit code after SIGTERM", appliance.stop(), 0)
         expect_true("all requests ended in time", "not all requests ended" not in appliance.log())
         restarted = datetime.datetime.now(datetime.timezone.utc).isoformat()[:26]
@@ -184,7 +186,8 @@ def drain(appliance, peer):
         acknowledged, failed = set(report["acknowledged_marks"]), set(report["failed_marks"])
         expect(f"{peer.name} {protocol}: acknowledged and not durable\n{log[-2000:]}", sorted(acknowledged - set(durable)), [])
         expect("every span was acknowledged or reported as failed", sorted(acknowledged | failed), sequence(plan, 1))
-        expect_true("before and after the restart", kept & acknowledged and acknowledged - kept)
+        expect_true(f"some before ({len(kept & acknowledged)}) and some after the restart ({len(acknowledged - kept)})",
+                    kept & acknowledged and acknowledged - kept)
         print(f"{peer.name} {protocol}: SIGTERM after {len(kept)} of 4000 spans; {len(acknowledged)} acknowledged, all "
               f"durable; {len(failed)} reported as failed; {len(durable) - len(set(durable))} judged twice")
 

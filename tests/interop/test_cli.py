@@ -148,6 +148,20 @@ def test_filters(appliance):
     expect("the next page", [v["message"] for v in following["violations"]], ["reloaded T0"])
     expect("in the future", as_json(appliance, "violations", "list", "--since", "2099-01-01T00:00:00Z")["violations"], [])
     expect("of the last hour", len(as_json(appliance, "violations", "list", "--since", "1h")["violations"]), 5)
+    oldest = as_json(appliance, "violations", "list", "--rule", "reloaded", "--order", "oldest", "--limit", "2")
+    expect("oldest first", [v["message"] for v in oldest["violations"]], ["reloaded T0", "reloaded T1"])
+    following = as_json(appliance, "violations", "list", "--rule", "reloaded", "--order", "oldest", "--after", str(oldest["next"]))
+    expect("the next page of it", [v["message"] for v in following["violations"]], ["reloaded T2"])
+    one = oldest["violations"][1]
+    expect("one by its id", as_json(appliance, "violations", "list", "--id", one["id"])["violations"], [one])
+    expect("by source", len(as_json(appliance, "violations", "list", "--source", "webhook")["violations"]), 5)
+    expect("of no service", as_json(appliance, "violations", "list", "--service", "pay me & co")["violations"], [])
+    counts = as_json(appliance, "violations", "count", "--by", "rule")
+    expect("counted", ({count["key"]: count["count"] for count in counts["counts"]}, counts["total"]),
+           ({"first": 1, "second": 1, "reloaded": 3}, 5))
+    expect("counted by time", sum(count["count"] for count in as_json(appliance, "violations", "count", "--by", "time", "--bucket",
+                                                                      "1d")["counts"]), 5)
+    cli(appliance, "violations", "count", "--by", "colour", code=FAILED)
 
 
 def test_drain(appliance):

@@ -8,11 +8,10 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from appliance_process import Appliance, enter_namespace, expect, expect_true, metric  # noqa: E402
+from appliance_process import Appliance, enter_namespace, expect, expect_true, metric, wait_for  # noqa: E402
 from conservation_laws import check_laws, counts  # noqa: E402
 from held_thread import held_thread  # noqa: E402
 
@@ -106,11 +105,8 @@ def test_churn():
 def test_scrape_while_a_shard_is_held_up(appliance):
     """A shard that does not answer in time is shown as it was: a counter that fell would be a restart to who reads it."""
     before = counts()
-    holder = threading.Thread(target=hold_up, args=(appliance.process, "shard-0", 2))
-    holder.start()
-    time.sleep(0.3)
-    now = counts()
-    holder.join()
+    with held_thread(appliance.process, "shard-0"):
+        now = counts()
     for name in ("responses_total", "spans_evaluated_total", "wire_received_frames_total", "tcp_established_total"):
         expect_true(f"{name}: {now[name]} after {before[name]}", now[name] >= before[name] > 0)
     wait_for("an answer of all shards", lambda: metric("tripline_ready") == 1)

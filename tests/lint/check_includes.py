@@ -17,6 +17,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 DATAPLANE_FORBIDDEN = re.compile(
     r"(stdio|stdlib|unistd|time|errno|pthread|threads|fcntl|signal|locale|poll|sched|sys/.*|linux/.*|arpa/.*|netinet/.*)\.?h?"
 )
+# What allocates. The block functions of libcrypto (sha.h, crypto.h) are for every room.
+OPENSSL_OF_TLS = re.compile(r"openssl/(ssl|bio|err|pem|x509\w*)\.h")
 
 
 def inside(path, *folders):
@@ -30,6 +32,8 @@ def judge(path, angled, name):
         return "only drivers/dpdk and perf may include DPDK"
     if name.startswith("liburing") and not inside(path, "control/journal", "tests", "perf"):
         return "only control/journal may include liburing"
+    if OPENSSL_OF_TLS.fullmatch(name) and not inside(path, "dataplane/tls", "tests"):
+        return "only dataplane/tls may include OpenSSL beyond its block functions"
     if inside(path, "dataplane") and angled and DATAPLANE_FORBIDDEN.fullmatch(name):
         return "the dataplane has no allocator, system call, clock, errno, stdio or thread"
     return None
@@ -71,6 +75,8 @@ PLANTED = {
     "control/rules/b.c": '#include "liburing.h"\n',
     "dataplane/net/c.c": '#include <stdlib.h>\n',
     "dataplane/base/d.h": '#pragma once\n  #  include <time.h>\n',
+    "dataplane/http/ssl.c": "#include <openssl/ssl.h>\n",
+    "control/config/certificate.c": "#include <openssl/x509v3.h>\n",
     "dataplane/http/e.c": '#include "tcp_internal.h"\n',
     "control/log/twice.h": "#pragma once\n",
     "drivers/sim/stdio.h": "#pragma once\n",
@@ -81,6 +87,8 @@ CLEAN = {
     "dataplane/net/tcp_internal.h": "#pragma once\n#include <stdint.h>\n#include <stdatomic.h>\n",
     "dataplane/net/tcp.c": '#include "tcp_internal.h"\n#include <string.h>\n',
     "dataplane/net/twice.h": "#pragma once\n",
+    "dataplane/tls/identity.c": "#include <openssl/x509v3.h>\n#include <openssl/ssl.h>\n",
+    "dataplane/ingest/signature.c": "#include <openssl/sha.h>\n",
     "drivers/dpdk/port.c": "#include <rte_ethdev.h>\n#include <stdio.h>\n",
     "control/journal/io.c": "#include <liburing.h>\n",
     "tests/unit/net/test_tcp.c": '#include "tcp_internal.h"\n#include <stdlib.h>\n',

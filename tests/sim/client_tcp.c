@@ -36,7 +36,7 @@ static void send_segment(struct client_tcp *tcp, uint32_t offset, uint32_t bytes
       .flags = (uint8_t)(SEGMENT_ACK | flags),
       .window = (uint16_t)(field < 65535 ? field : 65535),
       .options = {.timestamps = tcp->wanted.timestamps, .timestamp = clock_ms(tcp), .timestamp_echo = tcp->timestamp_recent},
-      .payload = tcp->out + offset,
+      .payload = bytes ? tcp->out + offset : NULL,
       .payload_bytes = bytes,
   };
   write_selective(tcp, &segment.options);

@@ -12,17 +12,6 @@ static void append(uint8_t **bytes, size_t *length, const void *more, size_t mor
   *length += more_length;
 }
 
-struct stream *fake_stream_open(const struct stream_handler *handler, uint16_t local_port, uint64_t now_ns) {
-  struct stream *stream = calloc(1, sizeof *stream);
-  if (!stream) abort();
-  stream->handler = handler;
-  stream->room = UINT32_MAX;
-  stream->state = handler->opened(handler->context, stream, local_port, now_ns);
-  if (stream->state) return stream;
-  free(stream);
-  return NULL;
-}
-
 static bool listening(const struct stream *stream) { return !stream->gone && !stream->close_called; }
 
 /* A copy of its own, so that a read beyond the run is seen. */
@@ -95,7 +84,7 @@ void fake_stream_free(struct stream *stream, uint64_t now_ns) {
   free(stream);
 }
 
-uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length) {
+static uint32_t fake_write(struct stream *stream, const void *bytes, uint32_t length) {
   if (!listening(stream)) return 0;
   const uint32_t fits = length < stream->room ? length : stream->room;
   if (fits < length) stream->write_cut = true;
@@ -104,31 +93,58 @@ uint32_t stream_write(struct stream *stream, const void *bytes, uint32_t length)
   return fits;
 }
 
-uint32_t stream_write_room(const struct stream *stream) { return listening(stream) ? stream->room : 0; }
+static uint32_t fake_write_room(const struct stream *stream) { return listening(stream) ? stream->room : 0; }
 
-uint32_t stream_unacknowledged(const struct stream *stream) {
+static void fake_await_room(struct stream *stream) { stream->write_cut = listening(stream); }
+
+static uint32_t fake_unacknowledged(const struct stream *stream) {
   (void)stream;
   return 0;
 }
 
-bool stream_holds_received(const struct stream *stream) { return stream->held_bytes > 0; }
+static bool fake_holds_received(const struct stream *stream) { return stream->held_bytes > 0; }
 
-void stream_resume(struct stream *stream) { stream->resume_due = true; }
+static void fake_resume(struct stream *stream) { stream->resume_due = true; }
 
-void stream_close(struct stream *stream) {
+static void fake_close(struct stream *stream) {
   if (!listening(stream)) return;
   stream->close_called = true;
   stream->write_cut = false;
 }
 
-void stream_abort(struct stream *stream, uint64_t now_ns) { fake_stream_end(stream, STREAM_END_ABORTED, now_ns); }
+static void fake_abort(struct stream *stream, uint64_t now_ns) { fake_stream_end(stream, STREAM_END_ABORTED, now_ns); }
 
-struct ip_address stream_peer_address(const struct stream *stream) {
+static struct ip_address fake_peer_address(const struct stream *stream) {
   (void)stream;
   return ip_address_of_ipv4(FAKE_STREAM_PEER_IPV4);
 }
 
-uint16_t stream_peer_port(const struct stream *stream) {
+static uint16_t fake_peer_port(const struct stream *stream) {
   (void)stream;
   return 40000;
+}
+
+static const struct stream_operations fake_operations = {
+    .write = fake_write,
+    .write_room = fake_write_room,
+    .await_room = fake_await_room,
+    .unacknowledged = fake_unacknowledged,
+    .holds_received = fake_holds_received,
+    .resume = fake_resume,
+    .close = fake_close,
+    .abort = fake_abort,
+    .peer_address = fake_peer_address,
+    .peer_port = fake_peer_port,
+};
+
+struct stream *fake_stream_open(const struct stream_handler *handler, uint16_t local_port, uint64_t now_ns) {
+  struct stream *stream = calloc(1, sizeof *stream);
+  if (!stream) abort();
+  stream->face.operations = &fake_operations;
+  stream->handler = handler;
+  stream->room = UINT32_MAX;
+  stream->state = handler->opened(handler->context, stream, local_port, now_ns);
+  if (stream->state) return stream;
+  free(stream);
+  return NULL;
 }

@@ -1,12 +1,12 @@
 #pragma once
-/* The byte-stream face without a network: bytes go in by hand, what was written is kept, room for writing can be taken away.
- * Link this before the net library: its stream_* functions take the place of the real ones. */
+/* The byte-stream face without a network: bytes go in by hand, what was written is kept, room for writing can be taken away. */
 #include "stream.h"
 #include <stddef.h>
 
 #define FAKE_STREAM_PEER_IPV4 0x0a560001u
 
 struct stream {
+  struct stream_face face;
   const struct stream_handler *handler;
   void *state;
   uint8_t *held; /* offered and not taken */

@@ -1,19 +1,12 @@
 #!/bin/sh
 # `make interop`: stock clients of Zipkin (py_zipkin, OpenTelemetry's exporter) and of Jaeger's agent (jaeger-client, OpenTelemetry's
-# exporter) against the appliance in a network namespace. Spans sent must be spans judged, as what they were. Needs python3 and, once,
-# PyPI.
+# exporter) against the appliance in a network namespace. Spans sent must be spans judged, as what they were.
+# usage: run.sh BUILD ENVIRONMENT: a virtual environment with requirements.txt
 set -eu
 build=$(realpath "$1")
+environment=$(realpath "$2")
 here=$(realpath "$(dirname "$0")")
-environment=$build/interop-formats
 if [ "${TRIPLINE_INTEROP:-}" != inside ]; then
-  if ! cmp -s "$here/requirements.txt" "$environment/requirements.txt"; then
-    rm -rf "$environment"
-    python3 -m venv "$environment"
-    "$environment/bin/pip" -q install --require-hashes -r "$here/build-requirements.txt"
-    "$environment/bin/pip" -q install --require-hashes --no-build-isolation -r "$here/requirements.txt"
-    cp "$here/requirements.txt" "$environment/requirements.txt"
-  fi
   TRIPLINE_INTEROP=inside exec unshare -n "$0" "$@"
 fi
 work=$(mktemp -d)

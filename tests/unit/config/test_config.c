@@ -332,6 +332,88 @@ static void a_secret_file_is_its_owners_alone(void **state) {
   unlink(path);
 }
 
+/* PEM files made by the openssl command line, in a folder of their own. */
+static char certificates[] = "/tmp/tripline-certificates-XXXXXX";
+
+static int make_certificates(void **state) {
+  (void)state;
+  char command[512];
+  if (!mkdtemp(certificates)) return -1;
+  snprintf(command, sizeof command, "sh '%s' %s", MAKE_CERTIFICATES, certificates);
+  return system(command);
+}
+
+static int remove_certificates(void **state) {
+  (void)state;
+  char command[64];
+  snprintf(command, sizeof command, "rm -r %s", certificates);
+  return system(command);
+}
+
+/* The listener's mapping on a line of its own; every $ is the folder. */
+static int parse_tls(const char *mapping) {
+  char text[2048] = "listeners:\n  otlp_grpc:\n    tls: ";
+  for (size_t length = strlen(text); *mapping && length + sizeof certificates < sizeof text; mapping++) {
+    length += (size_t)(*mapping == '$' ? snprintf(text + length, sizeof text - length, "%s", certificates)
+                                       : snprintf(text + length, sizeof text - length, "%c", *mapping));
+  }
+  return parse(text);
+}
+
+static void expect_tls_complaint(const char *mapping, const char *start, const char *end) {
+  assert_int_equal(parse_tls(mapping), -EINVAL);
+  const size_t length = strlen(complaints), tail = strlen(end);
+  if (strncmp(complaints, start, strlen(start)) != 0 || length < tail + 1 ||
+      strncmp(complaints + length - tail - 1, end, tail) != 0)
+    fail_msg("'%s' is not '%s ... %s'", complaints, start, end);
+}
+
+static void tls_of_a_listener(void **state) {
+  (void)state;
+  assert_int_equal(parse_tls("{certificate: $/server.pem, key: $/server.key, client_ca: $/authority.pem,"
+                             " client_names: [collector.test, b.test]}\n"
+                             "tls: {connections_max: 100, handshakes_per_second: 50, handshakes_waiting_max: 7,"
+                             " handshake_timeout: 3s}\n"),
+                   0);
+  assert_string_equal(complaints, "");
+  const struct config_tls *tls = &config.otlp_grpc.tls;
+  assert_non_null(strstr(tls->certificate, "/server.pem"));
+  assert_non_null(strstr(tls->client_ca, "/authority.pem"));
+  assert_int_equal(tls->client_name_count, 2);
+  assert_string_equal(tls->client_names[1], "b.test");
+  assert_string_equal(config.otlp_http.tls.certificate, "");
+  assert_string_equal(config.webhooks.tls.certificate, "");
+  assert_int_equal(config.tls.connections_max, 100);
+  assert_int_equal(config.tls.handshakes_a_second, 50);
+  assert_int_equal(config.tls.waiting_max, 7);
+  assert_int_equal(config.tls.handshake_timeout_ns, 3000000000);
+}
+
+static void tls_complaints_name_the_place(void **state) {
+  (void)state;
+  expect_tls_complaint("{certificate: $/server.pem}", "t.yaml:3:10: ", "tls needs a certificate and a key");
+  expect_tls_complaint("{certificate: $/server.pem, key: $/server.key, client_names: [a]}",
+                       "t.yaml:3:10: ", "client_names need a client_ca");
+  expect_tls_complaint("{certificate: $/none.pem,\n          key: $/server.key}",
+                       "t.yaml:3:24: ", "/none.pem cannot be read: No such file or directory");
+  expect_tls_complaint("{certificate: $/server.pem,\n          key: $/renewed.key}",
+                       "t.yaml:4:16: ", "/renewed.key: the key is not the certificate's");
+  expect_tls_complaint("{certificate: $/server.pem,\n          key: $/server.key,\n          client_ca: $/server.key}",
+                       "t.yaml:5:22: ", "/server.key: there is no certificate in PEM in it");
+  expect_tls_complaint("{certificate: $, key: $/server.key}", "t.yaml:3:24: ", " is no file of at most 1048576 bytes");
+  expect_tls_complaint("{certificate: $/server.pem, key: $/server.key, client_ca: $/authority.pem, client_names: ['*.test']}",
+                       "t.yaml:3:", "a DNS name is expected here, without wildcards");
+  expect_tls_complaint("{certificate: $/server.pem, key: $/server.key, ca: x}", "t.yaml:3:", "");
+  assert_int_equal(parse("tls: {handshake_timeout: 0s}"), -EINVAL);
+  assert_string_equal(complaints, "t.yaml:1:26: at least 100ms are needed here\n");
+  char key[128];
+  snprintf(key, sizeof key, "%s/server.key", certificates);
+  assert_int_equal(chmod(key, 0640), 0);
+  expect_tls_complaint("{certificate: $/server.pem,\n          key: $/server.key}",
+                       "t.yaml:4:16: ", "/server.key may be read by others than its owner; chmod 0600 it");
+  assert_int_equal(chmod(key, 0600), 0);
+}
+
 static void a_file_that_is_not_there(void **state) {
   (void)state;
   FILE *out = fmemopen(complaints, sizeof complaints, "w");
@@ -354,6 +436,8 @@ int main(void) {
       cmocka_unit_test(at_most_eight_secrets),
       cmocka_unit_test(a_secret_file_is_its_owners_alone),
       cmocka_unit_test(a_file_that_is_not_there),
+      cmocka_unit_test(tls_of_a_listener),
+      cmocka_unit_test(tls_complaints_name_the_place),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
 }

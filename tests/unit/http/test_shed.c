@@ -140,22 +140,29 @@ static void slow_bodies_give_their_buffers_back(void **state) {
   fixture_end(&fixture);
 }
 
+/* The answer to what took effect is waited for longer than one that says it did not. */
 static void unread_answers_end_when_send_blocks_are_short(void **state) {
   (void)state;
   start();
-  struct stream *deaf = fixture_open(&fixture), *slow = fixture_open(&fixture);
+  struct stream *deaf = fixture_open(&fixture), *refused = fixture_open(&fixture), *slow = fixture_open(&fixture);
   fixture_room(&fixture, deaf, 100);
+  fixture_room(&fixture, refused, 20);
   fixture_say(&fixture, deaf, "GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+  fixture_say(&fixture, refused, "GET /fail HTTP/1.1\r\nHost: h\r\n\r\n");
   fixture_wait(&fixture, SECOND);
+  assert_int_equal(shed(HTTP_SHORT_SEND_BLOCKS), 1);
+  assert_true(refused->gone && !deaf->gone);
+  fixture_wait(&fixture, 4 * SECOND);
   fixture_room(&fixture, slow, 100);
   fixture_say(&fixture, slow, "GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
   assert_int_equal(shed(HTTP_SHORT_SEND_BLOCKS), 1);
   assert_true(deaf->gone && !slow->gone);
-  assert_int_equal(counters()->shed[HTTP_SHED_UNREAD], 1);
-  assert_int_equal(counters()->aborted[HTTP_ABORT_TIMEOUT], 1);
+  assert_int_equal(counters()->shed[HTTP_SHED_UNREAD], 2);
+  assert_int_equal(counters()->aborted[HTTP_ABORT_TIMEOUT], 2);
   fixture_room(&fixture, slow, 10000);
   assert_int_equal(fixture_only_status(slow), 200);
   fake_stream_free(deaf, fixture.now_ns);
+  fake_stream_free(refused, fixture.now_ns);
   fake_stream_free(slow, fixture.now_ns);
   fixture_end(&fixture);
 }

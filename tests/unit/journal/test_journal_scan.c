@@ -207,6 +207,22 @@ static void test_the_chain_tells_what_checksums_cannot(void **state) {
   expect_first(SEGMENT_1, 4 * BLOCK, 0, 0, "LSN 4 does not follow the batch before it (hash chain)");
 }
 
+static void test_only_the_newest_segment(void **state) {
+  (void)state;
+  file(SEGMENT_1)[5 * BLOCK + 900] ^= 1; /* not looked at */
+  const struct journal_scan_handler handler = {.newest_only = true};
+  assert_int_equal(journal_scan(io, &handler, &scan), 0);
+  assert_int_equal(scan.damages, 0);
+  assert_int_equal(scan.segments, 3);
+  assert_int_equal(scan.first_lsn, 1);
+  assert_int_equal(scan.last_lsn, RECORDS);
+  assert_int_equal(scan.records, 8);
+  assert_false(scan.chained);
+  file(SEGMENT_1)[40] ^= 1; /* but headers are */
+  assert_int_equal(journal_scan(io, &handler, &scan), 0);
+  assert_true(scan.damages > 0);
+}
+
 static void test_a_newer_version_is_refused(void **state) {
   (void)state;
   file(SEGMENT_3)[8] = JOURNAL_VERSION + 1;
@@ -239,6 +255,7 @@ int main(void) {
       TEST(test_a_segment_without_a_header_gives_its_records),
       TEST(test_a_missing_segment),
       TEST(test_the_chain_tells_what_checksums_cannot),
+      TEST(test_only_the_newest_segment),
       TEST(test_a_newer_version_is_refused),
       TEST(test_every_changed_byte_is_told),
   };

@@ -43,6 +43,13 @@ static int journal_flush(void *context, uint64_t *durable_lsn) {
   return appliance->flush_result;
 }
 
+static int certificates_reload(void *context, char *error, size_t room) {
+  struct appliance_double *appliance = context;
+  appliance->certificate_reloads++;
+  if (appliance->reload_result != 0) snprintf(error, room, "webhooks: server.key: the key is not the certificate's");
+  return appliance->reload_result;
+}
+
 static struct violation_store *violations(void *context) { return ((struct appliance_double *)context)->violations; }
 
 void appliance_double_open(struct appliance_double *appliance) {
@@ -54,6 +61,7 @@ void appliance_double_open(struct appliance_double *appliance) {
                                        .rules_release = rules_release,
                                        .rules_apply = rules_apply,
                                        .journal_flush = journal_flush,
+                                       .certificates_reload = certificates_reload,
                                        .violations = violations};
   appliance->set = rule_set_parse("rules.yaml", rules_text, sizeof rules_text - 1, &errors);
   assert_non_null(appliance->set);

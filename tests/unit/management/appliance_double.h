@@ -13,6 +13,8 @@ struct appliance_double {
   struct violation_store *violations;
   int flush_result;
   int apply_result; /* what rules_apply returns; -EINVAL comes with an error */
+  int reload_result;
+  unsigned certificate_reloads;
   char applied_name[64], applied_who[64];
   bool applied_merge;
   unsigned applies, acquired, released;

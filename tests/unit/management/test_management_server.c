@@ -99,6 +99,7 @@ static void paths_and_methods(void **state) {
   expect_status("GET", "/", NULL, false, 404);
   expect_status("GET", "/v1/rules/nobody", NULL, false, 404);
   expect_status("GET", "/v1/rules/apply", NULL, false, 405);
+  expect_status("GET", "/v1/config/reload", NULL, false, 405);
   expect_status("DELETE", "/v1/rules", NULL, false, 405);
   expect_status("POST", "/v1/violations", "{}", false, 404);
 }
@@ -106,7 +107,9 @@ static void paths_and_methods(void **state) {
 static void loopback_changes_nothing(void **state) {
   (void)state;
   expect_status("POST", "/v1/rules/apply", "{\"files\":[]}", true, 405);
+  expect_status("POST", "/v1/config/reload", "", true, 405);
   assert_int_equal(appliance.applies, 0);
+  assert_int_equal(appliance.certificate_reloads, 0);
 }
 
 static void health_and_readiness(void **state) {
@@ -266,6 +269,28 @@ static void rules_are_applied_by_the_socket(void **state) {
   assert_int_equal(appliance.applies, before);
 }
 
+static void certificates_are_read_again(void **state) {
+  (void)state;
+  appliance.snapshot.wall_ns = 1700000000000000000u;
+  appliance.snapshot.certificate_count = 1;
+  appliance.snapshot.certificates[0] = (struct appliance_certificate){
+      .listener = "webhooks", .not_after_s = 1700000000 + 30 * 86400, .asks_clients = true, .sha256 = "ab12"};
+  const struct answer *answer = ask("POST", "/v1/config/reload", "", false);
+  assert_int_equal(answer->status, 200);
+  assert_int_equal(appliance.certificate_reloads, 1);
+  const json_t *certificate = json_array_get(json_object_get(answer->json, "certificates"), 0);
+  assert_string_equal(json_string_value(json_object_get(certificate, "listener")), "webhooks");
+  assert_string_equal(json_string_value(json_object_get(certificate, "not_after")), "2023-12-14T22:13:20.000000000Z");
+  assert_int_equal(json_integer_value(json_object_get(certificate, "days_left")), 30);
+  assert_true(json_is_true(json_object_get(certificate, "asks_clients")));
+  answer = ask("GET", "/v1/status", NULL, true);
+  assert_int_equal(json_array_size(json_object_get(answer->json, "certificates")), 1);
+  appliance.reload_result = -EINVAL;
+  answer = ask("POST", "/v1/config/reload", "", false);
+  assert_int_equal(answer->status, 422);
+  assert_non_null(strstr(json_string_value(json_object_get(answer->json, "message")), "not the certificate's"));
+}
+
 static void validation_changes_nothing(void **state) {
   (void)state;
   const char *bad = "{\"files\":[{\"name\":\"x.yaml\",\"text\":\"rules:\\n  - name: a\\n    on: span\\n    if: name =\\n\"}]}";
@@ -327,6 +352,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(violations_in_both_orders_by_id_source_and_in_counts, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_flush_is_for_the_socket_and_says_how_far, set_up, tear_down),
       cmocka_unit_test_setup_teardown(rules_are_applied_by_the_socket, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(certificates_are_read_again, set_up, tear_down),
       cmocka_unit_test_setup_teardown(validation_changes_nothing, set_up, tear_down),
       cmocka_unit_test_setup_teardown(the_rule_set_is_always_released, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_leftover_socket_is_taken_over_and_the_own_removed, set_up, tear_down),

@@ -100,6 +100,12 @@ static void values_are_those_of_the_snapshot(void **state) {
   shard->shard.spans_rejected_overload = 7;
   shard->shard.webhooks_refused[REFUSAL_CONFLICT] = 8;
   shard->engine.violations_emitted = 10;
+  shard->tls.handshakes_done = 12;
+  shard->tls.handshakes_failed[TLS_FAILURE_NOT_TLS] = 13;
+  shard->tls.ended[TLS_END_TRUNCATED] = 14;
+  shard->tls.waiting = 15;
+  appliance.snapshot.certificate_count = 1;
+  appliance.snapshot.certificates[0] = (struct appliance_certificate){.listener = "webhooks", .not_after_s = 1700000000};
   appliance.snapshot.violations_durable = 9;
   appliance.snapshot.shard_answered[1] = true;
   appliance.snapshot.ports[0].counters.missed = 11;
@@ -119,6 +125,11 @@ static void values_are_those_of_the_snapshot(void **state) {
   expect_line(text, "tripline_responses_total{shard=\"1\",status=\"503\"} 6");
   expect_line(text, "tripline_spans_rejected_total{shard=\"1\",reason=\"overload\"} 7");
   expect_line(text, "tripline_webhooks_refused_total{shard=\"1\",reason=\"id_conflict\"} 8");
+  expect_line(text, "tripline_tls_handshakes_total{shard=\"1\"} 12");
+  expect_line(text, "tripline_tls_handshakes_failed_total{shard=\"1\",reason=\"not_tls\"} 13");
+  expect_line(text, "tripline_tls_connections_ended_total{shard=\"1\",reason=\"truncated\"} 14");
+  expect_line(text, "tripline_tls_handshakes_waiting{shard=\"1\"} 15");
+  expect_line(text, "tripline_tls_certificate_expiry_time_seconds{listener=\"webhooks\"} 1700000000");
   expect_line(text, "tripline_pressure{shard=\"1\",resource=\"parked\"} 2");
   expect_line(text, "tripline_pressure{shard=\"0\",resource=\"parked\"} 0");
   expect_line(text, "tripline_pressure_used{shard=\"1\",resource=\"parked\"} 15");

@@ -132,6 +132,7 @@ void rig_post_signed(struct shard_rig *rig, uint32_t client, const char *id, con
 struct rig_answer rig_answer(struct shard_rig *rig, uint32_t client) {
   struct client_tcp *tcp = &rig->clients[client];
   struct rig_answer answer = {0};
+  if (!tcp->in) return answer;
   const char *at = (const char *)tcp->in + rig->parsed[client];
   const size_t length = tcp->in_bytes - rig->parsed[client];
   const char *end = length ? memmem(at, length, "\r\n\r\n", 4) : NULL;

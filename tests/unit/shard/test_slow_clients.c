@@ -8,10 +8,21 @@
 #include <string.h>
 #include <time.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifdef SANITIZED
+#define CROWD 2000u /* the sanitizers take ten times as long */
+#else
 #define CROWD 10000u
+#endif
 #define STEP_NS 50000ull
 #define SECOND_NS 1000000000ull
-#define STORM_NS (4 * SECOND_NS)
+#define STORM_NS (5 * SECOND_NS / 2)
 #define FULL_NS (SECOND_NS * 9 / 10) /* a little later the first of them are slow, and make room */
 #define TRICKLE_NS (SECOND_NS / 2)
 #define GOOD_CLIENTS 6u

@@ -8,15 +8,23 @@ const { BasicTracerProvider, BatchSpanProcessor, RandomIdGenerator } = require('
 const plan = JSON.parse(process.argv[2]);
 const log = (...words) => console.error(...words);
 diag.setLogger({ error: log, warn: log, info: log, debug: log, verbose: log }, DiagLogLevel.INFO);
-const package_ = { grpc: 'grpc', 'http/protobuf': 'proto', 'http/json': 'http' }[plan.protocol];
-const { OTLPTraceExporter } = require(`@opentelemetry/exporter-trace-otlp-${package_}`);
-const { CompressionAlgorithm } = require('@opentelemetry/otlp-exporter-base');
-const exporter = new OTLPTraceExporter({
-  url: plan.protocol === 'grpc' ? `http://${plan.endpoint}` : `http://${plan.endpoint}/v1/traces`,
-  compression: plan.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
-  timeoutMillis: plan.timeout_s * 1000,
-  concurrencyLimit: 10000, // forceFlush exports all batches at once
-});
+const packages = { grpc: 'grpc', 'http/protobuf': 'proto', 'http/json': 'http' };
+
+function stockExporter() {
+  if (plan.protocol === 'zipkin') {
+    const { ZipkinExporter } = require('@opentelemetry/exporter-zipkin');
+    return new ZipkinExporter({ url: `http://${plan.endpoint}/api/v2/spans` });
+  }
+  const { OTLPTraceExporter } = require(`@opentelemetry/exporter-trace-otlp-${packages[plan.protocol]}`);
+  const { CompressionAlgorithm } = require('@opentelemetry/otlp-exporter-base');
+  return new OTLPTraceExporter({
+    url: plan.protocol === 'grpc' ? `http://${plan.endpoint}` : `http://${plan.endpoint}/v1/traces`,
+    compression: plan.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
+    timeoutMillis: plan.timeout_s * 1000,
+    concurrencyLimit: 10000, // forceFlush exports all batches at once
+  });
+}
+const exporter = stockExporter();
 
 // Notes what became of each export, by the marks of its spans.
 const told = { spans: 0, acknowledged: 0, failed: 0, acknowledged_marks: [], failed_marks: [] };
