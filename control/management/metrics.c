@@ -257,15 +257,18 @@ static void render_histograms(struct text_buffer *out, const struct appliance_sn
     text_append(out, "%s_count{shard=\"%u\",durability=\"%s\"} %llu\n", name, i, durabilities[d],
                 (unsigned long long)park->count);
   }
-  head(out, "tripline_durable_park_quantile_seconds", "gauge",
-       "The same since start over all shards, within an eighth: p50 and p99.");
-  for (unsigned d = 0; d < DURABILITY_RELAXED; d++) {
-    struct histogram all = {0};
-    EACH_SHARD(i) histogram_merge(&all, &snapshot->shards[i].shard.park_ns[d]);
-    text_append(out, "tripline_durable_park_quantile_seconds{durability=\"%s\",quantile=\"0.5\"} %.9f\n", durabilities[d],
-                (double)histogram_quantile(&all, 0.5) / 1e9);
-    text_append(out, "tripline_durable_park_quantile_seconds{durability=\"%s\",quantile=\"0.99\"} %.9f\n", durabilities[d],
-                (double)histogram_quantile(&all, 0.99) / 1e9);
+  static const struct {
+    const char *name;
+    double share;
+  } quantiles[] = {{"tripline_durable_park_p50_seconds", 0.5}, {"tripline_durable_park_p99_seconds", 0.99}};
+  for (unsigned q = 0; q < sizeof quantiles / sizeof *quantiles; q++) {
+    head(out, quantiles[q].name, "gauge", "A quantile of the same since start over all shards, within an eighth.");
+    for (unsigned d = 0; d < DURABILITY_RELAXED; d++) {
+      struct histogram all = {0};
+      EACH_SHARD(i) histogram_merge(&all, &snapshot->shards[i].shard.park_ns[d]);
+      text_append(out, "%s{durability=\"%s\"} %.9f\n", quantiles[q].name, durabilities[d],
+                  (double)histogram_quantile(&all, quantiles[q].share) / 1e9);
+    }
   }
   static const unsigned burst_bounds[] = {0, 1, 2, 4, 8, 16, 32, 64};
   name = "tripline_receive_burst_frames";

@@ -154,8 +154,8 @@ static void values_are_those_of_the_snapshot(void **state) {
   expect_line(text, "tripline_durable_park_seconds_bucket{shard=\"1\",durability=\"strict\",le=\"+Inf\"} 2");
   expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\",durability=\"strict\"} 2");
   expect_line(text, "tripline_durable_park_seconds_count{shard=\"1\",durability=\"balanced\"} 0");
-  expect_line(text, "tripline_durable_park_quantile_seconds{durability=\"balanced\",quantile=\"0.99\"} 0.000000000");
-  expect_line(text, "tripline_durable_park_quantile_seconds{durability=\"strict\",quantile=\"0.99\"} 3.000000000");
+  expect_line(text, "tripline_durable_park_p99_seconds{durability=\"balanced\"} 0.000000000");
+  expect_line(text, "tripline_durable_park_p99_seconds{durability=\"strict\"} 3.000000000");
   free(text);
 }
 
