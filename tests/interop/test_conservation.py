@@ -56,6 +56,11 @@ def requests_of(process, refusals=False):
     return (answered, int(refused.group(1)) if refused else 0) if refusals else answered
 
 
+def hold_up(process, name, seconds):
+    with held_thread(process, name):
+        time.sleep(seconds)
+
+
 def check_answers(when, answered, before, now):
     """wrk may leave one request of each connection unread when its time is over."""
     served = now["responses_total"] - before["responses_total"]
