@@ -12,7 +12,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from appliance_process import Appliance, enter_namespace, expect, expect_true, metric  # noqa: E402
+from appliance_process import METRICS_URL, Appliance, enter_namespace, expect, expect_true, fetch, metric, wait_for  # noqa: E402
 from conservation_laws import check_laws, counts  # noqa: E402
 from held_thread import held_thread  # noqa: E402
 
@@ -114,7 +114,7 @@ def test_scrape_while_a_shard_is_held_up(appliance):
     holder = threading.Thread(target=hold_up, args=(appliance.process, "shard-0", 2))
     holder.start()
     time.sleep(0.3)
-    now = counts()
+    now = counts(fetch(METRICS_URL).splitlines())
     holder.join()
     for name in ("responses_total", "spans_evaluated_total", "wire_received_frames_total", "tcp_established_total"):
         expect_true(f"{name}: {now[name]} after {before[name]}", now[name] >= before[name] > 0)
