@@ -4,10 +4,10 @@ import time
 from appliance_process import expect, scrape, wait_for
 
 
-def counts():
-    """All metrics, summed over shards and labels."""
+def counts(lines=None):
+    """All metrics, summed over shards and labels: of these lines, or of a scrape in which every shard answered."""
     totals = {}
-    for line in scrape():
+    for line in lines or scrape():
         if not line.startswith("#"):
             name = line.split("{")[0].split(" ")[0].removeprefix("tripline_")
             totals[name] = totals.get(name, 0) + float(line.rsplit(" ", 1)[1])
