@@ -100,7 +100,9 @@ def is_ready():
 
 
 def check_kept(appliance, loads):
-    found = {int(v["message"].split()[0]) for v in appliance.violations()}
+    # An order's violations are one unit of the journal: its first and its last stand for all, which would be half a gigabyte of JSON.
+    first, last = ({int(v["message"].split()[0]) for v in appliance.violations("--rule", rule)} for rule in ("r0", "r99"))
+    found = first & last
     acknowledged = set().union(*(load.acknowledged for load in loads))
     expect("acknowledged and lost", sorted(acknowledged - found), [])
     return len(acknowledged)

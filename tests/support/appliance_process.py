@@ -120,8 +120,8 @@ class Appliance:
         return subprocess.run([self.tripline, "-s", "tripline-data/control.sock", *arguments], capture_output=True, check=False,
                               timeout=60, cwd=self.directory, **options)
 
-    def violations(self):
-        result = self.run_cli("violations", "list", "--limit", "1000000", "-o", "json")
+    def violations(self, *filters):
+        result = self.run_cli("violations", "list", *filters, "--limit", "1000000", "-o", "json")
         expect("exit code of the list", (result.returncode, result.stderr), (0, b""))
         return json.loads(result.stdout)["violations"]
 
