@@ -99,6 +99,7 @@ struct daemon {
   struct violation_store *violations;
   struct rules_recovery rules_recovery;
   struct remembered_ids *remembered;
+  bool ids_lost; /* recovery found no memory for one: the start fails */
   struct daemon_keeper keeper;
 
   struct daemon_rules rules;

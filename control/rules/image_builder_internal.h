@@ -86,6 +86,9 @@ const struct image_selector *image_selector_of(const struct image_builder *build
 bool image_match_slots_assign(struct image_builder *builder, const struct rule_set *set);
 uint32_t image_match_slot_of(const struct image_builder *builder, const struct rule_definition *rule);
 
+/* Operand of a fact about a trace, made when new. */
+uint32_t image_fact_of(struct image_builder *builder, const struct expression *fact);
+
 /* Which of these programs over the kind's predicates can be true of a batch. The kind is finished. */
 struct image_candidates image_candidates_of(struct image_builder *builder, const struct image_kind *kind,
                                             const struct image_program *const *programs, uint32_t count);

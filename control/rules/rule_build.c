@@ -144,6 +144,15 @@ static const struct expression *build_expression(struct builder *builder, enum r
   return expression;
 }
 
+static void build_within(struct builder *builder) {
+  if (!field_at(builder, FIELD_WITHIN)) return;
+  const struct expression_context context = context_of(builder, FIELD_WITHIN);
+  if (builder->on_known && context.on != RULE_ON_TRACE)
+    complain(builder, FIELD_WITHIN, 0, "`within` goes with `when` and `always` or `never`");
+  else
+    trace_within_read(&context, &builder->parsed->definition.within_ns);
+}
+
 static void build_message(struct builder *builder) {
   struct parsed_rule *parsed = builder->parsed;
   const struct source_scalar *message = field_at(builder, FIELD_MESSAGE);
@@ -211,6 +220,7 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   parsed->when = build_expression(&builder, FIELD_WHEN, &definition->when_text);
   parsed->always = build_expression(&builder, FIELD_ALWAYS, &definition->always_text);
   parsed->never = build_expression(&builder, FIELD_NEVER, &definition->never_text);
+  build_within(&builder);
   build_message(&builder);
   build_rest(&builder);
   definition->line = raw->line;

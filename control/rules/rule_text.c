@@ -73,6 +73,11 @@ void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out)
   print_key("when", rule->when_text, out);
   print_key("always", rule->always_text, out);
   print_key("never", rule->never_text, out);
+  if (rule->within_ns) {
+    growing_text_append_string(out, "    within: ");
+    trace_within_print(rule->within_ns, out);
+    growing_text_append_string(out, "\n");
+  }
   if (strcmp(rule->message, rule->name) != 0) print_key("message", rule->message, out);
   if (rule->tag_count == 0) return;
   growing_text_append_string(out, "    tags: [");

@@ -36,6 +36,20 @@ enum predicate_operation {
   PREDICATE_CONSTANT,    /* `true` or `false` in an expression; constant.boolean, column unused */
 };
 
+/* What the right span is to the left one: `>`, `>>`, `<`, `<<`, `~`. */
+enum trace_relation { RELATION_CHILD, RELATION_DESCENDANT, RELATION_PARENT, RELATION_ANCESTOR, RELATION_SIBLING };
+
+enum trace_measure_kind {
+  MEASURE_CONSTANT,
+  MEASURE_COUNT,
+  MEASURE_SUM,
+  MEASURE_MINIMUM,
+  MEASURE_MAXIMUM,
+  MEASURE_AVERAGE,
+  MEASURE_DURATION,   /* trace.duration: from the earliest start to the latest end */
+  MEASURE_SPAN_COUNT, /* trace.span_count */
+};
+
 struct image_text {
   const char *at;
   uint32_t length;
