@@ -17,14 +17,14 @@ void expression_error(const struct expression_context *context, size_t offset, c
 
 void parser_advance(struct parser *parser) { parser->token = token_next(&parser->reader); }
 
-bool parser_expected(struct parser *parser, const char *what) {
+void *parser_expected(struct parser *parser, const char *what) {
   const struct token *token = &parser->token;
   if (token->kind == TOKEN_END)
     expression_error(parser->context, token->offset, "expected %s, but the expression ends here", what);
   else if (token->kind != TOKEN_BAD)
     expression_error(parser->context, token->offset, "expected %s, found `%.*s`", what,
                      (int)(token->length < 64 ? token->length : 64), parser->reader.text + token->offset);
-  return false;
+  return NULL;
 }
 
 bool parser_deeper(struct parser *parser) {
@@ -42,7 +42,7 @@ bool parser_at_word(const struct parser *parser, const char *word) {
   return parser->token.kind == TOKEN_WORD && image_text_is(parser->token.word, word);
 }
 
-static struct expression *node_make(struct parser *parser, enum expression_node node) {
+struct expression *parser_node(struct parser *parser, enum expression_node node) {
   struct expression *made = region_take(parser->context->region, sizeof *made);
   made->node = node;
   made->stack_need = 1;
@@ -57,7 +57,7 @@ static struct expression **append(struct expression *parent, struct expression *
 }
 
 /* The operand that needs most goes first in a program; the others then find one mask more on the stack. */
-static void set_stack_need(struct expression *parent) {
+void parser_set_stack_need(struct expression *parent) {
   uint32_t most = 0, second = 0;
   for (const struct expression *operand = parent->first; operand; operand = operand->next) {
     if (operand->stack_need > most) {
@@ -122,16 +122,16 @@ static bool mirror(enum predicate_operation *operation) {
   }
 }
 
-static struct expression *negate(struct parser *parser, struct expression *operand) {
+struct expression *parser_negate(struct parser *parser, struct expression *operand) {
   if (operand->node == NODE_NOT) return operand->first;
-  struct expression *made = node_make(parser, NODE_NOT);
+  struct expression *made = parser_node(parser, NODE_NOT);
   made->first = operand;
   made->stack_need = operand->stack_need;
   return made;
 }
 
 static struct expression *predicate_make(struct parser *parser, const struct operand *left, enum predicate_operation operation) {
-  struct expression *predicate = node_make(parser, NODE_PREDICATE);
+  struct expression *predicate = parser_node(parser, NODE_PREDICATE);
   predicate->reference = left->reference;
   predicate->operation = operation;
   return predicate;
@@ -172,7 +172,7 @@ static bool make_exists(struct parser *parser, const struct operand *value, enum
   }
   struct expression *predicate = predicate_make(parser, value, PREDICATE_EXISTS);
   if (!predicate_check(parser->context, predicate, offset)) return false;
-  term->condition = operation == PREDICATE_EQUAL ? negate(parser, predicate) : predicate;
+  term->condition = operation == PREDICATE_EQUAL ? parser_negate(parser, predicate) : predicate;
   return true;
 }
 
@@ -252,7 +252,7 @@ static bool parse_in(struct parser *parser, struct term *term) {
   if (networks) parser_advance(parser);
   struct expression *predicate = predicate_make(parser, &term->value, networks ? PREDICATE_IN_NETWORKS : PREDICATE_IN);
   if (!take_list(parser, predicate) || !predicate_check(parser->context, predicate, at)) return false;
-  term->condition = negative ? negate(parser, predicate) : predicate;
+  term->condition = negative ? parser_negate(parser, predicate) : predicate;
   return true;
 }
 
@@ -270,30 +270,10 @@ static bool parse_comparison(struct parser *parser, struct term *term) {
   return true;
 }
 
-static bool parse_selector(struct parser *parser, struct term *term) {
-  if (!parser_deeper(parser)) return false;
-  parser_advance(parser);
-  parser->of_trace = false;
-  struct term inner;
-  if (!parse_or(parser, &inner) || !make_condition(parser, &inner)) return false;
-  parser->of_trace = true;
-  parser->depth--;
-  if (parser->token.kind != TOKEN_CLOSE_BRACE) return parser_expected(parser, "`&&`, `||` or `}`");
-  parser_advance(parser);
-  struct expression *selector = node_make(parser, NODE_SELECTOR);
-  selector->first = inner.condition;
-  struct growing_text text = {0};
-  expression_print(inner.condition, &text);
-  selector->selector_text = region_image_text(parser->context->region, text.at, text.length);
-  growing_text_free(&text);
-  term->condition = selector;
-  return true;
-}
-
 static bool parse_trace_primary(struct parser *parser, struct term *term) {
-  if (parser->token.kind == TOKEN_OPEN_BRACE) return parse_selector(parser, term);
   if (parser->token.kind == TOKEN_OPEN) return parse_group(parser, term);
-  return parser_expected(parser, "a selector in braces, as in {name = \"x\"}");
+  term->condition = trace_parse_operand(parser);
+  return term->condition != NULL;
 }
 
 static bool parse_not(struct parser *parser, struct term *term) {
@@ -306,7 +286,7 @@ static bool parse_not(struct parser *parser, struct term *term) {
   if (!prefixed) return true;
   parser->depth--;
   if (!make_condition(parser, term)) return false;
-  if (negative) term->condition = negate(parser, term->condition);
+  if (negative) term->condition = parser_negate(parser, term->condition);
   return true;
 }
 
@@ -315,7 +295,7 @@ static bool parse_chain(struct parser *parser, enum token_kind between, enum exp
   if (!parse_operand(parser, term)) return false;
   if (parser->token.kind != between) return true;
   if (!make_condition(parser, term)) return false;
-  struct expression *parent = node_make(parser, node);
+  struct expression *parent = parser_node(parser, node);
   struct expression **end = append(parent, &parent->first, term->condition);
   while (parser->token.kind == between) {
     struct term operand;
@@ -323,7 +303,7 @@ static bool parse_chain(struct parser *parser, enum token_kind between, enum exp
     if (!parse_operand(parser, &operand) || !make_condition(parser, &operand)) return false;
     end = append(parent, end, operand.condition);
   }
-  set_stack_need(parent);
+  parser_set_stack_need(parent);
   term->condition = parent;
   return true;
 }
@@ -333,17 +313,27 @@ static bool parse_and(struct parser *parser, struct term *term) {
 }
 bool parse_or(struct parser *parser, struct term *term) { return parse_chain(parser, TOKEN_OR, NODE_OR, parse_and, term); }
 
+struct expression *parser_condition(struct parser *parser) {
+  struct term term;
+  return parse_or(parser, &term) && make_condition(parser, &term) ? term.condition : NULL;
+}
+
+struct expression *parser_predicate(struct parser *parser) {
+  struct term term;
+  return parse_comparison(parser, &term) && make_condition(parser, &term) ? term.condition : NULL;
+}
+
 static struct expression *parse_whole(struct parser *parser) {
   const bool braced = !parser->of_trace && parser->token.kind == TOKEN_OPEN_BRACE;
-  struct term whole;
   if (braced) parser_advance(parser);
-  if (!parse_or(parser, &whole) || !make_condition(parser, &whole)) return NULL;
+  struct expression *whole = parser_condition(parser);
+  if (!whole) return NULL;
   if (braced && parser->token.kind != TOKEN_CLOSE_BRACE) {
     parser_expected(parser, "`&&`, `||` or `}`");
     return NULL;
   }
   if (braced) parser_advance(parser);
-  if (parser->token.kind == TOKEN_END) return whole.condition;
+  if (parser->token.kind == TOKEN_END) return whole;
   parser_expected(parser,
                   braced ? "nothing behind the brace that closes `if:` (use parentheses to group)" : "`&&`, `||` or the end");
   return NULL;
