@@ -21,6 +21,7 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
   engine->digest_rows = ARENA_NEW(arena, struct digest_rows);
   engine->judge = ARENA_NEW(arena, struct trace_judge);
   if (!engine->digest_rows || !engine->judge) return NULL;
+  if (!match_counts_create(&engine->matches, arena)) return NULL;
   if (!evaluation_create(&engine->evaluation, arena, config->column_capacity) || !create_batches(engine, arena)) return NULL;
   const struct trace_table_sizes sizes = {.traces = config->traces_max,
                                           .captures = config->captures_max,
@@ -75,6 +76,8 @@ static void fill_attributes(struct violation *violation, const struct image_rule
 
 static bool raise(struct engine *engine, const struct event_batch *batch, uint32_t row, const struct image_rule *rule,
                   uint64_t wall_ns) {
+  match_count_pending(&engine->matches, rule->match_slot);
+  if (rule->shadow) return true;
   const struct image_column *columns = engine->image->kinds[batch->kind].columns;
   const struct event_fields *fields = &batch->fields[row];
   struct violation *violation = &engine->violation;
@@ -151,6 +154,7 @@ uint64_t engine_commit(struct engine *engine) {
     for (uint16_t to = 0; to < engine->config.shards; to++) line_ring_publish(engine->config.digests_to[to]);
   engine->counters.violations_emitted += engine->transaction.violations;
   engine->counters.digests_sent += engine->transaction.digests;
+  match_counts_commit(&engine->matches);
   end_transaction(engine, engine->counters.events_evaluated);
   return record_ring_publish(engine->config.records);
 }
@@ -159,6 +163,7 @@ void engine_rollback(struct engine *engine) {
   for (uint16_t to = 0; to < engine->config.shards; to++) line_ring_rollback(engine->config.digests_to[to]);
   record_ring_rollback(engine->config.records);
   engine->counters.violations_rolled_back += engine->transaction.violations;
+  match_counts_rollback(&engine->matches);
   end_transaction(engine, engine->counters.events_rolled_back);
 }
 

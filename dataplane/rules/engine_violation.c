@@ -110,11 +110,16 @@ static void fill(struct engine *engine, const struct trace *trace, const struct 
 }
 
 bool engine_raise_trace(struct engine *engine, const struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
+  if (rule->shadow) {
+    match_count_now(&engine->matches, rule->match_slot);
+    return true;
+  }
   fill(engine, trace, rule, wall_ns);
   const bool reserved = engine_reserve_violation(engine);
   memset(&engine->transaction, 0, sizeof engine->transaction);
   if (!reserved) return false;
   record_ring_publish(engine->config.records);
   engine->counters.violations_emitted++;
+  match_count_now(&engine->matches, rule->match_slot);
   return true;
 }

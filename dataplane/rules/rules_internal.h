@@ -121,6 +121,22 @@ struct trace_judge {
   uint32_t candidate_count;
 };
 
+/* match_counts.c: by match slot. What a request raised counts when it is committed. */
+struct match_counts {
+  uint64_t *counted; /* shard:rw any:ro */
+  uint32_t *pending;
+  uint32_t *touched; /* slots with something pending */
+  uint32_t touched_count;
+};
+bool match_counts_create(struct match_counts *counts, struct arena *arena);
+void match_count_pending(struct match_counts *counts, uint32_t slot);
+void match_counts_commit(struct match_counts *counts);
+void match_counts_rollback(struct match_counts *counts);
+/* Of a verdict that is its own transaction. */
+static inline void match_count_now(struct match_counts *counts, uint32_t slot) {
+  __atomic_store_n(&counts->counted[slot], counts->counted[slot] + 1, __ATOMIC_RELAXED);
+}
+
 struct engine {
   struct engine_config config;
   const struct rule_image *image;
@@ -129,6 +145,7 @@ struct engine {
   struct evaluation evaluation; /* of the batch at hand */
   struct digest_rows *digest_rows;
   struct trace_judge *judge;
+  struct match_counts matches;
   struct trace_table traces;
   struct violation violation; /* being built */
   char message[IMAGE_MESSAGE_BYTES_MAX];
