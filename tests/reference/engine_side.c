@@ -25,7 +25,12 @@ void side_open(struct engine_side *side, unsigned shards, const struct side_limi
                                    .column_capacity = 64,
                                    .traces_max = limits->traces,
                                    .captures_max = limits->captures,
-                                   .idle_ns = limits->idle_ns};
+                                   .idle_ns = limits->idle_ns,
+                                   .root_grace_ns = limits->root_grace_ns,
+                                   .max_age_ns = limits->max_age_ns,
+                                   .max_spans = limits->max_spans,
+                                   .clock_tolerance_ns = limits->clock_tolerance_ns,
+                                   .spills_max = 16384};
     for (unsigned to = 0; to < shards; to++) config.digests_to[to] = side->digests[i][to];
     side->engines[i] = must(engine_create(arena, &config, now_ns));
   }

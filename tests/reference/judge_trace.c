@@ -115,10 +115,16 @@ struct judged_trace *trace_judge_find(struct trace_judge *judge, uint64_t trace)
   return NULL;
 }
 
-static struct judged_trace *open_trace(struct trace_judge *judge, unsigned owner, uint64_t trace, unsigned generation) {
+static struct judged_trace *open_trace(struct trace_judge *judge, unsigned owner, uint64_t trace, unsigned generation,
+                                       uint64_t now_ns) {
   struct judged_trace *opened = YARD_NEW(judge->yard, struct judged_trace);
-  *opened =
-      (struct judged_trace){.next = judge->traces, .trace = trace, .owner = owner, .opened = generation, .first_ns = UINT64_MAX};
+  *opened = (struct judged_trace){.next = judge->traces,
+                                  .trace = trace,
+                                  .owner = owner,
+                                  .opened = generation,
+                                  .first_ns = UINT64_MAX,
+                                  .limit_ns = UINT64_MAX};
+  if (judge->story->max_age_ns) opened->limit_ns = now_ns + judge->story->max_age_ns;
   opened->arrivals = YARD_ARRAY(judge->yard, struct arrival, judge->story->sample_count);
   judge->traces = opened;
   return opened;
@@ -144,33 +150,6 @@ static bool is_news(struct trace_judge *judge, struct judged_trace *trace, const
   return false;
 }
 
-void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned sample, unsigned generation, unsigned now_generation,
-                        uint64_t now_ns) {
-  const struct sample *span = &judge->story->samples[sample];
-  struct judged_trace *trace = trace_judge_find(judge, span->trace);
-  if (!trace) trace = open_trace(judge, owner, span->trace, generation);
-  if (trace->owner != owner) abort();
-  const uint64_t end_ns = span->end_ns > span->start_ns ? span->end_ns : span->start_ns;
-  if (generation < trace->opened) trace->opened = generation;
-  if (span->start_ns < trace->first_ns) trace->first_ns = span->start_ns;
-  if (end_ns > trace->last_ns) trace->last_ns = end_ns;
-  struct arrival *arrival = &trace->arrivals[trace->arrival_count++];
-  *arrival = (struct arrival){.sample = sample, .generation = generation};
-  for (struct arrival *other = trace->arrivals; other < arrival; other++)
-    arrival->again |= judge->story->samples[other->sample].span == span->span;
-  const bool late = trace->state == TRACE_IS_REMEMBERED;
-  if (!late) trace->last_arrival_ns = now_ns;
-  for (unsigned r = 0; r < judge->story->rule_count; r++) {
-    const struct shape_rule *shape = judge->story->rules[r].shape;
-    if (!shape->never || !can_judge(judge, trace, r, now_generation)) continue;
-    if (!late && !(is_positive(shape->when) && is_positive(shape->never))) continue;
-    judge->judged++;
-    if (!is_news(judge, trace, shape, now_generation)) continue;
-    if (holds(judge, shape->when, trace, now_generation) && holds(judge, shape->never, trace, now_generation))
-      raise(judge, trace, r, now_generation);
-  }
-}
-
 static void complete(struct trace_judge *judge, struct judged_trace *trace, unsigned now_generation) {
   for (unsigned r = 0; r < judge->story->rule_count; r++) {
     const struct shape_rule *shape = judge->story->rules[r].shape;
@@ -184,10 +163,49 @@ static void complete(struct trace_judge *judge, struct judged_trace *trace, unsi
   trace->state = TRACE_IS_REMEMBERED;
 }
 
+static bool is_over(const struct trace_judge *judge, const struct judged_trace *trace, uint64_t now_ns) {
+  return trace->state == TRACE_IS_LIVE && (now_ns >= trace->last_arrival_ns + judge->story->idle_ns || now_ns >= trace->limit_ns);
+}
+
+/* Its arrival may be what completes the trace. */
+static void touch(const struct trace_judge *judge, struct judged_trace *trace, const struct sample *span, uint64_t now_ns) {
+  const uint64_t grace_ns = judge->story->root_grace_ns;
+  trace->last_arrival_ns = now_ns;
+  if (!span->has_parent && grace_ns && now_ns + grace_ns < trace->limit_ns) trace->limit_ns = now_ns + grace_ns;
+}
+
+void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned sample, unsigned generation, unsigned now_generation,
+                        uint64_t now_ns) {
+  const struct sample *span = &judge->story->samples[sample];
+  struct judged_trace *trace = trace_judge_find(judge, span->trace);
+  if (!trace) trace = open_trace(judge, owner, span->trace, generation, now_ns);
+  if (trace->owner != owner) abort();
+  if (trace->arrival_count > 0 && is_over(judge, trace, now_ns)) complete(judge, trace, now_generation);
+  const uint64_t end_ns = span->end_ns > span->start_ns ? span->end_ns : span->start_ns;
+  if (generation < trace->opened) trace->opened = generation;
+  if (span->start_ns < trace->first_ns) trace->first_ns = span->start_ns;
+  if (end_ns > trace->last_ns) trace->last_ns = end_ns;
+  struct arrival *arrival = &trace->arrivals[trace->arrival_count++];
+  *arrival = (struct arrival){.sample = sample, .generation = generation};
+  for (struct arrival *other = trace->arrivals; other < arrival; other++)
+    arrival->again |= judge->story->samples[other->sample].span == span->span;
+  const bool late = trace->state == TRACE_IS_REMEMBERED;
+  if (!late) touch(judge, trace, span, now_ns);
+  for (unsigned r = 0; r < judge->story->rule_count; r++) {
+    const struct shape_rule *shape = judge->story->rules[r].shape;
+    if (!shape->never || !can_judge(judge, trace, r, now_generation)) continue;
+    if (!late && !(is_positive(shape->when) && is_positive(shape->never))) continue;
+    judge->judged++;
+    if (!is_news(judge, trace, shape, now_generation)) continue;
+    if (holds(judge, shape->when, trace, now_generation) && holds(judge, shape->never, trace, now_generation))
+      raise(judge, trace, r, now_generation);
+  }
+  if (!late && judge->story->max_spans && trace->arrival_count >= judge->story->max_spans) complete(judge, trace, now_generation);
+}
+
 void trace_judge_pass(struct trace_judge *judge, unsigned owner, unsigned now_generation, uint64_t now_ns) {
   for (struct judged_trace *trace = judge->traces; trace; trace = trace->next)
-    if (trace->owner == owner && trace->state == TRACE_IS_LIVE && now_ns - trace->last_arrival_ns >= judge->story->idle_ns)
-      complete(judge, trace, now_generation);
+    if (trace->owner == owner && is_over(judge, trace, now_ns)) complete(judge, trace, now_generation);
 }
 
 bool trace_judge_may_raise(struct trace_judge *judge, struct judged_trace *trace, unsigned rule, unsigned now_generation) {

@@ -19,8 +19,9 @@ struct story {
   unsigned selector_count;
   const struct sample *samples;
   unsigned sample_count;
-  const bool *rule_dropped; /* by the shrinker */
-  uint64_t idle_ns;
+  const bool *rule_dropped;                    /* by the shrinker */
+  uint64_t idle_ns, root_grace_ns, max_age_ns; /* the last two: 0 is off */
+  unsigned max_spans;                          /* 0: off */
 };
 
 struct arrival {
@@ -38,7 +39,7 @@ struct judged_trace {
   uint64_t trace;
   unsigned owner, opened; /* shard; the oldest generation of its spans */
   enum trace_state state;
-  uint64_t last_arrival_ns, first_ns, last_ns;
+  uint64_t last_arrival_ns, limit_ns, first_ns, last_ns;
   struct arrival *arrivals;
   unsigned arrival_count;
   bool raised[STORY_RULES_MAX];

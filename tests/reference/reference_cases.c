@@ -12,15 +12,21 @@ static const struct {
 } kinds[] = {{"events", event_cases_run}, {"traces", trace_cases_run}};
 
 static int usage(void) {
-  fprintf(stderr, "usage: reference_cases KIND FIRST_SEED CASES\n  KIND: one of");
+  fprintf(stderr, "usage: reference_cases KIND FIRST_SEED CASES | reference_cases kinds\n  KIND: one of");
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) fprintf(stderr, " %s", kinds[i].name);
   fprintf(stderr, "\n  CASES: seeds are taken until so many verdicts were compared\n");
   return 2;
 }
 
+static int list_kinds(void) {
+  for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) printf("%s\n", kinds[i].name);
+  return 0;
+}
+
 int main(int count, char **arguments) {
   struct case_totals totals = {0};
   size_t kind = 0;
+  if (count == 2 && strcmp(arguments[1], "kinds") == 0) return list_kinds();
   if (count != 4) return usage();
   while (kind < sizeof kinds / sizeof kinds[0] && strcmp(kinds[kind].name, arguments[1]) != 0) kind++;
   if (kind == sizeof kinds / sizeof kinds[0]) return usage();

@@ -276,7 +276,10 @@ static void open_run(struct trace_run *run, const struct trace_plan *plan) {
                                      .digest_lines = plan->tight ? 64 : 1u << 14,
                                      .traces = 256,
                                      .captures = 4096,
-                                     .idle_ns = plan->story.idle_ns};
+                                     .idle_ns = plan->story.idle_ns,
+                                     .root_grace_ns = plan->story.root_grace_ns,
+                                     .max_age_ns = plan->story.max_age_ns,
+                                     .max_spans = plan->story.max_spans};
   run->yard = yard_open();
   run->queue = YARD_ARRAY(run->yard, unsigned, plan->story.sample_count);
   for (unsigned i = 0; i < plan->story.sample_count; i++)

@@ -110,6 +110,9 @@ void trace_plan_make(struct trace_plan *plan, uint64_t seed, struct yard *yard) 
   plan->generations = random_below(&random, 2) ? 1 : 1 + random_below(&random, STORY_GENERATIONS_MAX);
   plan->tight = plan->generations == 1 && random_below(&random, 5) == 0;
   plan->story.idle_ns = 3 * SECOND;
+  if (random_below(&random, 4) == 0) plan->story.root_grace_ns = (1 + random_below(&random, 25)) * (SECOND / 10);
+  if (random_below(&random, 3)) plan->story.max_age_ns = (1 + random_below(&random, 20)) * SECOND;
+  if (random_below(&random, 3) == 0) plan->story.max_spans = 1 + random_below(&random, 30);
   plan->story.selector_count = 1 + random_below(&random, random_below(&random, 4) ? 8 : STORY_SELECTORS_MAX);
   maker.selectors = YARD_ARRAY(yard, const struct condition *, plan->story.selector_count);
   for (unsigned i = 0; i < plan->story.selector_count; i++) maker.selectors[i] = make_selector(&maker, i);
