@@ -8,6 +8,7 @@ enum cli_exit { CLI_OK, CLI_FAILED, CLI_USAGE, CLI_NOT_FOUND, CLI_UNREACHABLE };
 enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
 
 #define CLI_WORDS_MAX 1024
+#define CLI_RULE_FILES_MAX 256
 
 struct cli {
   const char *socket;
@@ -15,8 +16,10 @@ struct cli {
   bool help, merge;
   /* `violations` filters as given */
   const char *rule, *severity, *trace, *since, *until, *limit, *after, *service, *source, *id, *order, *by, *bucket;
-  const char *directory, *to, *format, *from; /* journal */
-  long count;                                 /* tail: stop after as many; 0: never */
+  const char *directory, *to, *format, *from;      /* journal */
+  long count;                                      /* tail: stop after as many; 0: never */
+  const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
+  int rules_count;
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };
@@ -47,5 +50,7 @@ int cli_status(const struct cli *cli);
 int cli_config(const struct cli *cli);
 int cli_shards(const struct cli *cli);
 int cli_rules(const struct cli *cli);
+/* cli_trial*.c */
+int cli_rules_test(const struct cli *cli);
 int cli_violations(const struct cli *cli);
 int cli_journal(const struct cli *cli);
