@@ -8,6 +8,14 @@ struct compiled_image {
   struct region region;
   const struct image_text *selector_texts; /* canonical text of each selector, for the bits of the next generation */
   uint32_t next_identity;                  /* of a column; higher than any that was given */
+  struct match_slot *match_slots;
+  uint32_t match_slot_count;            /* given so far, to rules that are there or gone */
+  struct text_index match_slot_by_rule; /* of those there */
+};
+
+struct match_slot {
+  struct image_text key; /* length 0: free */
+  bool fresh;            /* given in this generation */
 };
 
 struct column_builder {
@@ -72,6 +80,14 @@ struct image_program image_program_of(struct image_builder *builder, enum event_
 void image_selectors_collect(struct image_builder *builder, const struct expression *expression);
 void image_selectors_assign(struct image_builder *builder, const struct compiled_image *previous);
 const struct image_selector *image_selector_of(const struct image_builder *builder, const struct expression *selector);
+
+/* Every enabled rule gets a place where its matches are counted: the one it has, else one that no rule of the generation before
+ * has. False when there is none. */
+bool image_match_slots_assign(struct image_builder *builder, const struct rule_set *set);
+uint32_t image_match_slot_of(const struct image_builder *builder, const struct rule_definition *rule);
+
+/* Operand of a fact about a trace, made when new. */
+uint32_t image_fact_of(struct image_builder *builder, const struct expression *fact);
 
 /* Which of these programs over the kind's predicates can be true of a batch. The kind is finished. */
 struct image_candidates image_candidates_of(struct image_builder *builder, const struct image_kind *kind,
