@@ -93,6 +93,11 @@ static void no_memory(struct rule_errors *errors) {
   snprintf(items[errors->count++].message, sizeof items->message, "no memory for the engine");
 }
 
+/* A rule in shadow mode fires here as any other: that is what it is on trial for. The image is ours alone so far. */
+static void leave_shadow(const struct image_rule *rules, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) ((struct image_rule *)(uintptr_t)&rules[i])->shadow = false;
+}
+
 /* The shards from nothing, at the start of time. */
 static bool start(struct trial_host *host) {
   trial_memory_init(&host->memory);
@@ -123,6 +128,9 @@ struct trial_host *trial_host_create(const struct rule_set *set, const struct tr
   if (!host->config.captures_max) host->config.captures_max = CAPTURES_MAX_DEFAULT;
   if (!host->config.trace_idle_ns) host->config.trace_idle_ns = TRACE_IDLE_NS_DEFAULT;
   host->image = rule_image_compile(set, 1, NULL, config->shards, errors);
+  for (unsigned kind = 0; host->image && kind < EVENT_KINDS; kind++)
+    leave_shadow(host->image->kinds[kind].rules, host->image->kinds[kind].rule_count);
+  if (host->image) leave_shadow(host->image->trace_rules, host->image->trace_rule_count);
   if (host->image) ALWAYS_ASSERT(engine_image_fits(host->image, TRIAL_COLUMNS));
   if (host->image && start(host)) return host;
   if (host->image) no_memory(errors);
