@@ -77,9 +77,11 @@ static void load_file(struct rule_set *set, const char *path, struct rule_errors
   free(text);
 }
 
+/* Unit tests (`checkout.test.yaml`) lie beside the rules. */
 static int is_rule_file(const struct dirent *entry) {
   const char *dot = strrchr(entry->d_name, '.');
-  return entry->d_name[0] != '.' && dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+  if (entry->d_name[0] == '.' || !dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0)) return 0;
+  return dot - entry->d_name < 5 || strncmp(dot - 5, ".test", 5) != 0;
 }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
