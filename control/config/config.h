@@ -1,6 +1,7 @@
 #pragma once
 /* The appliance's configuration: YAML in, typed and checked values out. A missing key takes the embedded default; an unknown key,
  * a wrong type or a value out of range is an error with file:line:column, and all errors are reported. Threads: control. */
+#include "trace_limits.h"
 #include "webhook.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -85,8 +86,9 @@ struct config {
   } webhooks;
   struct {
     uint32_t live_max; /* a shard */
-    uint32_t captures_max;
+    uint32_t captures_max, spills_max;
     uint64_t idle_ns; /* 3 s */
+    struct trace_limits limits;
   } traces;
   struct {
     uint64_t segment_bytes;

@@ -47,6 +47,7 @@ void config_read_port(struct config_reader *reader, const yaml_node_t *node, str
 /* Reads the files too, and complains where they are named. */
 void config_read_listener_tls(struct config_reader *reader, const yaml_node_t *node, struct config_tls *tls);
 void config_read_tls(struct config_reader *reader, const yaml_node_t *node, void *config);
+void config_read_traces(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_read_listeners(struct config_reader *reader, const yaml_node_t *node, struct config *config);
 /* Which listener a connection or a datagram is for is known by its port. */
 void config_expect_distinct_ports(struct config_reader *reader, const yaml_node_t *root, const struct config *config);
