@@ -1,5 +1,6 @@
 #include "expression_token_internal.h"
 #include "growing_internal.h"
+#include "macro_internal.h"
 #include <string.h>
 
 static const struct {
@@ -61,6 +62,7 @@ static bool intrinsic_allowed(enum rule_on on, int intrinsic) {
 
 static const struct reference *unknown(const struct expression_context *context, size_t offset, struct image_text head) {
   const char *meant = suggest(head, names);
+  if (!meant && context->shared) meant = shared_names_suggest(context->shared, head);
   const int shown = (int)(head.length < 64 ? head.length : 64);
   if (meant)
     expression_error(context, offset, "unknown reference `%.*s`; did you mean `%s`?", shown, head.at, meant);

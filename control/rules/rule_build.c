@@ -17,6 +17,7 @@ struct builder {
   struct rule_source *source;
   struct rule_errors *errors;
   struct parsed_rule *parsed;
+  struct shared_names *shared;
   bool on_known;
 };
 
@@ -126,13 +127,14 @@ static struct expression_context context_of(struct builder *builder, enum rule_f
       .errors = builder->errors,
       .source = builder->source,
       .scalar = &builder->raw->fields[field],
+      .shared = builder->shared,
   };
 }
 
 static const struct expression *build_expression(struct builder *builder, enum rule_field field, char **text) {
   if (!field_at(builder, field)) return NULL;
   const struct expression_context context = context_of(builder, field);
-  const struct expression *expression = expression_parse(&context, field != FIELD_IF);
+  const struct expression *expression = expression_parse_expanded(&context, field != FIELD_IF);
   if (!expression) return NULL;
   struct growing_text canonical = {0};
   expression_print(expression, &canonical);
@@ -203,13 +205,22 @@ static void build_rest(struct builder *builder) {
     definition->tags[i] = region_copy(region, builder->raw->tags[i].value, builder->raw->tags[i].length);
 }
 
-struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct rule_errors *errors) {
+const struct source_scalar *rule_name_scalar(const struct raw_rule *raw) {
+  return raw->fields[FIELD_NAME].value ? &raw->fields[FIELD_NAME] : NULL;
+}
+
+static bool has_no_scalar(int field) {
+  return field == FIELD_TAGS || field == FIELD_FRAMEWORKS || field == FIELD_EXCEPTIONS || field == FIELD_EXAMPLE;
+}
+
+struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct shared_names *shared,
+                               struct rule_errors *errors) {
   const size_t before = rule_errors_total(errors);
   struct region kept = {0};
   struct parsed_rule *parsed = region_take(&kept, sizeof *parsed);
   parsed->region = kept;
   atomic_init(&parsed->holders, 1);
-  struct builder builder = {.raw = raw, .source = source, .errors = errors, .parsed = parsed};
+  struct builder builder = {.raw = raw, .source = source, .errors = errors, .shared = shared, .parsed = parsed};
   build_name(&builder);
   build_severity(&builder);
   build_mode(&builder);
@@ -225,9 +236,10 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   build_rest(&builder);
   definition->line = raw->line;
   strncpy(definition->file, source->name, sizeof definition->file - 1);
-  bool good = rule_errors_total(errors) == before;
+  bool good = rule_errors_total(errors) == before && (!raw->present[FIELD_EXCEPTIONS] || raw->exceptions) &&
+              (!raw->present[FIELD_EXAMPLE] || raw->example);
   for (int field = 0; field < RULE_FIELDS && good; field++)
-    good = !raw->present[field] || field == FIELD_TAGS || raw->fields[field].value;
+    good = !raw->present[field] || has_no_scalar(field) || raw->fields[field].value;
   if (good) {
     struct growing_text content = {0};
     rule_text_print(parsed, &content);
