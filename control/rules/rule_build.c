@@ -1,3 +1,4 @@
+#include "exception_internal.h"
 #include "rule_set_internal.h"
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct builder {
   struct rule_errors *errors;
   struct parsed_rule *parsed;
   struct shared_names *shared;
+  struct exceptions exceptions;
   bool on_known;
 };
 
@@ -131,10 +133,44 @@ static struct expression_context context_of(struct builder *builder, enum rule_f
   };
 }
 
+/* Braces round the whole of `if:` become parentheses, as more follows. */
+static void unbrace(struct region *region, struct source_scalar *scalar) {
+  const size_t first = strspn(scalar->value, " \t\r\n");
+  size_t last = scalar->length;
+  while (last > first && strchr(" \t\r\n", scalar->value[last - 1])) last--;
+  if (last - first < 2 || scalar->value[first] != '{' || scalar->value[last - 1] != '}') return;
+  char *copy = region_copy(region, scalar->value, scalar->length);
+  copy[first] = '(';
+  copy[last - 1] = ')';
+  scalar->value = copy;
+}
+
+/* The condition, and not its exceptions. The closing parenthesis has a line of its own: a comment may stand before it. */
+static const struct expression *parse_with_exceptions(struct builder *builder, const struct expression_context *context,
+                                                      bool of_trace) {
+  struct composed_text composed = {0};
+  struct expression_context inner = *context;
+  struct source_scalar scalar = *context->scalar;
+  const struct text_piece whole = {.source = context->source, .scalar = context->scalar};
+  if (!of_trace) unbrace(context->region, &scalar);
+  inner.scalar = &scalar;
+  composed_text_from(&composed, &whole);
+  growing_text_append_string(&composed.text, "(");
+  bool good = macro_expand(&inner, &composed);
+  composed_text_from(&composed, &whole);
+  growing_text_append_string(&composed.text, "\n)");
+  good = good && exceptions_compose(context, &builder->exceptions, of_trace, &composed);
+  const struct expression *parsed = good ? expression_parse_composed(context, &composed, of_trace) : NULL;
+  composed_text_free(&composed);
+  return parsed;
+}
+
 static const struct expression *build_expression(struct builder *builder, enum rule_field field, char **text) {
   if (!field_at(builder, field)) return NULL;
   const struct expression_context context = context_of(builder, field);
-  const struct expression *expression = expression_parse_expanded(&context, field != FIELD_IF);
+  const bool excepted = builder->exceptions.any_values && (field == FIELD_IF || field == FIELD_WHEN);
+  const struct expression *expression = excepted ? parse_with_exceptions(builder, &context, field != FIELD_IF)
+                                                 : expression_parse_expanded(&context, field != FIELD_IF);
   if (!expression) return NULL;
   struct growing_text canonical = {0};
   expression_print(expression, &canonical);
@@ -226,12 +262,14 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   build_mode(&builder);
   build_on(&builder);
   check_shape(&builder);
+  exceptions_read(raw, source, errors, &builder.exceptions);
   struct rule_definition *definition = &parsed->definition;
   parsed->condition = build_expression(&builder, FIELD_IF, &definition->condition_text);
   parsed->when = build_expression(&builder, FIELD_WHEN, &definition->when_text);
   parsed->always = build_expression(&builder, FIELD_ALWAYS, &definition->always_text);
   parsed->never = build_expression(&builder, FIELD_NEVER, &definition->never_text);
   build_within(&builder);
+  exceptions_free(&builder.exceptions);
   build_message(&builder);
   build_rest(&builder);
   definition->line = raw->line;
