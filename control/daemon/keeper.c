@@ -14,7 +14,6 @@
 #define SNAPSHOT_SEGMENTS 4u    /* used since the last one; and it may cost an eighth of what is written at most */
 #define SNAPSHOT_PART 8u
 #define SNAPSHOT_PAUSE_NS 60000000000ull /* after one that failed */
-#define ROOM_WAIT_NS 10000000000ull
 
 static void set(_Atomic uint64_t *value, uint64_t to) { atomic_store_explicit(value, to, memory_order_relaxed); }
 
@@ -39,25 +38,6 @@ static bool index_on(struct daemon *daemon) {
   return false;
 }
 
-/* Room for a control record, under rules.lock, which is held when there is; waits while the journal is behind. */
-static void *reserve(struct daemon *daemon, uint32_t bytes) {
-  const uint64_t deadline_ns = monotonic_ns() + ROOM_WAIT_NS;
-  do {
-    pthread_mutex_lock(&daemon->rules.lock);
-    void *record = record_ring_reserve(daemon->control_records, bytes);
-    if (record) return record;
-    pthread_mutex_unlock(&daemon->rules.lock);
-    usleep(1000);
-  } while (!stopping(daemon) && monotonic_ns() < deadline_ns);
-  return NULL;
-}
-
-static uint64_t publish(struct daemon *daemon) {
-  const uint64_t position = record_ring_publish(daemon->control_records);
-  pthread_mutex_unlock(&daemon->rules.lock);
-  return position;
-}
-
 static struct record_header control_header(uint16_t type, size_t bytes) {
   return (struct record_header){.type = type, .shard = RECORD_SHARD_CONTROL, .bytes = (uint32_t)bytes, .wall_ns = wall_ns()};
 }
@@ -66,27 +46,27 @@ static int write_ids(struct daemon *daemon, const struct remembered_id *ids, siz
   for (size_t at = 0; at < count; at += REMEMBERED_IDS_A_RECORD) {
     const size_t part = count - at < REMEMBERED_IDS_A_RECORD ? count - at : REMEMBERED_IDS_A_RECORD;
     const size_t bytes = sizeof(struct remembered_ids_record) + part * sizeof *ids;
-    struct remembered_ids_record *record = reserve(daemon, (uint32_t)bytes);
+    struct remembered_ids_record *record = records_reserve(daemon, (uint32_t)bytes, stopping);
     if (!record) return -EAGAIN;
     *record = (struct remembered_ids_record){
         .header = control_header(RECORD_REPLAY_IDS, bytes), .covered_lsn = covered_lsn, .count = (uint32_t)part};
     memcpy(record->ids, ids + at, part * sizeof *ids);
-    publish(daemon);
+    records_publish(daemon);
   }
-  struct state_commit_record *commit = reserve(daemon, sizeof *commit);
+  struct state_commit_record *commit = records_reserve(daemon, sizeof *commit, stopping);
   if (!commit) return -EAGAIN;
   *commit = (struct state_commit_record){
       .header = control_header(RECORD_STATE_COMMIT, sizeof *commit), .covered_lsn = covered_lsn, .ids = count};
-  return records_wait_durable(daemon, publish(daemon));
+  return records_wait_durable(daemon, records_publish(daemon));
 }
 
 /* All that records up to here say of the state is said again after them; then recovery may begin there. */
 static void snapshot_state(struct daemon *daemon) {
   const uint64_t covered_lsn = violation_store_last_lsn(daemon->violations);
   struct remembered_id *ids = NULL;
-  size_t count = 0;
+  size_t count = 0, rule_bytes = 0;
   int result = remembered_ids_copy(daemon->remembered, wall_ns(), &ids, &count);
-  if (result == 0) result = rules_journal_again(daemon);
+  if (result == 0) result = rule_book_snapshot(daemon->rules.book, &rule_bytes);
   if (result == 0) result = write_ids(daemon, ids, count, covered_lsn);
   free(ids);
   if (result < 0) {
@@ -97,7 +77,7 @@ static void snapshot_state(struct daemon *daemon) {
   journal_set_state_lsn(daemon->journal, covered_lsn + 1);
   set(&daemon->keeper.snapshots, daemon->keeper.snapshots + 1);
   set(&daemon->keeper.snapshot_lsn, covered_lsn);
-  set(&daemon->keeper.snapshot_bytes, count * sizeof *ids);
+  set(&daemon->keeper.snapshot_bytes, count * sizeof *ids + rule_bytes);
 }
 
 static bool snapshot_due(const struct daemon *daemon, const struct journal_segment *segments, size_t count, size_t held) {
@@ -119,13 +99,13 @@ static bool snapshot_due(const struct daemon *daemon, const struct journal_segme
 /* Said in the journal first: a segment that is missing without that is a lost one. */
 static int announce_removal(struct daemon *daemon, const struct journal_segment *oldest, uint64_t removed_bytes) {
   journal_set_oldest_segment(daemon->journal, oldest->segment);
-  struct journal_retention_record *record = reserve(daemon, sizeof *record);
+  struct journal_retention_record *record = records_reserve(daemon, sizeof *record, stopping);
   if (!record) return -EAGAIN;
   *record = (struct journal_retention_record){.header = control_header(RECORD_RETENTION, sizeof *record),
                                               .oldest_segment = oldest->segment,
                                               .oldest_lsn = oldest->first_lsn,
                                               .removed_bytes = removed_bytes};
-  return records_wait_durable(daemon, publish(daemon));
+  return records_wait_durable(daemon, records_publish(daemon));
 }
 
 static void remove_oldest(struct daemon *daemon, const struct journal_segment *segments, size_t count) {
