@@ -118,7 +118,7 @@ static void errors_have_their_place(void **state) {
        "is a status", 3, 20},
       {"/v1/rules", "rules:\n- name: x\n  on: span\n  if: duration >\n", "expression ends", 4, 17},
       {"/v1/rules", "{\"name\":\"x\",}", "not JSON", 1, 13},
-      {"/v1/rules", "{\"id\":\"x\",\"on\":\"spam\",\"if\":\"true\"}", "did you mean", 1, 18},
+      {"/v1/rules", "{\"id\":\"x\",\"on\":\"spam\",\"if\":\"true\"}", "did you mean", 1, 0},
       {"/v1/rules/import", "{\"rules\":[\n{\"name\":\"a\",\"on\":\"span\",\"if\":\"true\"},\n{\"name\":\"a b\"}]}", NULL, 3, 0},
       {"/v1/rules/import", "[\n{\"name\":\"a\",\"on\":\"span\",\"if\":\"true\"},\n{\"name\":\"a b\"}]", NULL, 3, 0},
   };
