@@ -93,6 +93,8 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
       .snapshots = keeper->snapshots,
       .indexed_lsn = violation_store_last_lsn(daemon->violations),
       .indexing = keeper->indexing,
+      .checkpoints = daemon->signing.checkpoints,
+      .signed_lsn = daemon->signing.signed_lsn,
   };
 }
 
@@ -178,6 +180,8 @@ void appliance_view_init(struct daemon *daemon) {
                                          .rules_read = rules_read,
                                          .rules_release = rules_release,
                                          .rules_change = rules_change,
+                                         .rule_matches = match_counts_read,
+                                         .rule_matches_gone = match_counts_gone,
                                          .journal_flush = records_flush,
                                          .certificates_reload = certificates_reload,
                                          .violations = violations};

@@ -31,12 +31,19 @@ struct daemon_port {
   char veth_host[16], veth_appliance[16];    /* embedded: made by us */
 };
 
+struct daemon_match_counts {
+  uint64_t *at_start; /* by match slot: what it held when its rule got it */
+  uint32_t capacity;
+  uint64_t gone[RULE_MODES]; /* matches of rules without a series of their own that are no more */
+};
+
 struct daemon_rules {
   struct rule_book *book;
-  struct rule_image *image; /* by the thread that changes, one at a time */
+  struct rule_image *image; /* by the thread that changes, one at a time, under lock */
   pthread_mutex_t lock;     /* what follows */
   uint64_t last_reload_wall_ns, reloads, reload_failures;
   bool last_reload_succeeded;
+  struct daemon_match_counts matches;
 };
 
 struct daemon_certificates {
@@ -46,6 +53,15 @@ struct daemon_certificates {
   struct tls_identities *set; /* NULL: no listener has TLS */
   uint64_t reloads, reload_failures;
   bool last_reload_succeeded;
+};
+
+/* checkpoint_service.c: signs the journal's hash chain now and then. */
+struct daemon_signing {
+  pthread_mutex_t lock; /* of the key */
+  struct checkpoint_key *key;
+  uint64_t written_ns, covered_lsn; /* keeper only */
+  /* keeper:rw any:ro */
+  _Atomic uint64_t checkpoints, signed_lsn, signed_wall_ns;
 };
 
 /* Looks after the journal: indexes it, snapshots its state, removes what the limits let go. */
@@ -83,7 +99,9 @@ struct daemon {
   struct journal_recovery recovery;
   struct violation_store *violations;
   struct remembered_ids *remembered;
+  bool ids_lost; /* recovery found no memory for one: the start fails */
   struct daemon_keeper keeper;
+  struct daemon_signing signing;
 
   struct daemon_rules rules;
   struct daemon_certificates certificates;
@@ -143,6 +161,18 @@ void records_close(struct daemon *daemon);
 /* keeper.c */
 int keeper_start(struct daemon *daemon);
 void keeper_stop(struct daemon *daemon); /* before the journal thread */
+/* For the keeper's thread: as records_reserve, until the keeper is to stop. */
+void *keeper_reserve(struct daemon *daemon, uint32_t bytes);
+uint64_t keeper_publish(struct daemon *daemon);
+struct record_header keeper_header(uint16_t type, size_t bytes);
+
+/* checkpoint_service.c */
+int signing_start(struct daemon *daemon);
+/* The key's file again: how keys are rotated. A bad one changes nothing. 0 or -EINVAL with `error`. */
+int signing_reload(struct daemon *daemon, char *error, size_t room);
+/* Writes a checkpoint when it is time. The keeper's thread. */
+void signing_look_after(struct daemon *daemon);
+void signing_stop(struct daemon *daemon);
 
 /* rule_service.c */
 int rules_create(struct daemon *daemon); /* before the journal is read */
@@ -151,6 +181,12 @@ int rules_change(void *context, const struct rule_request *request, struct rule_
 void rules_reload(struct daemon *daemon);
 void rules_view(struct daemon *daemon, struct appliance_rules *rules);
 void rules_stop(struct daemon *daemon);
+
+/* match_counts.c: before the image is published, and when every shard has it; `before` is not freed yet. */
+void match_counts_begin(struct daemon *daemon, const struct rule_image *image);
+void match_counts_end(struct daemon *daemon, const struct rule_image *before, const struct rule_image *after);
+bool match_counts_read(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series);
+void match_counts_gone(void *context, uint64_t gone[RULE_MODES]);
 
 /* certificate_service.c */
 int certificates_start(struct daemon *daemon);

@@ -40,9 +40,15 @@ static void discard_image(void *context, void *image) {
 static void publish_image(void *context, void *made) {
   struct daemon *daemon = context;
   struct rule_image *image = made, *old_image = daemon->rules.image;
+  pthread_mutex_lock(&daemon->rules.lock);
   daemon->rules.image = image;
+  match_counts_begin(daemon, image);
+  pthread_mutex_unlock(&daemon->rules.lock);
   atomic_store_explicit(&daemon->publication.image, image, memory_order_release);
   if (wait_adopted(daemon, image->generation) == 0) {
+    pthread_mutex_lock(&daemon->rules.lock);
+    if (old_image) match_counts_end(daemon, old_image, image);
+    pthread_mutex_unlock(&daemon->rules.lock);
     if (old_image) rule_image_free(old_image);
   } else {
     log_error("rules", "a shard has not adopted generation %llu in time; the image before it is kept",
@@ -175,6 +181,7 @@ int rules_start(struct daemon *daemon) {
 
 void rules_stop(struct daemon *daemon) {
   if (daemon->rules.image) rule_image_free(daemon->rules.image);
+  free(daemon->rules.matches.at_start);
   rule_book_destroy(daemon->rules.book);
 }
 

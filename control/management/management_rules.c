@@ -73,7 +73,7 @@ enum MHD_Result handle_rules_list(struct management_request *request) {
     total++;
     if (filter.after && strcmp(rule->name, filter.after) <= 0) continue;
     if (json_array_size(rules) < filter.limit) {
-      json_array_append_new(rules, json_rule(&view, i));
+      json_array_append_new(rules, json_rule(appliance, &view, i));
       last = rule->name;
     } else if (!next) {
       next = json_string(last);
@@ -90,7 +90,7 @@ enum MHD_Result handle_rule(struct management_request *request, const char *name
   const struct appliance *appliance = request->appliance;
   struct rule_view view;
   appliance->rules_read(appliance->context, &view);
-  json_t *json = json_rule_named(&view, name, true);
+  json_t *json = json_rule_named(appliance, &view, name);
   appliance->rules_release(appliance->context);
   return json ? answer_json(request, 200, json) : answer_error(request, 404, "not_found", "no such rule");
 }

@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* What answers tell and a rule does not hold. */
-static const char *const told_keys[] = {"created_at", "created_by", "updated_at", "updated_by", "state", "generation", NULL};
+static const char *const told_keys[] = {"created_at", "created_by", "updated_at", "updated_by",
+                                        "state",      "generation", "matches",    NULL};
 static const char *const envelope_keys[] = {"total_count", "next", "atomic", "partial", NULL};
 static const char *const part_keys[] = {"if", "when", "always", "never", NULL};
 

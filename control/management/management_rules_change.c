@@ -12,7 +12,7 @@ static enum MHD_Result answer_rule(struct management_request *request, const cha
   const struct appliance *appliance = request->appliance;
   struct rule_view view;
   appliance->rules_read(appliance->context, &view);
-  json_t *json = json_rule_named(&view, name, true);
+  json_t *json = json_rule_named(appliance, &view, name);
   appliance->rules_release(appliance->context);
   if (!json) json = json_pack("{s:s}", "name", name); /* removed again meanwhile */
   return answer_json(request, 200, json);
@@ -68,7 +68,7 @@ enum MHD_Result handle_rule_update(struct management_request *request, const cha
   struct rule_request change = {.action = RULE_ACTION_UPDATE, .names = &name, .name_count = 1, .text_count = 1};
   if (!read_expected(request, &change)) return answer_error(request, 400, "argument", "expected_version is a version");
   appliance->rules_read(appliance->context, &view);
-  json_t *current = json_rule_named(&view, name, true);
+  json_t *current = json_rule_named(appliance, &view, name);
   appliance->rules_release(appliance->context);
   if (!current) return answer_error(request, 404, "not_found", "no such rule");
   enum MHD_Result answered;

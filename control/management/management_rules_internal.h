@@ -3,11 +3,9 @@
 #include "management_internal.h"
 
 /* A rule as answers tell it: the shape of BeTrace's API, and what Tripline has beyond it. */
-json_t *json_rule(const struct rule_view *view, size_t index);
-/* With every key that the rule was given. */
-json_t *json_rule_whole(const struct rule_view *view, size_t index);
-/* The rule of that name as now in force, or NULL. */
-json_t *json_rule_named(const struct rule_view *view, const char *name, bool whole);
+json_t *json_rule(const struct appliance *appliance, const struct rule_view *view, size_t index);
+/* The rule of that name as now in force, with every key that it was given, or NULL. */
+json_t *json_rule_named(const struct appliance *appliance, const struct rule_view *view, const char *name);
 json_t *json_sha256(const uint8_t sha256[32]);
 /* The keys of a rule's canonical text: an item of the list `rules:`. */
 json_t *json_of_rule_text(const char *text, size_t length);

@@ -25,7 +25,16 @@ json_t *json_expression(const char *condition, const char *when, const char *alw
   return json;
 }
 
-json_t *json_rule(const struct rule_view *view, size_t index) {
+/* `matches` is null for a rule that is not judged. */
+static void add_matches(const struct appliance *appliance, const struct rule_definition *rule, json_t *json) {
+  uint64_t matches;
+  bool own_series;
+  const bool judged = appliance->rule_matches(appliance->context, rule, &matches, &own_series);
+  json_object_set_new(json, "mode", json_string(rule->mode == RULE_SHADOW ? "shadow" : "enforce"));
+  json_object_set_new(json, "matches", judged ? json_integer((json_int_t)matches) : json_null());
+}
+
+json_t *json_rule(const struct appliance *appliance, const struct rule_view *view, size_t index) {
   const struct rule_definition *rule = rule_set_at(view->set, index);
   const struct rule_record *record = rule_ledger_find(view->ledger, rule->name);
   const struct rule_version *version = record ? rule_record_current(record) : NULL;
@@ -37,6 +46,7 @@ json_t *json_rule(const struct rule_view *view, size_t index) {
                            rule_on_word(rule->on), "enabled", rule->enabled, "version", (json_int_t)rule->version, "tags", tags,
                            "expression", expression ? expression : json_null(), "message", rule->message);
   if (!json || !record || !version) return json;
+  add_matches(appliance, rule, json);
   json_object_set_new(json, "state", json_string(rule_state_word(record->machine.state)));
   json_object_set_new(json, "created_at", json_time(record->created_ns));
   json_object_set_new(json, "created_by", json_string(record->created_by));
@@ -96,9 +106,11 @@ json_t *json_of_rule_text(const char *text, size_t length) {
   return json;
 }
 
-json_t *json_rule_whole(const struct rule_view *view, size_t index) {
+json_t *json_rule_named(const struct appliance *appliance, const struct rule_view *view, const char *name) {
   static const char *const conditions[] = {"if", "when", "always", "never"};
-  json_t *json = json_rule(view, index), *value;
+  const size_t index = view->set ? rule_set_index(view->set, name) : RULE_SET_NONE;
+  if (index == RULE_SET_NONE) return NULL;
+  json_t *json = json_rule(appliance, view, index), *value;
   const char *key;
   size_t length;
   const char *text = rule_set_rule_text(view->set, index, &length);
@@ -110,10 +122,4 @@ json_t *json_rule_whole(const struct rule_view *view, size_t index) {
   for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++)
     if (!json_object_get(json, conditions[i])) json_object_set_new(json, conditions[i], json_null());
   return json;
-}
-
-json_t *json_rule_named(const struct rule_view *view, const char *name, bool whole) {
-  const size_t index = view->set ? rule_set_index(view->set, name) : RULE_SET_NONE;
-  if (index == RULE_SET_NONE) return NULL;
-  return whole ? json_rule_whole(view, index) : json_rule(view, index);
 }

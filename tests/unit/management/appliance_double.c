@@ -20,6 +20,17 @@ static void rules_read(void *context, struct rule_view *view) {
   rule_book_read(appliance->book, view);
 }
 
+static bool rule_matches(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series) {
+  const struct appliance_double *appliance = context;
+  *matches = rule->mode == RULE_SHADOW ? 7 : 40 + rule->version;
+  *own_series = appliance->rules_in_others == 0 || strcmp(rule->name, appliance->rules_in_others) != 0;
+  return rule->enabled;
+}
+
+static void rule_matches_gone(void *context, uint64_t gone[RULE_MODES]) {
+  memcpy(gone, ((struct appliance_double *)context)->matches_gone, RULE_MODES * sizeof *gone);
+}
+
 static void rules_release(void *context) {
   struct appliance_double *appliance = context;
   atomic_fetch_add(&appliance->releases, 1);
@@ -90,6 +101,8 @@ void appliance_double_open(struct appliance_double *appliance) {
                                        .rules_read = rules_read,
                                        .rules_release = rules_release,
                                        .rules_change = rules_change,
+                                       .rule_matches = rule_matches,
+                                       .rule_matches_gone = rule_matches_gone,
                                        .journal_flush = journal_flush,
                                        .certificates_reload = certificates_reload,
                                        .violations = violations};

@@ -16,6 +16,8 @@ struct appliance_double {
   int record_result; /* what the book is told of a record */
   int reload_result;
   unsigned certificate_reloads;
+  const char *rules_in_others; /* a rule without a series of its own */
+  uint64_t matches_gone[RULE_MODES];
   char changed_who[64];
   unsigned changes;
   atomic_uint reads, releases;
