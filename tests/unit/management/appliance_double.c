@@ -22,7 +22,7 @@ static void rules_read(void *context, struct rule_view *view) {
 
 static bool rule_matches(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series) {
   const struct appliance_double *appliance = context;
-  *matches = rule->mode == RULE_SHADOW ? 7 : 40 + rule->version;
+  *matches = rule->mode == RULE_SHADOW ? 7 : 39 + rule->version;
   *own_series = appliance->rules_in_others == 0 || strcmp(rule->name, appliance->rules_in_others) != 0;
   return rule->enabled;
 }
