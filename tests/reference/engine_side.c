@@ -22,15 +22,12 @@ void side_open(struct engine_side *side, unsigned shards, const struct side_limi
                                    .trace_key = {7, 9},
                                    .uuids = {.key = {1, i}, .origin = i},
                                    .records = side->records[i],
-                                   .column_capacity = 64,
+                                   .column_capacity = RULE_COLUMNS_MAX,
                                    .traces_max = limits->traces,
                                    .captures_max = limits->captures,
+                                   .spills_max = 16384,
                                    .idle_ns = limits->idle_ns,
-                                   .root_grace_ns = limits->root_grace_ns,
-                                   .max_age_ns = limits->max_age_ns,
-                                   .max_spans = limits->max_spans,
-                                   .clock_tolerance_ns = limits->clock_tolerance_ns,
-                                   .spills_max = 16384};
+                                   .limits = limits->trace};
     for (unsigned to = 0; to < shards; to++) config.digests_to[to] = side->digests[i][to];
     side->engines[i] = must(engine_create(arena, &config, now_ns));
   }
@@ -46,7 +43,7 @@ bool side_load(struct engine_side *side, const char *text, size_t length) {
   }
   if (errors.count) rule_errors_print(&errors, stdout);
   rule_errors_free(&errors);
-  if (!image || !engine_image_fits(image, 64) || side->older_count == 8) {
+  if (!image || !engine_image_fits(image, RULE_COLUMNS_MAX) || side->older_count == 8) {
     rule_image_free(image);
     rule_set_free(set);
     return false;

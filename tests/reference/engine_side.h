@@ -10,8 +10,8 @@
 
 struct side_limits {
   uint32_t record_bytes, digest_lines, traces, captures;
-  uint64_t idle_ns, root_grace_ns, max_age_ns, clock_tolerance_ns;
-  uint32_t max_spans;
+  uint64_t idle_ns;
+  struct trace_limits trace;
 };
 
 struct engine_side {

@@ -10,7 +10,6 @@
 
 #define SECOND UINT64_C(1000000000)
 #define GENERATIONS_MAX 3u
-#define FIRST_START UINT64_C(1700000000000000000)
 
 struct event_plan {
   uint64_t seed;
@@ -53,7 +52,7 @@ static bool rule_is_in(const struct event_plan *plan, unsigned rule, unsigned ge
 
 static unsigned sample_of(const struct event_plan *plan, const struct violation *violation) {
   const uint64_t number = violation->fixed.source == RULE_ON_SPAN ? side_number_of_id(violation->fixed.span_ids[0], 8) - 1
-                                                                  : violation->fixed.first_seen_ns - FIRST_START;
+                                                                  : (violation->fixed.first_seen_ns - POOL_TIME) / POOL_TIME_STEP;
   return number < plan->sample_count ? (unsigned)number : UINT32_MAX;
 }
 
@@ -88,6 +87,7 @@ static void note_violation(struct event_run *run, const struct violation *violat
   const size_t at = (size_t)sample * plan->rule_count + rule;
   run->seen[at]++;
   if (!run->expected[at]) return;
+  run->judge.timezone = plan->rules[rule]->timezone;
   expected_report_make(&run->report, &run->judge, plan->rules[rule], &plan->samples[sample]);
   const char *what = report_difference(&run->report, &run->judge, plan->rules[rule], &plan->samples[sample], violation);
   if (!what) what = fields_difference(&plan->samples[sample], plan->rules[rule], violation);
@@ -124,6 +124,7 @@ static void expect(struct event_run *run, unsigned shard, unsigned sample) {
   for (unsigned r = 0; r < plan->rule_count; r++) {
     const struct shape_rule *rule = plan->rules[r];
     if (!rule_is_in(plan, r, run->shard_generation[shard]) || rule->disabled || rule_subject_of(rule) != event->subject) continue;
+    run->judge.timezone = rule->timezone;
     const bool holds = judge_condition(&run->judge, rule->condition, event);
     run->expected[(size_t)sample * plan->rule_count + r] += holds;
     run->totals->cases++;
@@ -256,7 +257,7 @@ static void make_plan(struct event_plan *plan, uint64_t seed, struct yard *yard)
     sample_make(sample, (enum subject)random_below(&random, subjects), &random);
     sample->span = i + 1;
     if (sample->subject == SUBJECT_SPAN) continue;
-    sample->start_ns = FIRST_START + i;
+    sample->start_ns = POOL_TIME + i * POOL_TIME_STEP;
     sample->end_ns = sample->start_ns;
   }
 }

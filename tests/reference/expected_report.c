@@ -94,7 +94,7 @@ static void make_message_of(struct expected_report *report, const struct judge *
     if (part->literal) {
       put(report, part->literal, strlen(part->literal));
     } else if (sample) {
-      const struct plain value = sample_read(sample, part->reference, judge->yard);
+      const struct plain value = judge_read(judge, sample, part->reference);
       put_value(report, &value, part->reference == REF_DURATION);
     }
   }
@@ -114,6 +114,5 @@ void expected_report_make(struct expected_report *report, const struct judge *ju
   for (unsigned i = 0; i < rule->message_parts; i++)
     if (!rule->message[i].literal) read |= 1ull << rule->message[i].reference;
   for (unsigned i = 0; sample && i < reference_count; i++)
-    if (read >> i & 1 && sample_read(sample, i, judge->yard).type != PLAIN_NULL)
-      report->attributes[report->attribute_count++] = i;
+    if (read >> i & 1 && judge_read(judge, sample, i).type != PLAIN_NULL) report->attributes[report->attribute_count++] = i;
 }

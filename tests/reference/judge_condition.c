@@ -1,12 +1,21 @@
 #include "judge_condition.h"
+#include "calendar.h"
+#include "network.h"
 #include "pattern_pool.h"
+
+struct plain judge_read(const struct judge *judge, const struct sample *sample, unsigned reference) {
+  if (reference != REF_TIME_OF_DAY && reference != REF_WEEKDAY) return sample_read(sample, reference, judge->yard);
+  if (sample->start_ns > INT64_MAX) return plain_null();
+  return reference == REF_WEEKDAY ? plain_text(calendar_weekday(sample->start_ns, judge->timezone))
+                                  : plain_integer(calendar_time_of_day(sample->start_ns, judge->timezone));
+}
 
 struct plain judge_term(const struct judge *judge, const struct term *term, const struct sample *sample) {
   switch (term->kind) {
   case TERM_CONSTANT:
     return term->constant;
   case TERM_REFERENCE:
-    return sample_read(sample, term->reference, judge->yard);
+    return judge_read(judge, sample, term->reference);
   case TERM_MINUS: {
     const struct plain zero = plain_integer(0), value = judge_term(judge, term->left, sample);
     if (value.type == PLAIN_REAL) return plain_real(-value.real);
@@ -51,6 +60,12 @@ static bool is_in(const struct condition *condition, const struct plain *value) 
   return false;
 }
 
+static bool in_networks(const struct condition *condition, const struct plain *value) {
+  for (unsigned i = 0; i < condition->list_count; i++)
+    if (network_has(&condition->list[i], value)) return true;
+  return false;
+}
+
 static bool matches(const struct condition *condition, const struct plain *value) {
   if (value->type != PLAIN_TEXT || !plain_is_utf8(value)) return false;
   return pattern_found(condition->pattern, value) != condition->negative;
@@ -79,6 +94,10 @@ bool judge_condition(const struct judge *judge, const struct condition *conditio
     return is_in(condition, &value) != condition->negative;
   case CONDITION_MATCH:
     return matches(condition, &value);
+  case CONDITION_EXISTS:
+    return (value.type != PLAIN_NULL) != condition->negative;
+  case CONDITION_IN_CIDR:
+    return in_networks(condition, &value) != condition->negative;
   default: {
     const struct plain other = judge_term(judge, condition->b, sample);
     return compare(condition->comparison, &value, &other);

@@ -23,7 +23,7 @@ const char *report_difference(const struct expected_report *report, const struct
   if (violation->attribute_count != report->attribute_count) return "number of attributes";
   for (unsigned i = 0; i < report->attribute_count; i++) {
     const unsigned reference = report->attributes[i];
-    const struct plain expected = sample_read(sample, reference, judge->yard);
+    const struct plain expected = judge_read(judge, sample, reference);
     if (!has_attribute(violation, reference_facts[reference].spelling, &expected)) return reference_facts[reference].spelling;
   }
   const struct plain null = plain_null();

@@ -11,4 +11,5 @@ struct rule_maker {
 const struct condition *make_condition(struct rule_maker *maker, enum subject subject, unsigned depth);
 /* A rule on single events of the kind. */
 struct shape_rule *make_event_rule(struct rule_maker *maker, enum subject subject, unsigned number);
+const char *make_timezone(struct rule_maker *maker);
 void make_message(struct rule_maker *maker, struct shape_rule *rule);

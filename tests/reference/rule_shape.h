@@ -7,7 +7,18 @@
 enum subject { SUBJECT_SPAN, SUBJECT_WEBHOOK, SUBJECT_ALERT, SUBJECTS };
 
 enum reference_group { GROUP_INTRINSIC, GROUP_SPAN, GROUP_RESOURCE, GROUP_LABEL, GROUP_ANNOTATION, GROUP_BODY };
-enum reference_sort { SORT_ANY, SORT_TEXT, SORT_HEXADECIMAL, SORT_KIND, SORT_STATUS, SORT_DURATION, SORT_BOOLEAN };
+enum reference_sort {
+  SORT_ANY,
+  SORT_TEXT,
+  SORT_HEXADECIMAL,
+  SORT_KIND,
+  SORT_STATUS,
+  SORT_DURATION,
+  SORT_BOOLEAN,
+  SORT_TIME, /* start, end */
+  SORT_TIME_OF_DAY,
+  SORT_WEEKDAY,
+};
 #define PATH_MEMBERS 4
 
 struct reference_fact {
@@ -29,6 +40,10 @@ enum {
   REF_TRACE_ID,
   REF_SPAN_ID,
   REF_PARENT_ID,
+  REF_START,
+  REF_END,
+  REF_TIME_OF_DAY,
+  REF_WEEKDAY,
   REF_INTRINSICS, /* attributes from here on */
   REFERENCES_MAX = 40
 };
@@ -54,6 +69,8 @@ enum condition_kind {
   CONDITION_COMPARE,
   CONDITION_IN,
   CONDITION_MATCH,
+  CONDITION_EXISTS, /* negative: `= null` */
+  CONDITION_IN_CIDR,
   CONDITION_SELECTOR, /* of a trace */
 };
 enum comparison {
@@ -93,7 +110,8 @@ enum rule_subject { ON_SPAN, ON_WEBHOOK, ON_ALERT, ON_TRACE };
 struct shape_rule {
   char name[24];
   enum rule_subject on;
-  const char *severity;                          /* NULL: not written */
+  const char *severity; /* NULL: not written */
+  const char *timezone; /* NULL: UTC */
   const struct condition *condition;             /* one event */
   const struct condition *when, *always, *never; /* a trace */
   bool has_message, disabled;

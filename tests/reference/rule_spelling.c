@@ -93,9 +93,21 @@ void spell_plain(struct spelling *spelling, const struct plain *value, unsigned 
   }
 }
 
+static bool spell_time_of_day(struct spelling *spelling, const struct plain *value, unsigned style) {
+  const int64_t second = INT64_C(1000000000);
+  if (value->type != PLAIN_INTEGER || value->integer < 0 || value->integer >= 86400 * second || value->integer % second)
+    return false;
+  const int seconds = (int)(value->integer / second);
+  if (style % 4 == 0) return false;
+  spell(spelling, "%02d:%02d", seconds / 3600, seconds / 60 % 60);
+  if (seconds % 60 || style % 2) spell(spelling, ":%02d", seconds % 60);
+  return true;
+}
+
 /* Kinds and statuses are bare words; a string of the same letters means the same. */
 static void spell_constant(struct spelling *spelling, const struct plain *value, unsigned sort, unsigned style) {
-  if ((sort == SORT_KIND || sort == SORT_STATUS) && style % 8) {
+  if (sort == SORT_TIME_OF_DAY && spell_time_of_day(spelling, value, style)) return;
+  if ((sort == SORT_KIND || sort == SORT_STATUS || sort == SORT_WEEKDAY) && style % 8) {
     spell(spelling, "%.*s", (int)value->length, value->text);
   } else {
     spell_plain(spelling, value, style);
@@ -106,7 +118,17 @@ static unsigned sort_of(const struct term *term) {
   return term->kind == TERM_REFERENCE ? reference_facts[term->reference].sort : SORT_ANY;
 }
 
-static void spell_term(struct spelling *spelling, const struct term *term, unsigned sort, unsigned style) {
+static unsigned precedence_of(const struct term *term) {
+  if (term->kind == TERM_MINUS) return 3;
+  if (term->kind != TERM_OPERATION) return 4;
+  return term->operation == '+' || term->operation == '-' ? 1 : 2;
+}
+
+/* Parentheses where they are needed, and sometimes where not. */
+static void spell_term_within(struct spelling *spelling, const struct term *term, unsigned sort, unsigned style, unsigned least) {
+  const unsigned precedence = precedence_of(term);
+  const bool round = precedence < least || (precedence < 4 && style % 4 == 1);
+  if (round) spell(spelling, "(");
   switch (term->kind) {
   case TERM_CONSTANT:
     spell_constant(spelling, &term->constant, sort, style);
@@ -115,18 +137,20 @@ static void spell_term(struct spelling *spelling, const struct term *term, unsig
     spell(spelling, "%s", reference_facts[term->reference].spelling);
     break;
   case TERM_MINUS:
-    spell(spelling, "-(");
-    spell_term(spelling, term->left, SORT_ANY, style);
-    spell(spelling, ")");
+    spell(spelling, "-");
+    spell_term_within(spelling, term->left, SORT_ANY, style / 2, 3);
     break;
   case TERM_OPERATION:
-    spell(spelling, "(");
-    spell_term(spelling, term->left, SORT_ANY, style);
+    spell_term_within(spelling, term->left, SORT_ANY, style / 2, precedence);
     spell(spelling, " %c ", term->operation);
-    spell_term(spelling, term->right, SORT_ANY, style);
-    spell(spelling, ")");
+    spell_term_within(spelling, term->right, SORT_ANY, style / 2, precedence + 1);
     break;
   }
+  if (round) spell(spelling, ")");
+}
+
+static void spell_term(struct spelling *spelling, const struct term *term, unsigned sort, unsigned style) {
+  spell_term_within(spelling, term, sort, style, 1);
 }
 
 static const char *comparison_text(enum comparison comparison, unsigned style) {
@@ -137,7 +161,8 @@ static const char *comparison_text(enum comparison comparison, unsigned style) {
 static bool spell_mirrored(struct spelling *spelling, const struct condition *condition) {
   static const char *const mirrored[] = {"=", "!=", ">", ">=", "<", "<="};
   const unsigned sort = sort_of(condition->a);
-  if (condition->style % 8 != 2 || condition->comparison >= COMPARE_ORDERS || sort == SORT_KIND || sort == SORT_STATUS)
+  if (condition->style % 8 != 2 || condition->comparison >= COMPARE_ORDERS || sort == SORT_KIND || sort == SORT_STATUS ||
+      sort == SORT_WEEKDAY)
     return false;
   spell_term(spelling, condition->b, sort, condition->style);
   spell(spelling, " %s ", mirrored[condition->comparison]);
@@ -153,10 +178,25 @@ static void spell_compared(struct spelling *spelling, const struct condition *co
   spell_term(spelling, condition->b, sort_of(condition->a), condition->style);
 }
 
+static void spell_exists(struct spelling *spelling, const struct condition *condition) {
+  const char *null = condition->style % 4 ? "null" : "nil";
+  if (!condition->negative && condition->a->kind == TERM_REFERENCE && condition->style % 2) {
+    spell(spelling, "exists ");
+    spell_term(spelling, condition->a, SORT_ANY, condition->style);
+  } else if (condition->style % 8 == 2) {
+    spell(spelling, condition->negative ? "%s = " : "%s != ", null);
+    spell_term(spelling, condition->a, SORT_ANY, condition->style);
+  } else {
+    spell_term(spelling, condition->a, SORT_ANY, condition->style);
+    spell(spelling, condition->negative ? " = %s" : " != %s", null);
+  }
+}
+
 static void spell_in(struct spelling *spelling, const struct condition *condition) {
   const bool round = condition->style % 2;
   spell_term(spelling, condition->a, SORT_ANY, condition->style);
-  spell(spelling, condition->negative ? " not in %c" : " in %c", round ? '(' : '[');
+  spell(spelling, "%s in %s%c", condition->negative ? " not" : "", condition->kind == CONDITION_IN_CIDR ? "cidr " : "",
+        round ? '(' : '[');
   for (unsigned i = 0; i < condition->list_count; i++) {
     if (i) spell(spelling, condition->style % 4 ? ", " : ",");
     spell_constant(spelling, &condition->list[i], sort_of(condition->a), condition->style + i);
@@ -205,7 +245,11 @@ void spell_condition(struct spelling *spelling, const struct condition *conditio
   case CONDITION_COMPARE:
     spell_compared(spelling, condition);
     break;
+  case CONDITION_EXISTS:
+    spell_exists(spelling, condition);
+    break;
   case CONDITION_IN:
+  case CONDITION_IN_CIDR:
     spell_in(spelling, condition);
     break;
   case CONDITION_MATCH: {
@@ -247,6 +291,7 @@ static void spell_rule(struct spelling *spelling, const struct shape_rule *rule)
   static const char *const on[] = {"span", "webhook", "alert", "trace"};
   spell(spelling, "  - name: %s\n    on: %s\n", rule->name, on[rule->on]);
   if (rule->severity) spell(spelling, "    severity: %s\n", rule->severity);
+  if (rule->timezone) spell(spelling, "    timezone: \"%s\"\n", rule->timezone);
   if (rule->disabled) spell(spelling, "    enabled: false\n");
   spell_block(spelling, "if", rule->condition);
   spell_block(spelling, "when", rule->when);

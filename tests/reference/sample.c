@@ -30,6 +30,21 @@ static const char *const texts[] = {"",
                                     "5.0",
                                     "true",
                                     "10.1.2.3",
+                                    "10.200.0.1",
+                                    "192.168.1.77",
+                                    "::ffff:10.1.2.3",
+                                    "fd00::1:2",
+                                    "2001:db8::8a2e:370:7334",
+                                    "::",
+                                    "0.0.0.0",
+                                    "10.1.2.256",
+                                    "010.1.2.3",
+                                    "10.1.2",
+                                    "10.1.2.3 ",
+                                    "fe80::1%eth0",
+                                    "1:2:3:4:5:6:7:8",
+                                    "1:2:3:4:5:6:1.2.3.4",
+                                    "12345::",
                                     "a\nb",
                                     "ab\n",
                                     "tab\there",
@@ -116,6 +131,10 @@ uint64_t pool_duration(struct test_random *random) {
   return durations[random_below(random, COUNT(durations))];
 }
 
+struct plain pool_time(struct test_random *random) {
+  return plain_integer((int64_t)(POOL_TIME + random_below(random, 900) * POOL_TIME_STEP));
+}
+
 void sample_make(struct sample *sample, enum subject subject, struct test_random *random) {
   *sample = (struct sample){.subject = subject, .name = pool_text(random)};
   sample->trace = 1 + random_below(random, 50);
@@ -127,7 +146,7 @@ void sample_make(struct sample *sample, enum subject subject, struct test_random
   sample->status = random_below(random, 40) ? random_below(random, 3) : 77;
   if (random_below(random, 10) == 0) sample->name = odd_text(random);
   if (random_below(random, 5)) sample->service = pool_text(random);
-  sample->start_ns = UINT64_C(1700000000000000000) + random_below(random, 1u << 30);
+  sample->start_ns = (uint64_t)pool_time(random).integer + (random_below(random, 2) ? random_below(random, 1u << 30) : 0);
   sample->end_ns = sample->start_ns + pool_duration(random);
   if (random_below(random, 30) == 0) sample->end_ns = sample->start_ns - 5;
   if (random_below(random, 60) == 0) sample->start_ns = 0, sample->end_ns = UINT64_MAX;
@@ -171,6 +190,10 @@ struct plain sample_read(const struct sample *sample, unsigned reference, struct
     return identifier(yard, sample->span, 16);
   case REF_PARENT_ID:
     return sample->has_parent ? identifier(yard, sample->parent, 16) : plain_null();
+  case REF_START:
+    return sample->start_ns > INT64_MAX ? plain_null() : plain_integer((int64_t)sample->start_ns);
+  case REF_END:
+    return sample->end_ns > INT64_MAX ? plain_null() : plain_integer((int64_t)sample->end_ns);
   default:
     return sample->values[reference];
   }

@@ -21,6 +21,9 @@ struct plain pool_constant(struct test_random *random);
 /* Beside the constants: numbers next to them, NaN, infinities, prefixes, text that is no UTF-8. */
 struct plain pool_value(struct test_random *random);
 uint64_t pool_duration(struct test_random *random);
+struct plain pool_time(struct test_random *random); /* Unix ns, as events begin */
+#define POOL_TIME UINT64_C(1700000000000000000)
+#define POOL_TIME_STEP UINT64_C(21600000000777) /* six hours and a little */
 
 void sample_make(struct sample *sample, enum subject subject, struct test_random *random);
 /* What a reference reads of it. Ids are spelled into the yard. */

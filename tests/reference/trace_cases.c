@@ -67,7 +67,8 @@ static const char *verdict_difference(struct trace_run *run, const struct trace_
   const struct story_rule *rule = &run->plan->story.rules[verdict->rule];
   if (violation->fixed.source != RULE_ON_TRACE || !violation->fixed.has_trace) return "source";
   if (violation->wall_ns != run->now_ns) return "time";
-  /* What came before the rule did is not told of. */
+  /* What came before the rule did is not told of; of a trace 64 spans are kept to tell of. */
+  if (verdict->trace->arrival_count > 64) return NULL;
   if (rule->from > verdict->trace->opened || run->plan->tight) return NULL;
   /* Beyond the ids that are kept a span sent again may count again. */
   if (verdict->span_count < STORY_SPAN_IDS_MAX && violation->fixed.count != verdict->count) return "count";
@@ -277,9 +278,9 @@ static void open_run(struct trace_run *run, const struct trace_plan *plan) {
                                      .traces = 256,
                                      .captures = 4096,
                                      .idle_ns = plan->story.idle_ns,
-                                     .root_grace_ns = plan->story.root_grace_ns,
-                                     .max_age_ns = plan->story.max_age_ns,
-                                     .max_spans = plan->story.max_spans};
+                                     .trace = {.root_grace_ns = plan->story.root_grace_ns,
+                                               .max_age_ns = plan->story.max_age_ns,
+                                               .max_spans = plan->story.max_spans}};
   run->yard = yard_open();
   run->queue = YARD_ARRAY(run->yard, unsigned, plan->story.sample_count);
   for (unsigned i = 0; i < plan->story.sample_count; i++)
@@ -287,6 +288,7 @@ static void open_run(struct trace_run *run, const struct trace_plan *plan) {
   for (unsigned i = 0; i < plan->shards; i++) run->flights[i] = YARD_ARRAY(run->yard, struct flight, plan->story.sample_count);
   side_open(&run->side, plan->shards, &limits, run->now_ns);
   trace_judge_open(&run->judge, &plan->story, run->yard, yard_open());
+  run->judge.judge.timezone = plan->timezone;
   load(run);
   for (unsigned i = 0; i < plan->shards; i++) side_adopt(&run->side, i);
 }

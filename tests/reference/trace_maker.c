@@ -51,7 +51,8 @@ static const struct condition *make_formula(struct trace_maker *maker, unsigned 
 static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsigned name, const char *severity) {
   struct shape_rule *shape = YARD_NEW(maker->rules.yard, struct shape_rule);
   const unsigned parts = below(maker, 4);
-  *shape = (struct shape_rule){.on = ON_TRACE, .severity = severity, .when = make_formula(maker, below(maker, 3))};
+  *shape = (struct shape_rule){
+      .on = ON_TRACE, .severity = severity, .timezone = maker->plan->timezone, .when = make_formula(maker, below(maker, 3))};
   snprintf(shape->name, sizeof shape->name, "t%u", name);
   if (parts != 0) shape->never = make_formula(maker, below(maker, 3));
   if (parts != 1) shape->always = make_formula(maker, below(maker, 3));
@@ -114,6 +115,7 @@ void trace_plan_make(struct trace_plan *plan, uint64_t seed, struct yard *yard) 
   if (random_below(&random, 3)) plan->story.max_age_ns = (1 + random_below(&random, 20)) * SECOND;
   if (random_below(&random, 3) == 0) plan->story.max_spans = 1 + random_below(&random, 30);
   plan->story.selector_count = 1 + random_below(&random, random_below(&random, 4) ? 8 : STORY_SELECTORS_MAX);
+  plan->timezone = make_timezone(&maker.rules);
   maker.selectors = YARD_ARRAY(yard, const struct condition *, plan->story.selector_count);
   for (unsigned i = 0; i < plan->story.selector_count; i++) maker.selectors[i] = make_selector(&maker, i);
   plan->story.selectors = maker.selectors;

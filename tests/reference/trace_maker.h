@@ -9,7 +9,8 @@
 struct trace_plan {
   uint64_t seed;
   unsigned shards, generations;
-  bool tight; /* rings that do not hold all that a story raises */
+  const char *timezone; /* of all rules: a selector means the same in each */
+  bool tight;           /* rings that do not hold all that a story raises */
   struct story story;
   bool *rule_dropped, *sample_dropped;
   const struct shape_rule *event_rules[4]; /* not checked here: they share the columns */
