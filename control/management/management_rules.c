@@ -24,6 +24,7 @@ static json_t *rule_of(const struct appliance *appliance, const struct rule_defi
   json_object_set_new(json, "when", rule->when_text ? json_string(rule->when_text) : json_null());
   json_object_set_new(json, "always", rule->always_text ? json_string(rule->always_text) : json_null());
   json_object_set_new(json, "never", rule->never_text ? json_string(rule->never_text) : json_null());
+  json_object_set_new(json, "timezone", json_string(rule->timezone ? rule->timezone : "UTC"));
   json_object_set_new(json, "message", rule->message ? json_string(rule->message) : json_null());
   return json;
 }

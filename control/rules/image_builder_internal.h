@@ -6,7 +6,7 @@
 struct compiled_image {
   struct rule_image image; /* first: what callers hold */
   struct region region;
-  const struct image_text *selector_texts; /* canonical text of each selector, for the bits of the next generation */
+  const struct image_text *selector_texts; /* identity of each selector, for the bits of the next generation */
   uint32_t next_identity;                  /* of a column; higher than any that was given */
   struct match_slot *match_slots;
   uint32_t match_slot_count;            /* given so far, to rules that are there or gone */
