@@ -94,6 +94,8 @@ uint32_t image_match_slot_of(const struct image_builder *builder, const struct r
 /* Operand of a fact about a trace, made when new. */
 uint32_t image_fact_of(struct image_builder *builder, const struct expression *fact);
 
+void image_paths_finish(struct image_builder *builder, const struct kind_builder *from, struct image_kind *into);
+
 /* Which of these programs over the kind's predicates can be true of a batch. The kind is finished. */
 struct image_candidates image_candidates_of(struct image_builder *builder, const struct image_kind *kind,
                                             const struct image_program *const *programs, uint32_t count);

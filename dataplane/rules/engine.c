@@ -10,6 +10,10 @@ static bool create_batches(struct engine *engine, struct arena *arena) {
     batch->columns = ARENA_ARRAY(arena, struct value, cells);
     batch->interned = ARENA_ARRAY(arena, uint32_t, cells);
     if (!batch->present || !batch->columns || !batch->interned) return false;
+    if (kind != EVENT_WEBHOOK) continue;
+    batch->elements = ARENA_ARRAY(arena, struct event_element, BATCH_ELEMENTS_MAX);
+    batch->last_element = ARENA_ARRAY(arena, uint32_t, batch->column_capacity);
+    if (!batch->elements || !batch->last_element) return false;
   }
   return true;
 }

@@ -36,7 +36,7 @@ static bool in_list(const struct image_predicate *predicate, const struct value 
   return false;
 }
 
-static bool holds(const struct image_predicate *predicate, const struct value *value, uint32_t interned) {
+bool predicate_holds(const struct image_predicate *predicate, const struct value *value, uint32_t interned) {
   const struct value *constant = &predicate->constant;
   const int order = predicate->operation >= PREDICATE_LESS && predicate->operation <= PREDICATE_GREATER_OR_EQUAL
                         ? value_compare(value, constant)
@@ -99,7 +99,7 @@ static uint64_t one_by_one(const struct event_batch *batch, const struct image_p
   uint64_t mask = 0;
   for (uint64_t left = rows; left; left &= left - 1) {
     const unsigned row = (unsigned)__builtin_ctzll(left);
-    mask |= (uint64_t)holds(predicate, &batch->columns[first + row], batch->interned[first + row]) << row;
+    mask |= (uint64_t)predicate_holds(predicate, &batch->columns[first + row], batch->interned[first + row]) << row;
   }
   return mask;
 }
@@ -178,6 +178,12 @@ uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index, uint6
   struct column_facts *facts = column_facts_of(evaluation, predicate->column);
   if ((facts->present & wanted) == 0) return 0;
   if (predicate->operation == PREDICATE_EXISTS) return facts->present;
+  if (evaluation->kind->columns[predicate->column].every) {
+    struct predicate_state *state = predicate_state_of(evaluation, index);
+    state->known = ~0ull;
+    state->rows = column_elements_hold(evaluation, index);
+    return state->rows;
+  }
   if (predicate_is_scanned(predicate)) return rows_matched(evaluation, predicate, index, wanted & facts->present);
   struct predicate_state *state = predicate_state_of(evaluation, index);
   uint64_t rows;

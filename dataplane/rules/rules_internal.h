@@ -95,6 +95,13 @@ uint64_t column_rows_of_id(const struct column_facts *facts, uint32_t id);
 /* column_compute.c: the values of a computed column and of those it is made of, into the batch; their facts begin. */
 void column_compute(struct evaluation *evaluation, uint16_t column);
 
+/* column_elements.c: the rows of which some value of a path with `[*]` meets the predicate. */
+uint64_t column_elements_hold(struct evaluation *evaluation, uint32_t index);
+
+/* predicates.c: of one value, patterns apart. */
+bool predicate_holds(const struct image_predicate *predicate, const struct value *value, uint32_t interned);
+/* column_pairs.c: of two. */
+bool pair_holds(enum predicate_operation operation, const struct value *left, const struct value *right);
 /* column_pairs.c: the wanted rows in which one column compares so with another. */
 uint64_t column_pairs_compared(struct evaluation *evaluation, const struct image_predicate *predicate, uint64_t wanted);
 
