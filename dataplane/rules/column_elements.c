@@ -41,6 +41,8 @@ uint64_t column_elements_hold(struct evaluation *evaluation, uint32_t index) {
   if (predicate->between) column_facts_of(evaluation, predicate->other);
   for (uint32_t at = batch->last_element[predicate->column]; at < BATCH_ELEMENTS_MAX; at = batch->elements[at].before) {
     const struct event_element *element = &batch->elements[at];
+    evaluation->steps +=
+        predicate->list_count + 1ull + (element->value.type == VALUE_STRING ? element->value.length / STEP_BYTES : 0);
     if (!(mask >> element->row & 1)) mask |= (uint64_t)element_holds(evaluation, index, element) << element->row;
   }
   return mask;

@@ -59,9 +59,12 @@ uint64_t column_pairs_compared(struct evaluation *evaluation, const struct image
   const struct value *left_values = evaluation->batch->columns + (size_t)predicate->column * EVENT_BATCH_ROWS;
   const struct value *right_values = evaluation->batch->columns + (size_t)predicate->other * EVENT_BATCH_ROWS;
   const uint64_t integers = left->integers & right->integers;
+  evaluation->steps += EVENT_BATCH_ROWS;
   uint64_t mask = integers & wanted ? integers & compare_integers(operation, left->values, right->values) : 0;
   for (uint64_t rest = wanted & left->present & right->present & ~integers; rest; rest &= rest - 1) {
     const unsigned row = (unsigned)__builtin_ctzll(rest);
+    if (operation == PREDICATE_CONTAINS && left_values[row].type == VALUE_STRING)
+      evaluation->steps += left_values[row].length / STEP_BYTES;
     mask |= (uint64_t)pair_holds(operation, &left_values[row], &right_values[row]) << row;
   }
   return mask & wanted;
