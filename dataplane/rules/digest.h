@@ -26,6 +26,7 @@ enum {
   DIGEST_ROOT = 1,      /* the span has no parent */
   DIGEST_CONTINUED = 2, /* an earlier message was about the same span */
   DIGEST_PARENT = 4,
+  DIGEST_UNJUDGED = 8, /* it may have met selectors that were not asked: the steps of its batch were spent */
 };
 
 struct span_digest {

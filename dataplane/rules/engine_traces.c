@@ -217,6 +217,7 @@ void engine_apply_digest(struct engine *engine, const struct span_digest *digest
   if (digest->generation < trace->opened_generation) trace->opened_generation = digest->generation;
   if (digest->start_ns < trace->first_ns) trace->first_ns = digest->start_ns;
   if (digest->end_ns > trace->last_ns) trace->last_ns = digest->end_ns;
+  if (digest->flags & DIGEST_UNJUDGED) trace->flags |= TRACE_INCOMPLETE;
   const bool late = trace->state == TRACE_REMEMBERED;
   if (!late) {
     trace->arrival_ns = now_ns;
