@@ -80,9 +80,11 @@ enum engine_room engine_room(const struct engine *engine);
 uint64_t engine_commit(struct engine *engine);
 void engine_rollback(struct engine *engine);
 
-/* Those that will be applied next: their traces are fetched into the cache. */
-#define ENGINE_EXPECTED_MAX 16u
-void engine_expect_digests(struct engine *engine, const struct span_digest *const *digests, uint32_t count);
+/* Digests that will be applied soon: of the far one the place in the table's index is fetched into the cache, of the near one,
+ * which was far before, the trace. Rolling, so that misses are spread evenly. */
+#define ENGINE_NEAR_DIGESTS 8u /* ahead */
+#define ENGINE_FAR_DIGESTS 16u
+void engine_expect_digest(struct engine *engine, const struct span_digest *near, const struct span_digest *far);
 /* A LINE_SPAN_DIGEST that arrived from any shard. False: its verdict found no room; it is kept, do not resend. */
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns);
 /* Completes idle traces and retries waiting verdicts; at most `most` traces a call. Returns how many were looked at. */
