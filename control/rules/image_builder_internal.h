@@ -60,12 +60,12 @@ struct image_builder {
   struct text_index selector_by_text;
   struct image_rule *trace_rules;
   size_t trace_rule_count, trace_rule_capacity;
+  struct image_zone *zones;
+  size_t zone_count, zone_capacity;
   struct parsed_rule const **trace_parsed; /* by the same index */
   size_t trace_parsed_capacity;
   struct text_index previous_trace_rules; /* by name: index among those of `previous` */
-  struct image_zone *zones;
-  size_t zone_count, zone_capacity;
-  uint32_t *program; /* the one being written */
+  uint32_t *program;                      /* the one being written */
   size_t program_count, program_capacity;
 };
 
