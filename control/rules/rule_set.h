@@ -39,6 +39,7 @@ struct rule_definition {
   size_t tag_count;
   char *condition_text; /* `if:` */
   char *when_text, *always_text, *never_text;
+  char *timezone;    /* NULL: UTC */
   int64_t within_ns; /* of `within:`; 0: without */
   char file[256];
   uint32_t line;
