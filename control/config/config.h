@@ -89,6 +89,9 @@ struct config {
     uint64_t idle_ns; /* 3 s */
   } traces;
   struct {
+    uint32_t keys_max; /* a shard */
+  } windows;
+  struct {
     uint64_t segment_bytes;
     uint32_t segments_ahead;
     uint32_t batch_bytes_max;

@@ -88,6 +88,7 @@ void config_default(struct config *config) {
   config->traces.live_max = 1u << 18;
   config->traces.captures_max = 1u << 16;
   config->traces.idle_ns = 3ull * 1000000000;
+  config->windows.keys_max = 1u << 14;
   config->journal.segment_bytes = 64u << 20;
   config->journal.segments_ahead = 1;
   config->journal.batch_bytes_max = 1u << 20;

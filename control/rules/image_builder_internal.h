@@ -8,6 +8,13 @@ struct compiled_image {
   struct region region;
   const struct image_text *selector_texts; /* canonical text of each selector, for the bits of the next generation */
   uint32_t next_identity;                  /* of a column; higher than any that was given */
+  const struct image_text *window_texts;   /* what each window judges, for the identities of the next generation */
+  uint32_t next_window_identity;
+};
+
+struct window_builder {
+  struct image_window window;
+  struct image_text text;
 };
 
 struct column_builder {
@@ -51,7 +58,10 @@ struct image_builder {
   struct text_index selector_by_text;
   struct image_rule *trace_rules;
   size_t trace_rule_count, trace_rule_capacity;
-  uint32_t *program; /* the one being written */
+  struct window_builder *windows;
+  size_t window_count, window_capacity;
+  struct text_index window_by_text; /* those of `previous` */
+  uint32_t *program;                /* the one being written */
   size_t program_count, program_capacity;
 };
 
@@ -72,6 +82,12 @@ struct image_program image_program_of(struct image_builder *builder, enum event_
 void image_selectors_collect(struct image_builder *builder, const struct expression *expression);
 void image_selectors_assign(struct image_builder *builder, const struct compiled_image *previous);
 const struct image_selector *image_selector_of(const struct image_builder *builder, const struct expression *selector);
+
+/* window_image.c. The window of the rule at hand, which is to be rule `index` of its kind: what image_rule.window is. */
+uint32_t window_image_add(struct image_builder *builder, enum event_kind kind, uint32_t index);
+/* Before the first: what the previous generation has keeps its identity. */
+void window_image_remember(struct image_builder *builder);
+void window_image_finish(struct image_builder *builder);
 
 /* Which of these programs over the kind's predicates can be true of a batch. The kind is finished. */
 struct image_candidates image_candidates_of(struct image_builder *builder, const struct image_kind *kind,

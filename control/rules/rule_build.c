@@ -153,7 +153,8 @@ static void build_message(struct builder *builder) {
     complain(builder, FIELD_MESSAGE, 0, "a message has 1 to 4096 bytes");
     return;
   }
-  const struct expression_context context = context_of(builder, FIELD_MESSAGE);
+  struct expression_context context = context_of(builder, FIELD_MESSAGE);
+  context.window = parsed->window;
   parsed->definition.message = region_copy(&parsed->region, message->value, message->length);
   message_parse(&context, &parsed->message, &parsed->message_parts);
 }
@@ -203,13 +204,16 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   parsed->when = build_expression(&builder, FIELD_WHEN, &definition->when_text);
   parsed->always = build_expression(&builder, FIELD_ALWAYS, &definition->always_text);
   parsed->never = build_expression(&builder, FIELD_NEVER, &definition->never_text);
+  const struct expression_context context = context_of(&builder, FIELD_WINDOW);
+  window_build(raw, &context, parsed);
   build_message(&builder);
   build_rest(&builder);
   definition->line = raw->line;
   strncpy(definition->file, source->name, sizeof definition->file - 1);
   bool good = rule_errors_total(errors) == before;
   for (int field = 0; field < RULE_FIELDS && good; field++)
-    good = !raw->present[field] || field == FIELD_TAGS || raw->fields[field].value;
+    good = !raw->present[field] || field == FIELD_TAGS || raw->fields[field].value || field == FIELD_SUPPRESS ||
+           field == FIELD_THRESHOLD;
   if (good) {
     struct growing_text content = {0};
     rule_text_print(parsed, &content);

@@ -36,6 +36,7 @@ struct rule_definition {
   size_t tag_count;
   char *condition_text; /* `if:` */
   char *when_text, *always_text, *never_text;
+  char *window_text; /* `window:`, or what `threshold` or `suppress` mean in its words; NULL: none */
   char file[256];
   uint32_t line;
 };

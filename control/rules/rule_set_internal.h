@@ -16,7 +16,8 @@ struct parsed_rule {
   const struct expression *condition, *when, *always, *never;
   const struct message_part *message;
   uint32_t message_parts;
-  struct image_text content; /* canonical YAML without the version: equal content = same rule */
+  const struct rule_window *window; /* NULL: none */
+  struct image_text content;        /* canonical YAML without the version: equal content = same rule */
 };
 
 struct rule_entry {
@@ -49,7 +50,23 @@ enum rule_field {
   FIELD_DESCRIPTION,
   FIELD_VERSION,
   FIELD_TAGS,
+  FIELD_WINDOW,
+  FIELD_FOR,
+  FIELD_REPEAT_AFTER,
+  FIELD_SUPPRESS,
+  FIELD_THRESHOLD,
   RULE_FIELDS,
+};
+
+/* The mapping that is the value of `suppress` or `threshold`. */
+enum grouping_field { GROUPING_BY, GROUPING_FOR, GROUPING_COUNT, GROUPING_OVER, GROUPING_FIELDS };
+#define GROUPING_KEYS_MAX 16u /* more than a window may have, so that the error names the one too many */
+struct raw_grouping {
+  bool present[GROUPING_FIELDS];
+  struct source_scalar fields[GROUPING_FIELDS]; /* value NULL: absent or already complained about; of BY always */
+  struct source_scalar by[GROUPING_KEYS_MAX];
+  size_t by_count;
+  uint32_t line, column; /* 1-based */
 };
 
 /* One mapping of the list `rules:` as written. */
@@ -59,7 +76,8 @@ struct raw_rule {
   struct source_scalar fields[RULE_FIELDS]; /* value NULL: absent or already complained about */
   struct source_scalar *tags;
   size_t tag_count;
-  uint32_t line, column; /* 1-based */
+  struct raw_grouping *suppress, *threshold; /* NULL: absent or already complained about */
+  uint32_t line, column;                     /* 1-based */
 };
 
 /* Adds the rules of one file to the set; errors say what was wrong. */
@@ -68,6 +86,12 @@ void rule_yaml_read(struct rule_set *set, struct rule_source *source, struct rul
 struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct rule_errors *errors);
 /* The canonical YAML of one rule, without its version. */
 void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out);
+
+/* What its keys about windows say, into `parsed`. `context` is that of the rule; its scalar is set here. */
+void window_build(const struct raw_rule *raw, const struct expression_context *context, struct parsed_rule *parsed);
+/* The canonical YAML lines of them. */
+void window_print_keys(const struct parsed_rule *parsed, struct growing_text *out);
+void rule_text_print_scalar(const char *text, struct growing_text *out);
 
 extern const char *const rule_severity_words[]; /* by enum severity */
 extern const char *const rule_on_words[];       /* by enum rule_on */

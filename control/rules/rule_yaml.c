@@ -7,10 +7,26 @@
 #define TAGS_MAX 64u
 
 static const char *const field_words[RULE_FIELDS + 1] = {
-    [FIELD_NAME] = "name",       [FIELD_SEVERITY] = "severity", [FIELD_ON] = "on",           [FIELD_IF] = "if",
-    [FIELD_WHEN] = "when",       [FIELD_ALWAYS] = "always",     [FIELD_NEVER] = "never",     [FIELD_MESSAGE] = "message",
-    [FIELD_ENABLED] = "enabled", [FIELD_TAGS] = "tags",         [FIELD_VERSION] = "version", [FIELD_DESCRIPTION] = "description",
+    [FIELD_NAME] = "name",
+    [FIELD_SEVERITY] = "severity",
+    [FIELD_ON] = "on",
+    [FIELD_IF] = "if",
+    [FIELD_WHEN] = "when",
+    [FIELD_ALWAYS] = "always",
+    [FIELD_NEVER] = "never",
+    [FIELD_MESSAGE] = "message",
+    [FIELD_ENABLED] = "enabled",
+    [FIELD_TAGS] = "tags",
+    [FIELD_VERSION] = "version",
+    [FIELD_DESCRIPTION] = "description",
+    [FIELD_WINDOW] = "window",
+    [FIELD_FOR] = "for",
+    [FIELD_REPEAT_AFTER] = "repeat_after",
+    [FIELD_SUPPRESS] = "suppress",
+    [FIELD_THRESHOLD] = "threshold",
 };
+static const char *const grouping_words[GROUPING_FIELDS + 1] = {
+    [GROUPING_BY] = "by", [GROUPING_FOR] = "for", [GROUPING_COUNT] = "count", [GROUPING_OVER] = "over"};
 
 struct loader {
   yaml_parser_t parser;
@@ -170,15 +186,82 @@ static void read_tags(struct loader *loader, struct raw_rule *raw) {
   }
 }
 
-static int find_field(const char *key, size_t length) {
-  for (int i = 0; i < RULE_FIELDS; i++)
-    if (strlen(field_words[i]) == length && memcmp(field_words[i], key, length) == 0) return i;
+static int find_word(const char *const *words, const char *key, size_t length) {
+  for (int i = 0; words[i]; i++)
+    if (strlen(words[i]) == length && memcmp(words[i], key, length) == 0) return i;
   return -1;
+}
+
+static void unknown_key(struct loader *loader, const char *const *words, const char *where) {
+  const yaml_event_t *event = &loader->event;
+  const size_t length = event->data.scalar.length;
+  const struct image_text key = {.at = (const char *)event->data.scalar.value, .length = (uint32_t)(length < 64 ? length : 64)};
+  const char *meant = suggest(key, words);
+  COMPLAIN(loader, "unknown key `%.*s` %s%s%s%s", (int)key.length, key.at, where, meant ? "; did you mean `" : "",
+           meant ? meant : "", meant ? "`?" : "");
+}
+
+static void read_grouping_keys(struct loader *loader, struct region *region, struct raw_grouping *grouping) {
+  if (loader->event.type != YAML_SEQUENCE_START_EVENT) {
+    COMPLAIN(loader, "`by` must be a list of references");
+    skip_node(loader);
+    return;
+  }
+  while (next(loader) && loader->event.type != YAML_SEQUENCE_END_EVENT) {
+    struct source_scalar key;
+    if (grouping->by_count == GROUPING_KEYS_MAX)
+      skip_node(loader);
+    else if (read_text(loader, "by", region, &key))
+      grouping->by[grouping->by_count++] = key;
+  }
+}
+
+/* The mapping of `suppress` or `threshold`. */
+static struct raw_grouping *read_grouping(struct loader *loader, struct region *region, const char *what) {
+  if (loader->event.type != YAML_MAPPING_START_EVENT) {
+    COMPLAIN(loader, "`%s` must be a mapping, as in {by: [service], for: 10m} of `suppress`", what);
+    skip_node(loader);
+    return NULL;
+  }
+  struct raw_grouping *grouping = region_take(region, sizeof *grouping);
+  const struct source_place place = place_of(loader->event.start_mark);
+  grouping->line = place.line;
+  grouping->column = place.column;
+  while (next(loader) && loader->event.type != YAML_MAPPING_END_EVENT) {
+    const bool scalar = loader->event.type == YAML_SCALAR_EVENT;
+    const int field =
+        scalar ? find_word(grouping_words, (const char *)loader->event.data.scalar.value, loader->event.data.scalar.length) : -1;
+    if (!scalar) {
+      COMPLAIN(loader, "a key must be a word");
+      skip_node(loader);
+    } else if (field < 0) {
+      unknown_key(loader, grouping_words, "here");
+    } else if (grouping->present[field]) {
+      COMPLAIN(loader, "`%s` is given twice", grouping_words[field]);
+    }
+    if (!next(loader)) break;
+    if (field < 0 || grouping->present[field])
+      skip_node(loader);
+    else if (field == GROUPING_BY)
+      read_grouping_keys(loader, region, grouping);
+    else if (!read_text(loader, grouping_words[field], region, &grouping->fields[field]))
+      grouping->fields[field].value = NULL;
+    if (field >= 0) grouping->present[field] = true;
+  }
+  return grouping;
 }
 
 static void read_value(struct loader *loader, struct raw_rule *raw, enum rule_field field) {
   if (field == FIELD_TAGS) {
     read_tags(loader, raw);
+    return;
+  }
+  if (field == FIELD_SUPPRESS || field == FIELD_THRESHOLD) {
+    struct raw_grouping *grouping = read_grouping(loader, raw->region, field_words[field]);
+    if (field == FIELD_SUPPRESS)
+      raw->suppress = grouping;
+    else
+      raw->threshold = grouping;
     return;
   }
   const bool expression = field >= FIELD_IF && field <= FIELD_NEVER;
@@ -194,15 +277,6 @@ static void read_value(struct loader *loader, struct raw_rule *raw, enum rule_fi
   if (!read_text(loader, field_words[field], raw->region, &raw->fields[field])) raw->fields[field].value = NULL;
 }
 
-static void unknown_key(struct loader *loader, const char *const *words, const char *where) {
-  const yaml_event_t *event = &loader->event;
-  const size_t length = event->data.scalar.length;
-  const struct image_text key = {.at = (const char *)event->data.scalar.value, .length = (uint32_t)(length < 64 ? length : 64)};
-  const char *meant = suggest(key, words);
-  COMPLAIN(loader, "unknown key `%.*s` %s%s%s%s", (int)key.length, key.at, where, meant ? "; did you mean `" : "",
-           meant ? meant : "", meant ? "`?" : "");
-}
-
 /* One key of a rule and its value. */
 static void read_pair(struct loader *loader, struct raw_rule *raw) {
   if (loader->event.type != YAML_SCALAR_EVENT) {
@@ -211,7 +285,7 @@ static void read_pair(struct loader *loader, struct raw_rule *raw) {
     if (next(loader)) skip_node(loader);
     return;
   }
-  const int field = find_field((const char *)loader->event.data.scalar.value, loader->event.data.scalar.length);
+  const int field = find_word(field_words, (const char *)loader->event.data.scalar.value, loader->event.data.scalar.length);
   const bool again = field >= 0 && raw->present[field];
   if (field < 0)
     unknown_key(loader, field_words, "in a rule");

@@ -71,9 +71,25 @@ static void fill_violation(struct engine *engine, const struct trace *trace, con
   }
 }
 
+/* A rule with `suppress` leaves it to the owner of its key. */
+static bool send_to_owner(struct engine *engine, const struct trace *trace, const struct image_rule *rule) {
+  const struct image_window *window = &engine->image->windows[rule->window - 1];
+  struct capture_values values = {
+      .columns = engine->image->kinds[EVENT_SPAN].columns,
+      .capture = trace_capture_of(&engine->traces, (struct trace *)(uintptr_t)trace, (uint16_t)rule->trace_rule, false)};
+  struct value keys[IMAGE_WINDOW_KEYS_MAX];
+  const struct value *key_values[IMAGE_WINDOW_KEYS_MAX];
+  for (uint32_t i = 0; i < window->key_count; i++) {
+    keys[i] = *value_of(&values, window->key_columns[i]);
+    key_values[i] = &keys[i];
+  }
+  return window_send_violation(engine, rule, key_values);
+}
+
 /* Published at once: a verdict is its own transaction. */
 static bool raise(struct engine *engine, const struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
   fill_violation(engine, trace, rule, wall_ns);
+  if (rule->window) return send_to_owner(engine, trace, rule);
   if (!engine_reserve_violation(engine)) {
     memset(&engine->transaction, 0, sizeof engine->transaction);
     return false;
@@ -232,6 +248,7 @@ void engine_expect_digests(struct engine *engine, const struct span_digest *cons
 
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns) {
   engine->counters.digests_applied++;
+  engine->windows.now_ns = now_ns;
   if (!engine->image) return;
   struct trace *trace = trace_for(engine, digest, now_ns);
   if (!trace) return;
@@ -273,6 +290,7 @@ static void retry_due(struct engine *engine, uint64_t wall_ns, uint32_t most) {
 uint32_t engine_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most) {
   struct trace_table *table = &engine->traces;
   uint32_t looked_at = 0;
+  engine->windows.now_ns = now_ns;
   if (engine->image) retry_due(engine, wall_ns, most);
   for (struct trace *trace; looked_at < most && (trace = trace_oldest(table, &table->live)); looked_at++) {
     if (now_ns - trace->arrival_ns < engine->config.idle_ns) break;
@@ -283,13 +301,15 @@ uint32_t engine_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns,
     engine->counters.traces_remembered--;
     trace_forget(table, trace);
   }
-  return looked_at;
+  const uint32_t fired = windows_expire(engine, now_ns, wall_ns, most);
+  return fired > looked_at ? fired : looked_at;
 }
 
 uint32_t engine_drain(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most) {
   struct trace_table *table = &engine->traces;
+  engine->windows.now_ns = now_ns;
   if (engine->image) retry_due(engine, wall_ns, most);
   for (struct trace *trace; most > 0 && (trace = trace_oldest(table, &table->live)); most--)
     complete(engine, trace, TRACE_COMPLETE_DRAINED, now_ns, wall_ns);
-  return engine->counters.traces_live + (table->retry != TRACE_NONE);
+  return engine->counters.traces_live + (table->retry != TRACE_NONE) + windows_drain(engine, wall_ns, most);
 }

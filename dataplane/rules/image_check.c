@@ -179,5 +179,5 @@ static bool traces_are_sound(const struct rule_image *image) {
 bool image_is_sound(const struct rule_image *image) {
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
     if (!kind_is_sound(&image->kinds[kind])) return false;
-  return traces_are_sound(image);
+  return traces_are_sound(image) && windows_are_sound(image);
 }

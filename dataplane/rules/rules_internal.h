@@ -3,6 +3,7 @@
 #include "always_assert.h"
 #include "engine.h"
 #include "violation.h"
+#include "window_internal.h"
 #include <string.h>
 
 #define ENGINE_PREDICATES_MAX 65536u
@@ -178,16 +179,20 @@ struct engine {
   struct evaluation evaluation; /* of the batch at hand */
   uint64_t all_when_bits[ENGINE_SELECTOR_WORDS];
   struct trace_table traces;
+  struct window_table windows;
   struct violation violation; /* being built */
   char message[IMAGE_MESSAGE_BYTES_MAX];
   struct {
-    uint64_t events[EVENT_KINDS], violations, digests;
+    uint64_t events[EVENT_KINDS], violations, digests, window_digests;
     uint64_t record_bytes, digest_lines;
     bool no_room;
   } transaction;
   struct engine_counters counters;
 };
 
+/* engine.c: into engine.violation what a single-event rule says of a row. */
+void engine_fill_violation(struct engine *engine, const struct event_batch *batch, uint32_t row, const struct image_rule *rule,
+                           uint64_t wall_ns);
 /* engine_digest.c */
 bool engine_send_digests(struct engine *engine, const struct event_batch *batch);
 /* engine_verdict.c */

@@ -17,7 +17,9 @@ void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits 
                                    .column_capacity = 64,
                                    .traces_max = limits->traces,
                                    .captures_max = limits->captures,
-                                   .idle_ns = 3 * RIG_SECOND};
+                                   .idle_ns = 3 * RIG_SECOND,
+                                   .window_keys_max = limits->window_keys,
+                                   .window_blocks_max = limits->window_blocks};
     for (uint32_t to = 0; to < engines; to++) config.digests_to[to] = rig->digests[i][to];
     rig->engine[i] = engine_create(arena, &config, rig->now_ns);
     assert_non_null(rig->engine[i]);
@@ -80,7 +82,10 @@ void rig_deliver(struct engine_rig *rig) {
   for (uint32_t from = 0; from < rig->engines; from++)
     for (uint32_t to = 0; to < rig->engines; to++)
       for (const void *message; (message = line_ring_peek(rig->digests[from][to]));) {
-        engine_apply_digest(rig->engine[to], message, rig->now_ns, rig->now_ns);
+        if (((const struct line_header *)message)->type == LINE_WINDOW_DIGEST)
+          engine_apply_window(rig->engine[to], message, rig->now_ns, rig->now_ns);
+        else
+          engine_apply_digest(rig->engine[to], message, rig->now_ns, rig->now_ns);
         line_ring_consume(rig->digests[from][to]);
       }
 }

@@ -11,7 +11,7 @@
 #define RIG_SECOND 1000000000ull
 
 struct rig_limits {
-  uint32_t record_bytes, digest_lines, traces, captures;
+  uint32_t record_bytes, digest_lines, traces, captures, window_keys, window_blocks;
 };
 
 struct engine_rig {
