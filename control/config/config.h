@@ -66,7 +66,7 @@ struct config {
   struct config_port ports[CONFIG_PORTS_MAX];
   char eal_extra[CONFIG_PATH_BYTES]; /* appended to EAL's arguments */
   uint32_t hugepage_memory_mib;
-  uint32_t rule_path_count;
+  uint32_t rule_path_count, rule_series_max;
   char rule_paths[CONFIG_RULE_PATHS_MAX][CONFIG_PATH_BYTES];
   struct config_span_listener {
     uint16_t port; /* 4318, 4317, 9411; 0: off, Zipkin only */

@@ -75,6 +75,7 @@ void config_default(struct config *config) {
   config->port_count = 1;
   config_default_port(&config->ports[0]);
   config->hugepage_memory_mib = 512;
+  config->rule_series_max = 1000;
   config->otlp_http.port = 4318;
   config->otlp_http.max_body_bytes = 20971520;
   config->otlp_grpc.port = 4317;

@@ -102,7 +102,8 @@ READER(read_rule_files) {
     config_read_text(reader, path, CONFIG->rule_paths[CONFIG->rule_path_count++], CONFIG_PATH_BYTES);
   }
 }
-static const struct config_key rules_keys[] = {{"files", read_rule_files}, {NULL, NULL}};
+READER(read_rule_series) { CONFIG->rule_series_max = (uint32_t)config_read_number(reader, node, 0, 100000); }
+static const struct config_key rules_keys[] = {{"files", read_rule_files}, {"metric_series", read_rule_series}, {NULL, NULL}};
 READER(read_rules) { config_read_mapping(reader, node, rules_keys, target); }
 
 READER(read_listeners) { config_read_listeners(reader, node, target); }

@@ -197,6 +197,8 @@ void appliance_view_init(struct daemon *daemon) {
                                          .snapshot = take_snapshot,
                                          .rules_acquire = rules_acquire,
                                          .rules_release = rules_release,
+                                         .rule_matches = match_counts_read,
+                                         .rule_matches_gone = match_counts_gone,
                                          .rules_apply = rules_apply,
                                          .journal_flush = records_flush,
                                          .certificates_reload = certificates_reload,

@@ -31,6 +31,12 @@ struct daemon_port {
   char veth_host[16], veth_appliance[16];    /* embedded: made by us */
 };
 
+struct daemon_match_counts {
+  uint64_t *at_start; /* by match slot: what it held when its rule got it */
+  uint32_t capacity;
+  uint64_t gone[RULE_MODES]; /* matches of rules without a series of their own that are no more */
+};
+
 struct daemon_rules {
   pthread_mutex_t lock; /* all of this, and the control record ring's producer end */
   struct rule_set *set;
@@ -38,6 +44,7 @@ struct daemon_rules {
   uint64_t generation;
   uint64_t last_reload_wall_ns, reloads, reload_failures;
   bool last_reload_succeeded;
+  struct daemon_match_counts matches;
 };
 
 struct daemon_certificates {
@@ -92,6 +99,7 @@ struct daemon {
   struct violation_store *violations;
   struct rules_recovery rules_recovery;
   struct remembered_ids *remembered;
+  bool ids_lost; /* recovery found no memory for one: the start fails */
   struct daemon_keeper keeper;
 
   struct daemon_rules rules;
@@ -158,6 +166,12 @@ void rules_stop(struct daemon *daemon);
 /* Writes the set in force into the journal again, for a snapshot; 0 when there is none. */
 int rules_journal_again(struct daemon *daemon);
 void rules_recover(struct daemon *daemon, const struct record_header *record);
+
+/* match_counts.c: before the image is published, and when every shard has it; `before` is not freed yet. */
+void match_counts_begin(struct daemon *daemon, const struct rule_image *image);
+void match_counts_end(struct daemon *daemon, const struct rule_image *before, const struct rule_image *after);
+bool match_counts_read(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series);
+void match_counts_gone(void *context, uint64_t gone[RULE_MODES]);
 
 /* certificate_service.c */
 int certificates_start(struct daemon *daemon);

@@ -108,6 +108,10 @@ struct appliance {
   /* The rule set in force, for reading until rules_release. NULL when there is none. */
   const struct rule_set *(*rules_acquire)(void *context);
   void (*rules_release)(void *context);
+  /* Between the two: matches of a rule of the set since this process has it, and whether metrics show it by itself; false when it
+   * is not judged. And those of rules that are gone and had no series of their own. */
+  bool (*rule_matches)(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series);
+  void (*rule_matches_gone)(void *context, uint64_t gone[RULE_MODES]);
   /* Replaces the set by the files' union (merge: adds or updates by name), journals it and publishes; returns when it is durable
    * and every shard has adopted it. 0, -EINVAL with errors (nothing changed), or another -errno. file_count 0: re-reads
    * rules.files. */

@@ -15,7 +15,7 @@ enum MHD_Result handle_metrics(struct management_request *request) {
   const struct appliance *appliance = request->appliance;
   struct appliance_snapshot *snapshot = take(request);
   size_t length = 0;
-  char *text = snapshot ? metrics_render(snapshot, appliance->violations(appliance->context), &length) : NULL;
+  char *text = snapshot ? metrics_render(appliance, snapshot, &length) : NULL;
   free(snapshot);
   return text ? answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text, length) : MHD_NO;
 }

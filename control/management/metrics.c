@@ -436,7 +436,7 @@ static void render_impairment(struct text_buffer *out, const struct appliance_sn
   }
 }
 
-char *metrics_render(const struct appliance_snapshot *snapshot, struct violation_store *violations, size_t *length) {
+char *metrics_render(const struct appliance *appliance, const struct appliance_snapshot *snapshot, size_t *length) {
   struct text_buffer out = {0};
   render_process(&out, snapshot);
   render_ports(&out, snapshot);
@@ -448,7 +448,8 @@ char *metrics_render(const struct appliance_snapshot *snapshot, struct violation
   metrics_render_pressure(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
-  render_rules(&out, violations);
+  render_rules(&out, appliance->violations(appliance->context));
+  metrics_render_rule_matches(&out, appliance);
   if (out.failed) {
     free(out.text);
     return NULL;

@@ -6,6 +6,7 @@
 
 #define EXPRESSION_BYTES_MAX 65536u
 #define EXPRESSION_DEPTH_MAX 64u
+#define TRACE_WITHIN_NS_MAX 86400000000000
 #define REFERENCE_KEY_BYTES_MAX 256u
 #define REFERENCE_SEGMENTS_MAX 32u
 
@@ -49,7 +50,31 @@ struct literal {
   size_t offset;
 };
 
-enum expression_node { NODE_AND, NODE_OR, NODE_NOT, NODE_PREDICATE, NODE_SELECTOR };
+enum expression_node {
+  NODE_AND,
+  NODE_OR,
+  NODE_NOT,
+  NODE_PREDICATE,
+  NODE_SELECTOR,
+  /* Facts about a trace: their operands are the selectors in them, from left to right. */
+  NODE_AGGREGATE, /* count({A}) > 3 */
+  NODE_ORDERED,   /* {A} then {B} within 2s */
+  NODE_RELATED,   /* {A} >> {B} */
+};
+
+struct trace_measure {
+  enum trace_measure_kind kind;
+  const struct expression *selector; /* of an aggregate; also an operand of the node */
+  const struct reference *value;     /* of sum, min, max, avg */
+  struct literal constant;           /* MEASURE_CONSTANT */
+};
+
+struct trace_fact {
+  struct trace_measure left, right; /* NODE_AGGREGATE; a constant is on the right */
+  int64_t within_ns;                /* NODE_ORDERED; 0: without */
+  enum trace_relation relation;     /* NODE_RELATED */
+  bool negated;                     /* `not followed by`, or the relation */
+};
 
 /* AND and OR have two or more operands (none of them of the same node), NOT and SELECTOR one: so a tree is never deeper than the
  * nesting of its text, however long that is. */
@@ -62,7 +87,10 @@ struct expression {
   const struct literal *literals;     /* one; for PREDICATE_IN the list */
   uint32_t literal_count;
   struct image_text selector_text; /* NODE_SELECTOR: canonical, without the braces */
+  const struct trace_fact *fact;   /* NODE_AGGREGATE (with `operation`), NODE_ORDERED, NODE_RELATED */
 };
+
+static inline bool expression_is_fact(const struct expression *expression) { return expression->node >= NODE_AGGREGATE; }
 
 /* `if:` when not `of_trace`: predicates, braces round the whole allowed. Else a condition over selectors. NULL when an error was
  * added. */
@@ -74,7 +102,22 @@ bool pattern_check(const struct expression_context *context, const struct litera
 /* How far bounded repeats blow a pattern up; the cost of compiling it follows from that. */
 uint32_t pattern_expansion(struct image_text pattern);
 
+/* A comparison of two measures, the constant brought to the right, with `operation_offset` for errors. Takes over the selectors.
+ * NULL when an error was added. For every front end that counts spans. */
+struct expression *trace_comparison_make(const struct expression_context *context, const struct trace_measure *left,
+                                         enum predicate_operation operation, const struct trace_measure *right,
+                                         size_t operation_offset);
+/* A selector of a condition on one span. */
+struct expression *trace_selector_make(const struct expression_context *context, struct expression *condition);
+/* A positive duration, as behind `within`. False when an error was added. */
+bool trace_within_check(const struct expression_context *context, const struct literal *literal);
+/* The same as the whole text of the rule's key. */
+bool trace_within_read(const struct expression_context *context, int64_t *within_ns);
+
 struct growing_text;
+/* Of NODE_AGGREGATE, NODE_ORDERED, NODE_RELATED. */
+void trace_fact_print(const struct expression *expression, struct growing_text *out);
+void trace_within_print(int64_t within_ns, struct growing_text *out);
 /* Canonical text: parses back to an equal tree, and is never nested deeper than the text it came from. */
 void expression_print(const struct expression *expression, struct growing_text *out);
 void expression_print_string(struct image_text text, struct growing_text *out);

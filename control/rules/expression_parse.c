@@ -1,17 +1,9 @@
-#include "expression_token_internal.h"
+#include "expression_parser_internal.h"
 #include "growing_internal.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct parser {
-  const struct expression_context *context;
-  struct token_reader reader;
-  struct token token; /* the one not yet taken */
-  bool of_trace;
-  unsigned depth;
-};
 
 void expression_error(const struct expression_context *context, size_t offset, const char *format, ...) {
   char message[512];
@@ -22,10 +14,9 @@ void expression_error(const struct expression_context *context, size_t offset, c
   rule_errors_add(context->errors, context->source, rule_source_place(context->source, context->scalar, offset), "%s", message);
 }
 
-static void advance(struct parser *parser) { parser->token = token_next(&parser->reader); }
+void parser_advance(struct parser *parser) { parser->token = token_next(&parser->reader); }
 
-/* Says what was wanted instead of the token at hand; silent when the token itself was already complained about. */
-static void *expected(struct parser *parser, const char *what) {
+void *parser_expected(struct parser *parser, const char *what) {
   const struct token *token = &parser->token;
   if (token->kind == TOKEN_END)
     expression_error(parser->context, token->offset, "expected %s, but the expression ends here", what);
@@ -35,13 +26,13 @@ static void *expected(struct parser *parser, const char *what) {
   return NULL;
 }
 
-static bool deeper(struct parser *parser) {
+bool parser_deeper(struct parser *parser) {
   if (parser->depth++ < EXPRESSION_DEPTH_MAX) return true;
   expression_error(parser->context, parser->token.offset, "nested more than %u deep", EXPRESSION_DEPTH_MAX);
   return false;
 }
 
-static struct expression *node_make(struct parser *parser, enum expression_node node) {
+struct expression *parser_node(struct parser *parser, enum expression_node node) {
   struct expression *made = region_take(parser->context->region, sizeof *made);
   made->node = node;
   made->stack_need = 1;
@@ -56,7 +47,7 @@ static struct expression **append(struct expression *parent, struct expression *
 }
 
 /* The operand that needs most goes first in a program; the others then find one mask more on the stack. */
-static void set_stack_need(struct expression *parent) {
+void parser_set_stack_need(struct expression *parent) {
   uint32_t most = 0, second = 0;
   for (const struct expression *operand = parent->first; operand; operand = operand->next) {
     if (operand->stack_need > most) {
@@ -69,20 +60,18 @@ static void set_stack_need(struct expression *parent) {
   parent->stack_need = most > second ? most : second + 1;
 }
 
-static struct expression *parse_or(struct parser *parser);
-
 static bool take_list(struct parser *parser, struct expression *predicate) {
   const enum token_kind closing = parser->token.kind == TOKEN_OPEN ? TOKEN_CLOSE : TOKEN_CLOSE_BRACKET;
   if (parser->token.kind != TOKEN_OPEN && parser->token.kind != TOKEN_OPEN_BRACKET)
-    return expected(parser, "a list, as in [1, 2]") != NULL;
+    return parser_expected(parser, "a list, as in [1, 2]") != NULL;
   struct literal *literals = NULL;
   size_t count = 0, capacity = 0;
   bool good;
   do {
-    advance(parser);
+    parser_advance(parser);
     good = parser->token.kind == TOKEN_LITERAL || parser->token.kind == TOKEN_WORD;
     if (!good) {
-      expected(parser, "a constant");
+      parser_expected(parser, "a constant");
       break;
     }
     literals = growing_list_reserve(literals, count, &capacity, sizeof *literals);
@@ -93,11 +82,11 @@ static bool take_list(struct parser *parser, struct expression *predicate) {
           (struct value){.type = VALUE_STRING, .text = parser->token.word.at, .length = parser->token.word.length};
     }
     count++;
-    advance(parser);
+    parser_advance(parser);
   } while (parser->token.kind == TOKEN_COMMA);
   if (good && parser->token.kind != closing)
-    good = expected(parser, closing == TOKEN_CLOSE ? "`,` or `)`" : "`,` or `]`") != NULL;
-  if (good) advance(parser);
+    good = parser_expected(parser, closing == TOKEN_CLOSE ? "`,` or `)`" : "`,` or `]`") != NULL;
+  if (good) parser_advance(parser);
   struct literal *copy = region_take(parser->context->region, count * sizeof *copy);
   if (count) memcpy(copy, literals, count * sizeof *copy);
   free(literals);
@@ -113,7 +102,7 @@ static bool take_constant(struct parser *parser, struct expression *predicate) {
                      (int)(token->length < 64 ? token->length : 64), parser->reader.text + token->offset);
     return false;
   }
-  if (token->kind != TOKEN_LITERAL && token->kind != TOKEN_WORD) return expected(parser, "a constant") != NULL;
+  if (token->kind != TOKEN_LITERAL && token->kind != TOKEN_WORD) return parser_expected(parser, "a constant") != NULL;
   struct literal *literal = region_take(parser->context->region, sizeof *literal);
   *literal = token->literal;
   if (token->kind == TOKEN_WORD) {
@@ -122,15 +111,15 @@ static bool take_constant(struct parser *parser, struct expression *predicate) {
   }
   predicate->literals = literal;
   predicate->literal_count = 1;
-  advance(parser);
+  parser_advance(parser);
   return true;
 }
 
 static bool take_reference(struct parser *parser, struct expression *predicate) {
   const struct token *token = &parser->token;
-  if (token->kind != TOKEN_REFERENCE && token->kind != TOKEN_WORD) return expected(parser, "a reference") != NULL;
+  if (token->kind != TOKEN_REFERENCE && token->kind != TOKEN_WORD) return parser_expected(parser, "a reference") != NULL;
   predicate->reference = reference_make(parser->context, token->offset, token->word, token->segments, token->segment_count);
-  advance(parser);
+  parser_advance(parser);
   return predicate->reference != NULL;
 }
 
@@ -176,7 +165,7 @@ static struct expression *parse_from_constant(struct parser *parser, struct expr
                      parser->reader.text + at);
     return NULL;
   }
-  advance(parser);
+  parser_advance(parser);
   if (parser->token.kind == TOKEN_LITERAL) {
     expression_error(parser->context, parser->token.offset, "both sides are constants");
     return NULL;
@@ -185,84 +174,65 @@ static struct expression *parse_from_constant(struct parser *parser, struct expr
   return predicate_check(parser->context, predicate, at) ? predicate : NULL;
 }
 
-static struct expression *negate(struct parser *parser, struct expression *operand) {
+struct expression *parser_negate(struct parser *parser, struct expression *operand) {
   if (operand->node == NODE_NOT) return operand->first;
-  struct expression *made = node_make(parser, NODE_NOT);
+  struct expression *made = parser_node(parser, NODE_NOT);
   made->first = operand;
   made->stack_need = operand->stack_need;
   return made;
 }
 
-static struct expression *parse_predicate(struct parser *parser) {
-  struct expression *predicate = node_make(parser, NODE_PREDICATE);
+struct expression *parser_predicate(struct parser *parser) {
+  struct expression *predicate = parser_node(parser, NODE_PREDICATE);
   if (parser->token.kind == TOKEN_LITERAL) return parse_from_constant(parser, predicate);
   if (parser->token.kind != TOKEN_REFERENCE && parser->token.kind != TOKEN_WORD)
-    return expected(parser, "a comparison, as in span.KEY = 1");
+    return parser_expected(parser, "a comparison, as in span.KEY = 1");
   const size_t start = parser->token.offset;
   if (!take_reference(parser, predicate)) return NULL;
   size_t at = parser->token.offset;
   bool negative = false;
   if (parser->token.kind == TOKEN_NOT && image_text_is(parser->token.word, "not")) {
     negative = true;
-    advance(parser);
-    if (parser->token.kind != TOKEN_IN) return expected(parser, "`in` after `not`");
+    parser_advance(parser);
+    if (parser->token.kind != TOKEN_IN) return parser_expected(parser, "`in` after `not`");
     at = parser->token.offset;
   }
   if (parser->token.kind == TOKEN_IN) {
     predicate->operation = PREDICATE_IN;
-    advance(parser);
+    parser_advance(parser);
     if (!take_list(parser, predicate)) return NULL;
   } else if (parser->token.kind == TOKEN_COMPARISON) {
     predicate->operation = parser->token.operation;
-    advance(parser);
+    parser_advance(parser);
     if (!take_constant(parser, predicate)) return NULL;
   } else {
     predicate->operation = PREDICATE_TRUE;
     at = start;
   }
   if (!predicate_check(parser->context, predicate, at)) return NULL;
-  return negative ? negate(parser, predicate) : predicate;
-}
-
-static struct expression *parse_selector(struct parser *parser) {
-  if (!parser->of_trace) return expected(parser, "a comparison (braces go round the whole of `if:`; use parentheses to group)");
-  if (!deeper(parser)) return NULL;
-  advance(parser);
-  parser->of_trace = false;
-  struct expression *inner = parse_or(parser);
-  parser->of_trace = true;
-  parser->depth--;
-  if (!inner) return NULL;
-  if (parser->token.kind != TOKEN_CLOSE_BRACE) return expected(parser, "`&&`, `||` or `}`");
-  advance(parser);
-  struct expression *selector = node_make(parser, NODE_SELECTOR);
-  selector->first = inner;
-  struct growing_text text = {0};
-  expression_print(inner, &text);
-  selector->selector_text = region_image_text(parser->context->region, text.at, text.length);
-  growing_text_free(&text);
-  return selector;
+  return negative ? parser_negate(parser, predicate) : predicate;
 }
 
 static struct expression *parse_group(struct parser *parser) {
-  advance(parser);
-  struct expression *inner = parse_or(parser);
+  parser_advance(parser);
+  struct expression *inner = parser_condition(parser);
   if (!inner) return NULL;
-  if (parser->token.kind != TOKEN_CLOSE) return expected(parser, "`&&`, `||` or `)`");
-  advance(parser);
+  if (parser->token.kind != TOKEN_CLOSE) return parser_expected(parser, "`&&`, `||` or `)`");
+  parser_advance(parser);
   return inner;
 }
 
 static struct expression *parse_primary(struct parser *parser, bool level_taken) {
-  if (parser->token.kind == TOKEN_OPEN_BRACE) return parse_selector(parser);
   if (parser->token.kind == TOKEN_OPEN) {
-    if (!level_taken && !deeper(parser)) return NULL;
+    if (!level_taken && !parser_deeper(parser)) return NULL;
     struct expression *inner = parse_group(parser);
     if (!level_taken) parser->depth--;
     return inner;
   }
-  if (parser->of_trace) return expected(parser, "a selector in braces, as in {name = \"x\"}");
-  return parse_predicate(parser);
+  if (parser->of_trace) return trace_parse_operand(parser);
+  if (parser->token.kind == TOKEN_OPEN_BRACE)
+    return parser_expected(parser, "a comparison (braces go round the whole of `if:`; use parentheses to group)");
+  return parser_predicate(parser);
 }
 
 /* `!` and the parenthesis right behind it are one level: canonical text writes !(...) where the source may have had none. */
@@ -271,45 +241,47 @@ static struct expression *parse_not(struct parser *parser) {
   bool negative = false;
   while (parser->token.kind == TOKEN_NOT) {
     negative = !negative;
-    advance(parser);
+    parser_advance(parser);
   }
-  if (!deeper(parser)) return NULL;
+  if (!parser_deeper(parser)) return NULL;
   struct expression *operand = parse_primary(parser, true);
   parser->depth--;
-  return operand && negative ? negate(parser, operand) : operand;
+  return operand && negative ? parser_negate(parser, operand) : operand;
 }
 
 static struct expression *parse_chain(struct parser *parser, enum token_kind between, enum expression_node node,
                                       struct expression *(*parse_operand)(struct parser *)) {
   struct expression *first = parse_operand(parser);
   if (!first || parser->token.kind != between) return first;
-  struct expression *parent = node_make(parser, node);
+  struct expression *parent = parser_node(parser, node);
   struct expression **end = append(parent, &parent->first, first);
   while (parser->token.kind == between) {
-    advance(parser);
+    parser_advance(parser);
     struct expression *operand = parse_operand(parser);
     if (!operand) return NULL;
     end = append(parent, end, operand);
   }
-  set_stack_need(parent);
+  parser_set_stack_need(parent);
   return parent;
 }
 
 static struct expression *parse_and(struct parser *parser) { return parse_chain(parser, TOKEN_AND, NODE_AND, parse_not); }
-static struct expression *parse_or(struct parser *parser) { return parse_chain(parser, TOKEN_OR, NODE_OR, parse_and); }
+struct expression *parser_condition(struct parser *parser) {
+  return parse_chain(parser, TOKEN_OR, NODE_OR, parse_and);
+}
 
 static struct expression *parse_whole(struct parser *parser) {
   const bool braced = !parser->of_trace && parser->token.kind == TOKEN_OPEN_BRACE;
-  if (braced) advance(parser);
-  struct expression *whole = parse_or(parser);
+  if (braced) parser_advance(parser);
+  struct expression *whole = parser_condition(parser);
   if (!whole) return NULL;
   if (braced) {
-    if (parser->token.kind != TOKEN_CLOSE_BRACE) return expected(parser, "`&&`, `||` or `}`");
-    advance(parser);
+    if (parser->token.kind != TOKEN_CLOSE_BRACE) return parser_expected(parser, "`&&`, `||` or `}`");
+    parser_advance(parser);
   }
   if (parser->token.kind == TOKEN_END) return whole;
-  if (braced) return expected(parser, "nothing behind the brace that closes `if:` (use parentheses to group)");
-  return expected(parser, "`&&`, `||` or the end");
+  if (braced) return parser_expected(parser, "nothing behind the brace that closes `if:` (use parentheses to group)");
+  return parser_expected(parser, "`&&`, `||` or the end");
 }
 
 struct expression *expression_parse(const struct expression_context *context, bool of_trace) {
@@ -323,7 +295,7 @@ struct expression *expression_parse(const struct expression_context *context, bo
       .reader = {.context = context, .text = scalar->value, .length = scalar->length},
       .of_trace = of_trace,
   };
-  advance(&parser);
+  parser_advance(&parser);
   if (parser.token.kind == TOKEN_END) {
     expression_error(context, 0, "the expression is empty");
     return NULL;

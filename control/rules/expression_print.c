@@ -114,6 +114,11 @@ void expression_print(const struct expression *expression, struct growing_text *
     growing_text_append(out, expression->selector_text.at, expression->selector_text.length);
     growing_text_append_string(out, "}");
     return;
+  case NODE_AGGREGATE:
+  case NODE_ORDERED:
+  case NODE_RELATED:
+    trace_fact_print(expression, out);
+    return;
   case NODE_AND:
   case NODE_OR:
     break;

@@ -82,8 +82,22 @@ static void read_name(struct token_reader *reader, struct token *token) {
   }
 }
 
+static bool begins_with(const struct token_reader *reader, const char *symbol) {
+  const size_t length = strlen(symbol);
+  return length <= reader->length - reader->at && memcmp(reader->text + reader->at, symbol, length) == 0;
+}
+
 static void read_symbol(struct token_reader *reader, struct token *token) {
   /* Longest first. */
+  static const struct {
+    const char *symbol;
+    enum trace_relation relation;
+    bool negated;
+  } relations[] = {
+      {"!>>", RELATION_DESCENDANT, true}, {"!<<", RELATION_ANCESTOR, true},   {"!>", RELATION_CHILD, true},
+      {"!<", RELATION_PARENT, true},      {">>", RELATION_DESCENDANT, false}, {"<<", RELATION_ANCESTOR, false},
+      {"~", RELATION_SIBLING, false},
+  };
   static const struct {
     const char *symbol;
     enum token_kind kind;
@@ -109,12 +123,19 @@ static void read_symbol(struct token_reader *reader, struct token *token) {
       {"]", TOKEN_CLOSE_BRACKET, 0},
       {",", TOKEN_COMMA, 0},
   };
+  for (size_t i = 0; i < sizeof relations / sizeof relations[0]; i++) {
+    if (!begins_with(reader, relations[i].symbol)) continue;
+    token->kind = TOKEN_RELATION;
+    token->relation = relations[i].relation;
+    token->negated = relations[i].negated;
+    reader->at += strlen(relations[i].symbol);
+    return;
+  }
   for (size_t i = 0; i < sizeof symbols / sizeof symbols[0]; i++) {
-    const size_t length = strlen(symbols[i].symbol);
-    if (length > reader->length - reader->at || memcmp(reader->text + reader->at, symbols[i].symbol, length) != 0) continue;
+    if (!begins_with(reader, symbols[i].symbol)) continue;
     token->kind = symbols[i].kind;
     token->operation = symbols[i].operation;
-    reader->at += length;
+    reader->at += strlen(symbols[i].symbol);
     return;
   }
   const char odd = peek(reader, 0);

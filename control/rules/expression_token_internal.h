@@ -9,6 +9,7 @@ enum token_kind {
   TOKEN_REFERENCE, /* word and segments */
   TOKEN_LITERAL,
   TOKEN_COMPARISON,
+  TOKEN_RELATION, /* between selectors; `>`, `<` and `!~` are comparisons */
   TOKEN_AND,
   TOKEN_OR,
   TOKEN_NOT,
@@ -30,6 +31,8 @@ struct token {
   uint32_t segment_count;
   struct literal literal;
   enum predicate_operation operation;
+  enum trace_relation relation;
+  bool negated; /* the relation */
 };
 
 struct token_reader {

@@ -10,11 +10,19 @@ struct compiled_image {
   uint32_t next_identity;                  /* of a column; higher than any that was given */
   const struct image_text *window_texts;   /* what each window judges, for the identities of the next generation */
   uint32_t next_window_identity;
+  struct match_slot *match_slots;
+  uint32_t match_slot_count;            /* given so far, to rules that are there or gone */
+  struct text_index match_slot_by_rule; /* of those there */
 };
 
 struct window_builder {
   struct image_window window;
   struct image_text text;
+};
+
+struct match_slot {
+  struct image_text key; /* length 0: free */
+  bool fresh;            /* given in this generation */
 };
 
 struct column_builder {
@@ -88,6 +96,14 @@ uint32_t window_image_add(struct image_builder *builder, enum event_kind kind, u
 /* Before the first: what the previous generation has keeps its identity. */
 void window_image_remember(struct image_builder *builder);
 void window_image_finish(struct image_builder *builder);
+
+/* Every enabled rule gets a place where its matches are counted: the one it has, else one that no rule of the generation before
+ * has. False when there is none. */
+bool image_match_slots_assign(struct image_builder *builder, const struct rule_set *set);
+uint32_t image_match_slot_of(const struct image_builder *builder, const struct rule_definition *rule);
+
+/* Operand of a fact about a trace, made when new. */
+uint32_t image_fact_of(struct image_builder *builder, const struct expression *fact);
 
 /* Which of these programs over the kind's predicates can be true of a batch. The kind is finished. */
 struct image_candidates image_candidates_of(struct image_builder *builder, const struct image_kind *kind,

@@ -56,6 +56,8 @@ static struct image_rule make_rule(struct image_builder *builder, enum event_kin
       .version = definition->version,
       .severity = definition->severity,
       .on = definition->on,
+      .shadow = definition->mode == RULE_SHADOW,
+      .match_slot = image_match_slot_of(builder, definition),
       .condition = image_program_of(builder, kind, parsed->condition),
   };
   struct attribute_list list = {.count = 0};
@@ -214,8 +216,12 @@ struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t gener
   collect_selectors(&builder, set);
   if (rule_errors_total(errors) == before) {
     image_selectors_assign(&builder, builder.previous);
-    make_rules(&builder, set);
-    finish(&builder);
+    if (image_match_slots_assign(&builder, set)) {
+      make_rules(&builder, set);
+      finish(&builder);
+    } else {
+      rule_errors_add_file(errors, "", 0, "too many rules come and go at once");
+    }
   }
   if (rule_errors_total(errors) == before) image_patterns_compile(&builder, shards);
   builder_free(&builder);
@@ -235,6 +241,8 @@ void rule_image_free(struct rule_image *image) {
       hs_free_database(image->kinds[kind].columns[c].literals);
     }
   for (unsigned shard = 0; shard < IMAGE_SHARDS_MAX; shard++) hs_free_scratch(image->scratch[shard]);
-  struct region region = ((struct compiled_image *)image)->region;
+  struct compiled_image *compiled = (struct compiled_image *)image;
+  text_index_free(&compiled->match_slot_by_rule);
+  struct region region = compiled->region;
   region_free(&region);
 }

@@ -108,6 +108,11 @@ static void emit_expression(struct image_builder *builder, enum event_kind kind,
   case NODE_SELECTOR:
     emit(builder, image_selector_of(builder, expression)->bit);
     return;
+  case NODE_AGGREGATE:
+  case NODE_ORDERED:
+  case NODE_RELATED:
+    emit(builder, image_fact_of(builder, expression));
+    return;
   case NODE_NOT:
     emit_expression(builder, kind, expression->first);
     emit(builder, PROGRAM_NOT);

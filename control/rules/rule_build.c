@@ -8,6 +8,7 @@
 const char *const rule_severity_words[] = {
     [SEVERITY_INFO] = "info", [SEVERITY_LOW] = "low",           [SEVERITY_MEDIUM] = "medium",
     [SEVERITY_HIGH] = "high", [SEVERITY_CRITICAL] = "critical", NULL};
+const char *const rule_mode_words[] = {[RULE_ENFORCE] = "enforce", [RULE_SHADOW] = "shadow", NULL};
 const char *const rule_on_words[] = {
     [RULE_ON_SPAN] = "span", [RULE_ON_TRACE] = "trace", [RULE_ON_WEBHOOK] = "webhook", [RULE_ON_ALERT] = "alert", NULL};
 
@@ -77,6 +78,12 @@ static void build_severity(struct builder *builder) {
   if (severity >= 0) builder->parsed->definition.severity = (enum severity)severity;
 }
 
+static void build_mode(struct builder *builder) {
+  if (!field_at(builder, FIELD_MODE)) return;
+  const int mode = build_word(builder, FIELD_MODE, rule_mode_words, false, "mode (enforce, shadow)");
+  if (mode >= 0) builder->parsed->definition.mode = (enum rule_mode)mode;
+}
+
 static void build_on(struct builder *builder) {
   const bool *present = builder->raw->present;
   struct rule_definition *definition = &builder->parsed->definition;
@@ -135,6 +142,15 @@ static const struct expression *build_expression(struct builder *builder, enum r
   *text = region_copy(&builder->parsed->region, canonical.at, canonical.length);
   growing_text_free(&canonical);
   return expression;
+}
+
+static void build_within(struct builder *builder) {
+  if (!field_at(builder, FIELD_WITHIN)) return;
+  const struct expression_context context = context_of(builder, FIELD_WITHIN);
+  if (builder->on_known && context.on != RULE_ON_TRACE)
+    complain(builder, FIELD_WITHIN, 0, "`within` goes with `when` and `always` or `never`");
+  else
+    trace_within_read(&context, &builder->parsed->definition.within_ns);
 }
 
 static void build_message(struct builder *builder) {
@@ -197,6 +213,7 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   struct builder builder = {.raw = raw, .source = source, .errors = errors, .parsed = parsed};
   build_name(&builder);
   build_severity(&builder);
+  build_mode(&builder);
   build_on(&builder);
   check_shape(&builder);
   struct rule_definition *definition = &parsed->definition;
@@ -206,6 +223,7 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   parsed->never = build_expression(&builder, FIELD_NEVER, &definition->never_text);
   const struct expression_context context = context_of(&builder, FIELD_WINDOW);
   window_build(raw, &context, parsed);
+  build_within(&builder);
   build_message(&builder);
   build_rest(&builder);
   definition->line = raw->line;

@@ -6,7 +6,7 @@
 #include "text_index_internal.h"
 #include <stdatomic.h>
 
-#define RULES_MAX 100000u
+#define RULES_MAX IMAGE_RULES_MAX
 #define RULE_FILE_BYTES_MAX (16u << 20)
 
 struct parsed_rule {
@@ -45,10 +45,12 @@ enum rule_field {
   FIELD_WHEN,
   FIELD_ALWAYS,
   FIELD_NEVER,
+  FIELD_WITHIN,
   FIELD_MESSAGE,
   FIELD_ENABLED,
   FIELD_DESCRIPTION,
   FIELD_VERSION,
+  FIELD_MODE,
   FIELD_TAGS,
   FIELD_WINDOW,
   FIELD_FOR,
@@ -94,4 +96,5 @@ void window_print_keys(const struct parsed_rule *parsed, struct growing_text *ou
 void rule_text_print_scalar(const char *text, struct growing_text *out);
 
 extern const char *const rule_severity_words[]; /* by enum severity */
+extern const char *const rule_mode_words[];     /* by enum rule_mode */
 extern const char *const rule_on_words[];       /* by enum rule_on */

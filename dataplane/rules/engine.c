@@ -18,6 +18,7 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
   struct engine *engine = ARENA_NEW(arena, struct engine);
   if (!engine) return NULL;
   engine->config = *config;
+  if (!match_counts_create(&engine->matches, arena)) return NULL;
   if (!evaluation_create(&engine->evaluation, arena, config->column_capacity) || !create_batches(engine, arena)) return NULL;
   if (!trace_table_create(&engine->traces, arena, config->traces_max, config->captures_max, &config->trace_key)) return NULL;
   if (!window_table_create(&engine->windows, arena, config->window_keys_max, config->window_blocks_max, now_ns)) return NULL;
@@ -120,6 +121,8 @@ void engine_fill_violation(struct engine *engine, const struct event_batch *batc
 static bool raise(struct engine *engine, const struct event_batch *batch, const struct image_rule *rule, uint64_t rows,
                   uint64_t wall_ns) {
   for (; rows; rows &= rows - 1) {
+    match_count_pending(&engine->matches, rule->match_slot);
+    if (rule->shadow) continue;
     engine_fill_violation(engine, batch, (uint32_t)__builtin_ctzll(rows), rule, wall_ns);
     if (!engine_reserve_violation(engine)) return false;
   }
@@ -177,6 +180,7 @@ uint64_t engine_commit(struct engine *engine) {
   engine->counters.violations_emitted += engine->transaction.violations;
   engine->counters.digests_sent += engine->transaction.digests;
   engine->counters.window_digests_sent += engine->transaction.window_digests;
+  match_counts_commit(&engine->matches);
   end_transaction(engine, engine->counters.events_evaluated);
   return record_ring_publish(engine->config.records);
 }
@@ -185,6 +189,7 @@ void engine_rollback(struct engine *engine) {
   for (uint16_t to = 0; to < engine->config.shards; to++) line_ring_rollback(engine->config.digests_to[to]);
   record_ring_rollback(engine->config.records);
   engine->counters.violations_rolled_back += engine->transaction.violations;
+  match_counts_rollback(&engine->matches);
   end_transaction(engine, engine->counters.events_rolled_back);
 }
 

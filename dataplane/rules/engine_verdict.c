@@ -88,6 +88,10 @@ static bool send_to_owner(struct engine *engine, const struct trace *trace, cons
 
 /* Published at once: a verdict is its own transaction. */
 static bool raise(struct engine *engine, const struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
+  if (rule->shadow && !rule->window) {
+    match_count_now(&engine->matches, rule->match_slot);
+    return true;
+  }
   fill_violation(engine, trace, rule, wall_ns);
   if (rule->window) return send_to_owner(engine, trace, rule);
   if (!engine_reserve_violation(engine)) {
@@ -97,6 +101,7 @@ static bool raise(struct engine *engine, const struct trace *trace, const struct
   record_ring_publish(engine->config.records);
   memset(&engine->transaction, 0, sizeof engine->transaction);
   engine->counters.violations_emitted++;
+  match_count_now(&engine->matches, rule->match_slot);
   return true;
 }
 

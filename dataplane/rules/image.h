@@ -15,6 +15,9 @@
 #define IMAGE_MESSAGE_BYTES_MAX 1024u
 #define IMAGE_SHARDS_MAX 64
 #define IMAGE_WINDOW_KEYS_MAX 8 /* references that one window groups by */
+#define IMAGE_RULES_MAX 100000u
+/* A rule that comes never takes the slot of one that has just gone: what shards still count for that one is not its. */
+#define IMAGE_MATCH_SLOTS (2u * IMAGE_RULES_MAX)
 
 enum severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
 enum rule_on { RULE_ON_SPAN, RULE_ON_TRACE, RULE_ON_WEBHOOK, RULE_ON_ALERT };
@@ -32,6 +35,20 @@ enum predicate_operation {
   PREDICATE_CONTAINS,    /* substring, case-sensitive */
   PREDICATE_TRUE,        /* a bare boolean reference */
   PREDICATE_CONSTANT,    /* `true` or `false` in an expression; constant.boolean, column unused */
+};
+
+/* What the right span is to the left one: `>`, `>>`, `<`, `<<`, `~`. */
+enum trace_relation { RELATION_CHILD, RELATION_DESCENDANT, RELATION_PARENT, RELATION_ANCESTOR, RELATION_SIBLING };
+
+enum trace_measure_kind {
+  MEASURE_CONSTANT,
+  MEASURE_COUNT,
+  MEASURE_SUM,
+  MEASURE_MINIMUM,
+  MEASURE_MAXIMUM,
+  MEASURE_AVERAGE,
+  MEASURE_DURATION,   /* trace.duration: from the earliest start to the latest end */
+  MEASURE_SPAN_COUNT, /* trace.span_count */
 };
 
 struct image_text {
@@ -152,6 +169,8 @@ struct image_rule {
   uint32_t version;
   enum severity severity;
   enum rule_on on;
+  bool shadow;                    /* matched and counted, never published */
+  uint32_t match_slot;            /* where its matches are counted: the same in every generation that has a rule of this name */
   struct image_program condition; /* span, webhook, alert rules: over predicates of that kind */
   const struct image_message_part *message;
   uint32_t message_parts;

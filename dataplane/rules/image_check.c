@@ -144,6 +144,7 @@ static bool candidates_are_sound(const struct image_kind *kind, const struct ima
 }
 
 static bool rule_is_sound(const struct image_kind *kind, const struct image_rule *rule) {
+  if (rule->match_slot >= IMAGE_MATCH_SLOTS) return false;
   for (uint32_t i = 0; i < rule->message_parts; i++)
     if (rule->message[i].slot >= 0 && (uint32_t)rule->message[i].slot >= kind->column_count) return false;
   for (uint32_t i = 0; i < rule->attribute_count; i++)

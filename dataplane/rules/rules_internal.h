@@ -171,12 +171,29 @@ struct trace_capture *trace_capture_of(struct trace_table *table, struct trace *
 /* Rules have moved: `to[old]` is the new index, or 0xffff. */
 void trace_table_renumber(struct trace_table *table, const uint16_t to[IMAGE_TRACE_RULES_MAX]);
 
+/* match_counts.c: by match slot. What a request raised counts when it is committed. */
+struct match_counts {
+  uint64_t *counted; /* shard:rw any:ro */
+  uint32_t *pending;
+  uint32_t *touched; /* slots with something pending */
+  uint32_t touched_count;
+};
+bool match_counts_create(struct match_counts *counts, struct arena *arena);
+void match_count_pending(struct match_counts *counts, uint32_t slot);
+void match_counts_commit(struct match_counts *counts);
+void match_counts_rollback(struct match_counts *counts);
+/* Of a verdict that is its own transaction. */
+static inline void match_count_now(struct match_counts *counts, uint32_t slot) {
+  __atomic_store_n(&counts->counted[slot], counts->counted[slot] + 1, __ATOMIC_RELAXED);
+}
+
 struct engine {
   struct engine_config config;
   const struct rule_image *image;
   struct event_batch batches[EVENT_KINDS];
   struct intrinsic_text intrinsic_text;
   struct evaluation evaluation; /* of the batch at hand */
+  struct match_counts matches;
   uint64_t all_when_bits[ENGINE_SELECTOR_WORDS];
   struct trace_table traces;
   struct window_table windows;

@@ -163,6 +163,9 @@ void window_fire(struct engine *engine, const struct image_window *window, struc
     key->suppressed++;
     return;
   }
+  const struct image_rule *rule = rule_of(engine->image, window);
+  match_count_now(&engine->matches, rule->match_slot);
+  if (rule->shadow) return;
   struct window_verdict verdict = {.value = window_value(engine, window, key),
                                    .events = key->events,
                                    .first_ns = key->first_ns,

@@ -3,6 +3,11 @@
 #include <stdlib.h>
 
 void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const char *rules) {
+  rig_open_windows(rig, engines, limits, 64, 128, rules);
+}
+
+void rig_open_windows(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, uint32_t keys, uint32_t blocks,
+                      const char *rules) {
   *rig = (struct engine_rig){.heap = heap_arena_create(), .engines = engines, .now_ns = RIG_SECOND};
   struct arena *arena = heap_arena_arena(rig->heap);
   for (uint32_t i = 0; i < engines; i++) rig->records[i] = record_ring_create(arena, limits->record_bytes);
@@ -18,8 +23,8 @@ void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits 
                                    .traces_max = limits->traces,
                                    .captures_max = limits->captures,
                                    .idle_ns = 3 * RIG_SECOND,
-                                   .window_keys_max = limits->window_keys,
-                                   .window_blocks_max = limits->window_blocks};
+                                   .window_keys_max = keys,
+                                   .window_blocks_max = blocks};
     for (uint32_t to = 0; to < engines; to++) config.digests_to[to] = rig->digests[i][to];
     rig->engine[i] = engine_create(arena, &config, rig->now_ns);
     assert_non_null(rig->engine[i]);

@@ -11,7 +11,7 @@
 #define RIG_SECOND 1000000000ull
 
 struct rig_limits {
-  uint32_t record_bytes, digest_lines, traces, captures, window_keys, window_blocks;
+  uint32_t record_bytes, digest_lines, traces, captures;
 };
 
 struct engine_rig {
@@ -33,6 +33,9 @@ struct rig_span {
 };
 
 void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const char *rules);
+/* The same with so much room for windows in each engine. */
+void rig_open_windows(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, uint32_t keys, uint32_t blocks,
+                      const char *rules);
 /* Compiles the next generation; every engine adopts it. */
 void rig_apply(struct engine_rig *rig, const char *rules);
 void rig_close(struct engine_rig *rig);
