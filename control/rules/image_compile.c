@@ -1,6 +1,6 @@
 #include "always_assert.h"
 #include "image_builder_internal.h"
-#include "window_internal.h"
+#include "rule_window_internal.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "expression_token_internal.h"
 #include "growing_internal.h"
-#include "window_internal.h"
+#include "rule_window_internal.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 #include "rule_set_internal.h"
-#include "window_internal.h"
+#include "rule_window_internal.h"
 
 struct builder {
   const struct raw_rule *raw;

@@ -1,5 +1,5 @@
 #include "image_builder_internal.h"
-#include "window_internal.h"
+#include "rule_window_internal.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 #include "expression_token_internal.h"
-#include "window_internal.h"
+#include "rule_window_internal.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

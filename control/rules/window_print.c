@@ -1,5 +1,5 @@
 #include "growing_internal.h"
-#include "window_internal.h"
+#include "rule_window_internal.h"
 
 static const char *const function_words[WINDOW_FUNCTIONS] = {
     [WINDOW_COUNT] = "count", [WINDOW_RATE] = "rate",   [WINDOW_SUM] = "sum",           [WINDOW_AVERAGE] = "avg",

@@ -148,9 +148,10 @@ struct value window_value(struct engine *engine, const struct image_window *wind
     return known ? real_value(now / before) : (struct value){.type = VALUE_NULL};
   }
   switch (window->function) {
-  case WINDOW_COUNT:
   case WINDOW_ABSENT:
   case WINDOW_EACH:
+    return (struct value){.type = VALUE_NULL};
+  case WINDOW_COUNT:
     return (struct value){.type = VALUE_INTEGER, .integer = (int64_t)key->events};
   case WINDOW_RATE:
     return real_value((double)key->events * 1e9 / (double)window->over_ns);
