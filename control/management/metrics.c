@@ -332,6 +332,8 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
          (double)journal->snapshots);
   single(out, "tripline_journal_indexed_lsn", "gauge", "Violations up to this LSN can be asked for.",
          (double)journal->indexed_lsn);
+  single(out, "tripline_journal_checkpoints_total", "counter", "Signed checkpoints written.", (double)journal->checkpoints);
+  single(out, "tripline_journal_signed_lsn", "gauge", "Records up to it are signed.", (double)journal->signed_lsn);
   single(out, "tripline_journal_recovered_records", "gauge", "Records found at start.", (double)journal->recovered_records);
 }
 

@@ -69,7 +69,9 @@ struct image_builder {
   struct window_builder *windows;
   size_t window_count, window_capacity;
   struct text_index window_by_text; /* those of `previous` */
-  uint32_t *program;                /* the one being written */
+  struct image_zone *zones;
+  size_t zone_count, zone_capacity;
+  uint32_t *program; /* the one being written */
   size_t program_count, program_capacity;
 };
 
@@ -78,6 +80,9 @@ struct image_builder {
 
 /* Index of the column that holds the reference, made when new. Beyond RULE_COLUMNS_MAX: 0 and an error. */
 uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference);
+/* Index of the time zone, made when new; without a name, of UTC. 0 and an error when there is no such zone any more. */
+uint16_t image_zone_of(struct image_builder *builder, struct image_text name);
+void image_zones_finish(struct image_builder *builder);
 /* Id of a string constant of a column, made when new. */
 uint32_t image_constant_of(struct image_builder *builder, struct column_builder *column, struct image_text text);
 /* A power of two at least twice the items, so that a search always meets an empty slot. */

@@ -20,11 +20,25 @@ static void add_attribute(struct attribute_list *list, uint16_t column) {
   if (list->count < VIOLATION_ATTRIBUTES_MAX) list->columns[list->count++] = column;
 }
 
+/* What arithmetic reads, not what it makes. */
+static void add_reference(struct image_builder *builder, enum event_kind kind, const struct reference *reference,
+                          struct attribute_list *list) {
+  if (!reference) return;
+  if (!reference->arithmetic) {
+    add_attribute(list, image_column_of(builder, kind, reference));
+    return;
+  }
+  add_reference(builder, kind, reference->arithmetic->left.reference, list);
+  add_reference(builder, kind, reference->arithmetic->right.reference, list);
+}
+
 static void add_attributes(struct image_builder *builder, enum event_kind kind, const struct expression *expression,
                            struct attribute_list *list) {
   if (!expression) return;
-  if (expression->node == NODE_PREDICATE && expression->reference)
-    add_attribute(list, image_column_of(builder, kind, expression->reference));
+  if (expression->node == NODE_PREDICATE) {
+    add_reference(builder, kind, expression->reference, list);
+    add_reference(builder, kind, expression->right, list);
+  }
   for (const struct expression *operand = expression->first; operand; operand = operand->next)
     add_attributes(builder, kind, operand, list);
 }
@@ -151,6 +165,7 @@ static void finish(struct image_builder *builder) {
   struct compiled_image *compiled = builder->compiled;
   window_image_finish(builder);
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) image_kind_finish(builder, (enum event_kind)kind);
+  image_zones_finish(builder);
   struct image_selector *selectors = region_take(builder->region, builder->selector_count * sizeof *selectors);
   struct image_text *texts = region_take(builder->region, builder->selector_count * sizeof *texts);
   for (size_t i = 0; i < builder->selector_count; i++) {
@@ -186,6 +201,7 @@ static void builder_free(struct image_builder *builder) {
   text_index_free(&builder->window_by_text);
   free(builder->trace_rules);
   free(builder->program);
+  free(builder->zones);
   text_index_free(&builder->selector_by_text);
 }
 

@@ -19,13 +19,13 @@ static const char *const field_words[RULE_FIELDS + 1] = {
     [FIELD_TAGS] = "tags",
     [FIELD_VERSION] = "version",
     [FIELD_DESCRIPTION] = "description",
+    [FIELD_MODE] = "mode",
+    [FIELD_WITHIN] = "within",
     [FIELD_WINDOW] = "window",
     [FIELD_FOR] = "for",
     [FIELD_REPEAT_AFTER] = "repeat_after",
     [FIELD_SUPPRESS] = "suppress",
     [FIELD_THRESHOLD] = "threshold",
-    [FIELD_MODE] = "mode",
-    [FIELD_WITHIN] = "within",
 };
 static const char *const grouping_words[GROUPING_FIELDS + 1] = {
     [GROUPING_BY] = "by", [GROUPING_FOR] = "for", [GROUPING_COUNT] = "count", [GROUPING_OVER] = "over"};

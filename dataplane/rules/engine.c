@@ -27,7 +27,7 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
 
 bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity) {
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
-    if (image->kinds[kind].column_count > column_capacity || image->kinds[kind].column_count > 1024 ||
+    if (image->kinds[kind].column_count > column_capacity || image->kinds[kind].column_count > ENGINE_COLUMNS_MAX ||
         image->kinds[kind].predicate_count > ENGINE_PREDICATES_MAX || image->kinds[kind].rule_count > ENGINE_PROGRAMS_MAX)
       return false;
   return image_is_sound(image);

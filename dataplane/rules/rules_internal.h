@@ -6,6 +6,7 @@
 #include "window_internal.h"
 #include <string.h>
 
+#define ENGINE_COLUMNS_MAX 1024u
 #define ENGINE_PREDICATES_MAX 65536u
 #define ENGINE_PROGRAMS_MAX 131072u
 #define ENGINE_SELECTOR_WORDS (IMAGE_SELECTORS_MAX / 64)
@@ -15,6 +16,8 @@ struct intrinsic_text {
   char trace_id[EVENT_BATCH_ROWS][32], span_id[EVENT_BATCH_ROWS][16], parent_id[EVENT_BATCH_ROWS][16];
 };
 void intrinsics_fill(struct event_batch *batch, struct intrinsic_text *text);
+/* calendar.c: the time of day or the weekday of each row's start, in the column's time zone. */
+void calendar_fill(struct event_batch *batch, int slot);
 
 /* What the predicates and keys on one column share about the batch at hand. Each part is made when first asked for. */
 #define COLUMN_ID_SLOTS 128u /* open addressing over the at most 64 ids of a batch */
@@ -74,12 +77,27 @@ static inline uint64_t predicate_rows(struct evaluation *evaluation, uint32_t in
 uint64_t rows_equal(const uint32_t numbers[EVENT_BATCH_ROWS], uint32_t wanted);
 uint64_t rows_of_integer(const int64_t values[EVENT_BATCH_ROWS], int64_t wanted);
 uint64_t rows_above(const int64_t values[EVENT_BATCH_ROWS], int64_t limit);
+uint64_t rows_above_each(const int64_t values[EVENT_BATCH_ROWS], const int64_t limits[EVENT_BATCH_ROWS]);
+uint64_t rows_equal_each(const int64_t values[EVENT_BATCH_ROWS], const int64_t wanted[EVENT_BATCH_ROWS]);
+/* The same row by row, to build where there is no such instruction and to test against. */
+uint64_t rows_equal_scalar(const uint32_t numbers[EVENT_BATCH_ROWS], uint32_t wanted);
+uint64_t rows_of_integer_scalar(const int64_t values[EVENT_BATCH_ROWS], int64_t wanted);
+uint64_t rows_above_scalar(const int64_t values[EVENT_BATCH_ROWS], int64_t limit);
+uint64_t rows_above_each_scalar(const int64_t values[EVENT_BATCH_ROWS], const int64_t limits[EVENT_BATCH_ROWS]);
+uint64_t rows_equal_each_scalar(const int64_t values[EVENT_BATCH_ROWS], const int64_t wanted[EVENT_BATCH_ROWS]);
 
-/* column_facts.c */
+/* column_facts.c: computes the column if need be, once a batch. */
 struct column_facts *column_facts_of(struct evaluation *evaluation, uint16_t column);
+void column_facts_begin(struct evaluation *evaluation, uint16_t column);
 const struct column_facts *column_integers(struct evaluation *evaluation, uint16_t column);
 const struct column_facts *column_ids(struct evaluation *evaluation, uint16_t column);
 uint64_t column_rows_of_id(const struct column_facts *facts, uint32_t id);
+
+/* column_compute.c: the values of a computed column and of those it is made of, into the batch; their facts begin. */
+void column_compute(struct evaluation *evaluation, uint16_t column);
+
+/* column_pairs.c: the wanted rows in which one column compares so with another. */
+uint64_t column_pairs_compared(struct evaluation *evaluation, const struct image_predicate *predicate, uint64_t wanted);
 
 /* column_scans.c: bring the matches of the column's patterns, or literals, up to the wanted rows. Return the rows that were
  * looked at so far, for patterns without those that are no text. */
