@@ -1,50 +1,30 @@
-#include "expression_token_internal.h"
+#include "expression_parser_internal.h"
 #include "rule_window_internal.h"
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-
-struct parser {
-  const struct expression_context *context;
-  struct token_reader reader;
-  struct token token; /* the one not yet taken */
-};
 
 static const char *const function_words[] = {"count", "rate",     "sum",    "avg",    "min", "max",
                                              "p99",   "distinct", "change", "absent", NULL};
 
-static void advance(struct parser *parser) { parser->token = token_next(&parser->reader); }
-
-static bool expected(struct parser *parser, const char *what) {
-  const struct token *token = &parser->token;
-  if (token->kind == TOKEN_END)
-    expression_error(parser->context, token->offset, "expected %s, but the text ends here", what);
-  else if (token->kind != TOKEN_BAD)
-    expression_error(parser->context, token->offset, "expected %s, found `%.*s`", what,
-                     (int)(token->length < 64 ? token->length : 64), parser->reader.text + token->offset);
-  return false;
-}
-
-static bool at_word(const struct parser *parser, const char *word) {
-  return parser->token.kind == TOKEN_WORD && image_text_is(parser->token.word, word);
-}
-
 static bool take(struct parser *parser, enum token_kind kind, const char *what) {
-  if (parser->token.kind != kind) return expected(parser, what);
-  advance(parser);
+  if (parser->token.kind != kind) return parser_expected(parser, what);
+  parser_advance(parser);
   return true;
 }
 
+/* One value a reference: what a key can be made of. */
 static const struct reference *take_reference(struct parser *parser) {
   const struct token *token = &parser->token;
   if (token->kind != TOKEN_REFERENCE && token->kind != TOKEN_WORD) {
-    expected(parser, "a reference");
+    parser_expected(parser, "a reference");
     return NULL;
   }
-  const struct reference *reference =
-      reference_make(parser->context, token->offset, token->word, token->segments, token->segment_count);
-  advance(parser);
-  return reference;
+  const size_t offset = token->offset;
+  const struct reference *reference = reference_make(parser->context, offset, token->word, token->segments, token->segment_count);
+  parser_advance(parser);
+  if (!reference || !reference->every) return reference;
+  expression_error(parser->context, offset, "a reference with `[*]` has many values, and is no key");
+  return NULL;
 }
 
 /* pNN: two digits are a percentage, more go on behind the point. */
@@ -63,25 +43,31 @@ static bool quantile_of(struct image_text word, uint32_t *digits, double *quanti
   return number > 0 && one_spelling;
 }
 
-static bool is_number(const struct reference *reference) {
-  return reference->type == REFERENCE_ANY || reference->type == REFERENCE_DURATION;
-}
-
 static bool take_value(struct parser *parser, struct rule_window *window, bool numeric) {
-  if (!take(parser, TOKEN_OPEN, "`(` and the value")) return false;
-  const size_t at = parser->token.offset;
-  window->value = take_reference(parser);
-  if (!window->value) return false;
-  if (numeric && !is_number(window->value)) {
-    expression_error(parser->context, at, "`%.*s` is no number", (int)window->value->spelling.length, window->value->spelling.at);
+  if (!take(parser, TOKEN_OPEN, "`(` and a value")) return false;
+  struct operand value;
+  if (!parse_value(parser, &value)) return false;
+  if (!value.reference) {
+    expression_error(parser->context, value.offset, "a window is about what events hold, not about a constant");
     return false;
   }
+  char shown[REFERENCE_SHOWN_BYTES];
+  reference_show(value.reference, shown);
+  if (value.reference->every) {
+    expression_error(parser->context, value.offset, "`%s` has many values: a window takes one an event", shown);
+    return false;
+  }
+  if (numeric && value.reference->type != REFERENCE_ANY && !reference_is_numeric(value.reference->type)) {
+    expression_error(parser->context, value.offset, "`%s` is %s, no number", shown, reference_type_name(value.reference->type));
+    return false;
+  }
+  window->value = value.reference;
   return take(parser, TOKEN_CLOSE, "`)`");
 }
 
 static bool unknown_function(struct parser *parser) {
   const struct token *token = &parser->token;
-  if (token->kind != TOKEN_WORD) return expected(parser, "a function, as in count by (service) over 60s > 10");
+  if (token->kind != TOKEN_WORD) return parser_expected(parser, "a function, as in count by (service) over 60s > 10");
   const char *meant = suggest(token->word, function_words);
   expression_error(parser->context, token->offset,
                    "`%.*s` is no function of a window%s%s%s (count rate sum avg min max pNN distinct change absent)",
@@ -100,22 +86,22 @@ static bool take_function(struct parser *parser, struct rule_window *window, boo
                    {"min", WINDOW_MINIMUM, true, false},    {"max", WINDOW_MAXIMUM, true, false},
                    {"absent", WINDOW_ABSENT, false, false}, {"distinct", WINDOW_DISTINCT, true, false}};
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-    if (!at_word(parser, functions[i].word)) continue;
-    if (inside_change && !functions[i].in_change) return expected(parser, "`count`, `sum(...)` or `avg(...)`");
+    if (!parser_at_word(parser, functions[i].word)) continue;
+    if (inside_change && !functions[i].in_change) return parser_expected(parser, "`count`, `sum(...)` or `avg(...)`");
     window->function = functions[i].function;
-    advance(parser);
+    parser_advance(parser);
     return !functions[i].value || take_value(parser, window, window->function != WINDOW_DISTINCT);
   }
   if (parser->token.kind == TOKEN_WORD && !inside_change &&
       quantile_of(parser->token.word, &window->quantile_digits, &window->quantile)) {
     window->function = WINDOW_QUANTILE;
-    advance(parser);
+    parser_advance(parser);
     return take_value(parser, window, true);
   }
-  if (inside_change) return expected(parser, "`count`, `sum(...)` or `avg(...)`");
-  if (!at_word(parser, "change")) return unknown_function(parser);
+  if (inside_change) return parser_expected(parser, "`count`, `sum(...)` or `avg(...)`");
+  if (!parser_at_word(parser, "change")) return unknown_function(parser);
   window->change = true;
-  advance(parser);
+  parser_advance(parser);
   return take(parser, TOKEN_OPEN, "`(`, as in change(count)") && take_function(parser, window, true) &&
          take(parser, TOKEN_CLOSE, "`)`");
 }
@@ -138,10 +124,10 @@ static bool add_key(const struct expression_context *context, size_t offset, str
 }
 
 static bool take_keys(struct parser *parser, struct rule_window *window) {
-  advance(parser);
+  parser_advance(parser);
   const bool single = parser->token.kind != TOKEN_OPEN;
   do {
-    if (!single) advance(parser);
+    if (!single) parser_advance(parser);
     const size_t at = parser->token.offset;
     if (!add_key(parser->context, at, window, take_reference(parser))) return false;
   } while (!single && parser->token.kind == TOKEN_COMMA);
@@ -164,84 +150,80 @@ static bool duration_in_range(const struct expression_context *context, const st
 }
 
 static bool take_duration(struct parser *parser, uint64_t *duration_ns) {
-  if (parser->token.kind != TOKEN_LITERAL) return expected(parser, "a duration, as in 60s");
-  const struct literal literal = parser->token.literal;
-  advance(parser);
-  return duration_in_range(parser->context, &literal, WINDOW_OVER_NS_MIN, duration_ns);
+  if (parser->token.kind != TOKEN_LITERAL) return parser_expected(parser, "a duration, as in 60s");
+  const struct literal *literal = parser_take_constant(parser);
+  return duration_in_range(parser->context, literal, WINDOW_OVER_NS_MIN, duration_ns);
 }
 
 static bool take_limit(struct parser *parser, struct rule_window *window) {
   if (parser->token.kind != TOKEN_COMPARISON || parser->token.operation > PREDICATE_GREATER_OR_EQUAL)
-    return expected(parser, "a comparison with a number, as in > 10");
+    return parser_expected(parser, "a comparison with a number, as in > 10");
   window->comparison = parser->token.operation;
-  advance(parser);
-  const struct literal literal = parser->token.literal;
-  if (parser->token.kind != TOKEN_LITERAL || (literal.value.type != VALUE_INTEGER && literal.value.type != VALUE_DOUBLE))
-    return expected(parser, "a number");
-  if (literal.duration && (!window->value || window->function == WINDOW_DISTINCT || window->change)) {
-    expression_error(parser->context, literal.offset, "this window gives a plain number, which no duration is compared with");
+  parser_advance(parser);
+  const bool constant = parser_at_constant(parser) && parser->token.kind != TOKEN_WORD &&
+                        parser->token.literal.value.type != VALUE_STRING && parser->token.literal.value.type != VALUE_BOOL;
+  if (!constant) return parser_expected(parser, "a number");
+  const struct literal *literal = parser_take_constant(parser);
+  if (!literal) return false;
+  if (literal->duration && (!window->value || window->function == WINDOW_DISTINCT || window->change)) {
+    expression_error(parser->context, literal->offset, "this window gives a plain number, which no duration is compared with");
     return false;
   }
-  window->limit = literal;
-  advance(parser);
+  window->limit = *literal;
   return true;
 }
 
-static struct parser parser_over(const struct expression_context *context) {
-  struct parser parser = {.context = context,
-                          .reader = {.context = context, .text = context->scalar->value, .length = context->scalar->length}};
+static bool begin(struct parser *parser, const struct expression_context *context) {
   if (context->scalar->length > EXPRESSION_BYTES_MAX) {
     expression_error(context, 0, "a window has at most %u bytes", EXPRESSION_BYTES_MAX);
-    parser.token.kind = TOKEN_BAD;
-  } else {
-    advance(&parser);
+    return false;
   }
-  return parser;
+  parser_begin(parser, context, false);
+  return parser->token.kind != TOKEN_BAD;
 }
 
 bool window_parse(const struct expression_context *context, struct rule_window *window) {
-  struct parser parser = parser_over(context);
+  struct parser parser;
   window->form = WINDOW_FORM_WINDOW;
-  if (parser.token.kind == TOKEN_BAD || !take_function(&parser, window, false)) return false;
-  if (at_word(&parser, "by") && !take_keys(&parser, window)) return false;
+  if (!begin(&parser, context) || !take_function(&parser, window, false)) return false;
+  if (parser_at_word(&parser, "by") && !take_keys(&parser, window)) return false;
   const bool absent = window->function == WINDOW_ABSENT;
-  if (!at_word(&parser, absent ? "for" : "over")) {
-    const char *keys = window->by_count ? "" : "`by (...)` or ";
-    char what[64];
-    snprintf(what, sizeof what, "%s%s", keys, absent ? "`for` and a duration" : "`over` and a duration");
-    return expected(&parser, what);
+  if (!parser_at_word(&parser, absent ? "for" : "over")) {
+    static const char *const wanted[2][2] = {{"`by (...)` or `over` and a duration", "`over` and a duration"},
+                                             {"`by (...)` or `for` and a duration", "`for` and a duration"}};
+    return parser_expected(&parser, wanted[absent][window->by_count != 0]);
   }
-  advance(&parser);
+  parser_advance(&parser);
   if (!take_duration(&parser, &window->over_ns)) return false;
   if (!absent && !take_limit(&parser, window)) return false;
-  return parser.token.kind == TOKEN_END || expected(&parser, "the end of the window");
+  return parser.token.kind == TOKEN_END || parser_expected(&parser, "the end of the window");
 }
 
 bool window_parse_duration(const struct expression_context *context, uint64_t least_ns, uint64_t *duration_ns) {
-  struct parser parser = parser_over(context);
-  if (parser.token.kind == TOKEN_BAD) return false;
-  if (parser.token.kind != TOKEN_LITERAL) return expected(&parser, "a duration, as in 60s");
+  struct parser parser;
+  if (!begin(&parser, context)) return false;
+  if (parser.token.kind != TOKEN_LITERAL) return parser_expected(&parser, "a duration, as in 60s");
   const struct literal literal = parser.token.literal;
-  advance(&parser);
-  if (parser.token.kind != TOKEN_END) return expected(&parser, "nothing behind the duration");
+  parser_advance(&parser);
+  if (parser.token.kind != TOKEN_END) return parser_expected(&parser, "nothing behind the duration");
   return duration_in_range(context, &literal, least_ns, duration_ns);
 }
 
 bool window_parse_count(const struct expression_context *context, int64_t *count) {
-  struct parser parser = parser_over(context);
-  if (parser.token.kind == TOKEN_BAD) return false;
+  struct parser parser;
+  if (!begin(&parser, context)) return false;
   const struct literal literal = parser.token.literal;
   if (parser.token.kind != TOKEN_LITERAL || literal.duration || literal.value.type != VALUE_INTEGER || literal.value.integer < 1)
-    return expected(&parser, "a whole number, 1 or more");
-  advance(&parser);
+    return parser_expected(&parser, "a whole number, 1 or more");
+  parser_advance(&parser);
   *count = literal.value.integer;
-  return parser.token.kind == TOKEN_END || expected(&parser, "nothing behind the number");
+  return parser.token.kind == TOKEN_END || parser_expected(&parser, "nothing behind the number");
 }
 
 bool window_parse_key(const struct expression_context *context, struct rule_window *window) {
-  struct parser parser = parser_over(context);
-  if (parser.token.kind == TOKEN_BAD) return false;
+  struct parser parser;
+  if (!begin(&parser, context)) return false;
   const struct reference *reference = take_reference(&parser);
-  if (reference && parser.token.kind != TOKEN_END) return expected(&parser, "nothing behind the reference");
+  if (reference && parser.token.kind != TOKEN_END) return parser_expected(&parser, "nothing behind the reference");
   return add_key(context, 0, window, reference);
 }

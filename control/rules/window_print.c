@@ -8,8 +8,6 @@ static const char *const comparisons[] = {
     [PREDICATE_EQUAL] = "=",          [PREDICATE_NOT_EQUAL] = "!=", [PREDICATE_LESS] = "<",
     [PREDICATE_LESS_OR_EQUAL] = "<=", [PREDICATE_GREATER] = ">",    [PREDICATE_GREATER_OR_EQUAL] = ">="};
 
-static void print_text(struct image_text text, struct growing_text *out) { growing_text_append(out, text.at, text.length); }
-
 void window_print_duration(uint64_t duration_ns, struct growing_text *out) {
   const struct literal literal = {.value = {.type = VALUE_INTEGER, .integer = (int64_t)duration_ns}, .duration = true};
   literal_print(&literal, NULL, out);
@@ -23,7 +21,7 @@ static void print_function(const struct rule_window *window, struct growing_text
     growing_text_append_string(out, function_words[window->function]);
   if (window->value) {
     growing_text_append_string(out, "(");
-    print_text(window->value->spelling, out);
+    reference_print(window->value, out);
     growing_text_append_string(out, ")");
   }
   if (window->change) growing_text_append_string(out, ")");
@@ -33,7 +31,7 @@ void window_print(const struct rule_window *window, struct growing_text *out) {
   print_function(window, out);
   for (uint32_t i = 0; i < window->by_count; i++) {
     growing_text_append_string(out, i ? ", " : " by (");
-    print_text(window->by[i]->spelling, out);
+    reference_print(window->by[i], out);
   }
   if (window->by_count) growing_text_append_string(out, ")");
   growing_text_append_string(out, window->function == WINDOW_ABSENT ? " for " : " over ");

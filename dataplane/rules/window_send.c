@@ -216,6 +216,7 @@ bool window_send_rows(struct engine *engine, const struct event_batch *batch, co
   const struct image_window *window = &engine->image->windows[rule->window - 1];
   const struct value *values[IMAGE_WINDOW_KEYS_MAX];
   uint64_t hashes[EVENT_BATCH_ROWS], done = 0;
+  if (window->value_column != IMAGE_WINDOW_NO_COLUMN) column_facts_of(&engine->evaluation, window->value_column);
   for (uint64_t left = rows; left; left &= left - 1) {
     const uint32_t row = (uint32_t)__builtin_ctzll(left);
     key_values_of(batch, window, row, values);
