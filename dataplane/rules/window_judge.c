@@ -125,6 +125,11 @@ static void advance(struct engine *engine, const struct image_window *window, st
   check(engine, window, key, now_ns, none);
 }
 
+/* A key that kept silent stays a while longer, to say so if it fires again. */
+static uint64_t silence_served_ns(const struct image_window *window, const struct window_key *key) {
+  return key->silent_until_ns + (key->suppressed ? window->repeat_after_ns : 0);
+}
+
 /* The next instant at which something may happen to the key without an event; UINT64_MAX: never. */
 static uint64_t next_ns(struct engine *engine, const struct image_window *window, const struct window_key *key) {
   uint64_t next = UINT64_MAX;
@@ -142,7 +147,7 @@ static uint64_t next_ns(struct engine *engine, const struct image_window *window
         only_events_fire(window) ? key->step + window_ring(window) : window_steps_next_change(engine, window, key);
     change_ns = step * window->step_ns;
   } else if (!key->holds) {
-    change_ns = key->silent_until_ns; /* then it has served its turn */
+    change_ns = silence_served_ns(window, key); /* then it has served its turn */
   }
   return change_ns < next ? change_ns : next;
 }
@@ -151,7 +156,7 @@ static uint64_t next_ns(struct engine *engine, const struct image_window *window
 static bool has_served(const struct image_window *window, const struct window_key *key, uint64_t now_ns) {
   if (key->on_retry || (key->pinned && window->function == WINDOW_ABSENT)) return false;
   if (window->function == WINDOW_ABSENT) return key->holds && key->fired && window->repeat_after_ns == 0;
-  return window_is_empty(key) && !key->holds && now_ns >= key->silent_until_ns;
+  return window_is_empty(key) && !key->holds && now_ns >= silence_served_ns(window, key);
 }
 
 static void drop(struct engine *engine, struct window_key *key) {

@@ -106,10 +106,10 @@ struct value window_key_value(const uint8_t *key, uint32_t key_bytes, uint32_t i
 
 /* What goes to the owner besides the key. */
 struct parcel {
-  struct window_digest head;
   const struct value *const *key_values;
   uint64_t values[EVENT_BATCH_ROWS];
   const struct violation *violation; /* NULL: none goes along */
+  struct window_digest head;
 };
 
 /* Attributes are left out from the last on until the record fits the longest message. */

@@ -11,20 +11,21 @@ static double *value_at(struct window_table *table, const struct window_key *key
   return &block->values[slot % IMAGE_WINDOW_STEPS];
 }
 
+static double nothing(enum window_function function) {
+  return function == WINDOW_MINIMUM ? __builtin_inf() : function == WINDOW_MAXIMUM ? -__builtin_inf() : 0;
+}
+
 bool window_steps_open(struct engine *engine, const struct image_window *window, struct window_key *key) {
   if (!window_has_steps(window)) return true;
   key->counts = window_block_take(engine, key);
   if (key->counts == WINDOW_NONE) return false;
   if (!keeps_values(window)) return true;
+  key->rest = key->rest_before = nothing(window->function);
   for (unsigned i = 0; i < (window->change ? 2 : 1); i++) {
     key->values[i] = window_block_take(engine, key);
     if (key->values[i] == WINDOW_NONE) return false;
   }
   return true;
-}
-
-static double nothing(enum window_function function) {
-  return function == WINDOW_MINIMUM ? __builtin_inf() : function == WINDOW_MAXIMUM ? -__builtin_inf() : 0;
 }
 
 static double join(enum window_function function, double a, double b) {

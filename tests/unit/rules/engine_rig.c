@@ -130,4 +130,9 @@ void rig_check_laws(struct engine_rig *rig) {
   }
   assert_int_equal(sent, applied + waiting);
   assert_int_equal(opened, ended);
+  for (uint32_t i = 0; i < rig->engines; i++) {
+    const struct engine_counters *counters = engine_counters(rig->engine[i]);
+    assert_int_equal(counters->window_keys_opened, counters->window_keys_expired + counters->window_keys_evicted +
+                                                       counters->window_keys_dropped + counters->window_keys_live);
+  }
 }
