@@ -138,13 +138,6 @@ static const struct config_key webhook_keys[] = {{"listen", read_webhook_listen}
                                                  {NULL, NULL}};
 READER(read_webhooks) { config_read_mapping(reader, node, webhook_keys, target); }
 
-READER(read_live_max) { CONFIG->traces.live_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
-READER(read_captures_max) { CONFIG->traces.captures_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 26); }
-READER(read_idle) { CONFIG->traces.idle_ns = config_read_duration(reader, node, 3600ull * 1000000000); }
-static const struct config_key trace_keys[] = {
-    {"live_max", read_live_max}, {"captures_max", read_captures_max}, {"idle", read_idle}, {NULL, NULL}};
-READER(read_traces) { config_read_mapping(reader, node, trace_keys, target); }
-
 READER(read_keys_max) { CONFIG->windows.keys_max = (uint32_t)config_read_number(reader, node, 64, 1u << 26); }
 static const struct config_key window_keys[] = {{"keys_max", read_keys_max}, {NULL, NULL}};
 READER(read_windows) { config_read_mapping(reader, node, window_keys, target); }
@@ -213,7 +206,7 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"rules", read_rules},
                                              {"listeners", read_listeners},
                                              {"webhooks", read_webhooks},
-                                             {"traces", read_traces},
+                                             {"traces", config_read_traces},
                                              {"windows", read_windows},
                                              {"journal", read_journal},
                                              {"tcp", read_tcp},

@@ -51,6 +51,14 @@ enum rule_field {
   FIELD_DESCRIPTION,
   FIELD_VERSION,
   FIELD_MODE,
+  FIELD_EXPRESSION,
+  FIELD_CONDITION, /* BeTrace's other name of it */
+  FIELD_ID,
+  FIELD_TITLE,
+  FIELD_APPEND,
+  FIELD_EXCEPTIONS,
+  FIELD_EXAMPLE,
+  FIELD_FRAMEWORKS,
   FIELD_TAGS,
   FIELD_WINDOW,
   FIELD_FOR,
@@ -60,40 +68,48 @@ enum rule_field {
   RULE_FIELDS,
 };
 
-/* The mapping that is the value of `suppress` or `threshold`. */
-enum grouping_field { GROUPING_BY, GROUPING_FOR, GROUPING_COUNT, GROUPING_OVER, GROUPING_FIELDS };
-#define GROUPING_KEYS_MAX 16u /* more than a window may have, so that the error names the one too many */
-struct raw_grouping {
-  bool present[GROUPING_FIELDS];
-  struct source_scalar fields[GROUPING_FIELDS]; /* value NULL: absent or already complained about; of BY always */
-  struct source_scalar by[GROUPING_KEYS_MAX];
-  size_t by_count;
-  uint32_t line, column; /* 1-based */
+/* A value that is more than a text, as written. */
+struct raw_node {
+  enum { RAW_SCALAR, RAW_LIST, RAW_MAPPING } kind;
+  struct source_scalar key;    /* of a member of a mapping */
+  struct source_scalar scalar; /* of the others only its place */
+  struct raw_node *first, *next;
+  uint32_t count; /* of its members */
 };
 
-/* One mapping of the list `rules:` as written. */
+/* Values of a key, perhaps from several places. */
+struct raw_nodes {
+  const struct raw_node *node;
+  struct rule_source *source;
+  const struct raw_nodes *next;
+};
+
+/* One mapping of the list `rules:` as written. What stands before `present` is kept as it is from reading to building, of the two
+ * below only what is there. */
 struct raw_rule {
   struct region *region;
-  bool present[RULE_FIELDS];                /* also when its value was of a wrong type */
-  struct source_scalar fields[RULE_FIELDS]; /* value NULL: absent or already complained about */
-  struct source_scalar *tags;
-  size_t tag_count;
-  struct raw_grouping *suppress, *threshold; /* NULL: absent or already complained about */
-  uint32_t line, column;                     /* 1-based */
+  struct source_scalar *tags, *frameworks;
+  size_t tag_count, framework_count;
+  const struct raw_node *exceptions, *example, *suppress, *threshold; /* NULL: absent or already complained about */
+  const struct raw_nodes *appended;                                   /* exceptions, from other places */
+  uint32_t line, column;                                              /* 1-based */
+  bool present[RULE_FIELDS];                                          /* also when its value was of a wrong type */
+  struct source_scalar fields[RULE_FIELDS];                           /* value NULL: absent or already complained about */
 };
 
-/* Adds the rules of one file to the set; errors say what was wrong. */
-void rule_yaml_read(struct rule_set *set, struct rule_source *source, struct rule_errors *errors);
+/* Where the name of the rule is written; NULL when it has none. */
+const struct source_scalar *rule_name_scalar(const struct raw_rule *raw);
 /* NULL when errors were added. Keeps nothing of `raw`. */
-struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct rule_errors *errors);
+struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct shared_names *shared,
+                               struct rule_errors *errors);
 /* The canonical YAML of one rule, without its version. */
 void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out);
 
+void rule_text_print_scalar(const char *text, struct growing_text *out);
 /* What its keys about windows say, into `parsed`. `context` is that of the rule; its scalar is set here. */
 void window_build(const struct raw_rule *raw, const struct expression_context *context, struct parsed_rule *parsed);
 /* The canonical YAML lines of them. */
 void window_print_keys(const struct parsed_rule *parsed, struct growing_text *out);
-void rule_text_print_scalar(const char *text, struct growing_text *out);
 
 extern const char *const rule_severity_words[]; /* by enum severity */
 extern const char *const rule_mode_words[];     /* by enum rule_mode */

@@ -1,5 +1,6 @@
 #include "rule_set_internal.h"
 #include "rule_window_internal.h"
+#include <string.h>
 
 struct builder {
   const struct raw_rule *raw;
@@ -13,17 +14,22 @@ static struct expression_context at_scalar(const struct builder *builder, const 
   return context;
 }
 
+static void complain_at(const struct builder *builder, const struct raw_node *node, const char *message) {
+  const struct source_place place = {.line = node->scalar.line + 1, .column = node->scalar.column + 1};
+  rule_errors_add(builder->context.errors, builder->context.source, place, "%s", message);
+}
+
 static void complain(const struct builder *builder, enum rule_field field, const char *message) {
   const struct source_scalar *scalar = &builder->raw->fields[field];
-  struct source_place place = {.line = builder->raw->line, .column = builder->raw->column};
-  const struct raw_grouping *grouping = field == FIELD_SUPPRESS    ? builder->raw->suppress
-                                        : field == FIELD_THRESHOLD ? builder->raw->threshold
-                                                                   : NULL;
-  if (grouping)
-    place = (struct source_place){.line = grouping->line, .column = grouping->column};
-  else if (scalar->value)
-    place = rule_source_place(builder->context.source, scalar, 0);
-  rule_errors_add(builder->context.errors, builder->context.source, place, "%s", message);
+  const struct source_place rule = {.line = builder->raw->line, .column = builder->raw->column};
+  const struct raw_node *node = field == FIELD_SUPPRESS    ? builder->raw->suppress
+                                : field == FIELD_THRESHOLD ? builder->raw->threshold
+                                                           : NULL;
+  if (node)
+    complain_at(builder, node, message);
+  else
+    rule_errors_add(builder->context.errors, builder->context.source,
+                    scalar->value ? rule_source_place(builder->context.source, scalar, 0) : rule, "%s", message);
 }
 
 static void build_duration(struct builder *builder, const struct source_scalar *scalar, uint64_t least_ns, uint64_t *duration) {
@@ -31,41 +37,94 @@ static void build_duration(struct builder *builder, const struct source_scalar *
   if (scalar->value) window_parse_duration(&context, least_ns, duration);
 }
 
-static void build_keys(struct builder *builder, const struct raw_grouping *grouping) {
-  for (size_t i = 0; i < grouping->by_count; i++) {
-    const struct expression_context context = at_scalar(builder, &grouping->by[i]);
+/* The members of the mapping that is the value of `suppress` or `threshold`. */
+enum member { MEMBER_BY, MEMBER_FOR, MEMBER_COUNT, MEMBER_OVER, MEMBERS };
+static const char *const member_words[MEMBERS + 1] = {
+    [MEMBER_BY] = "by", [MEMBER_FOR] = "for", [MEMBER_COUNT] = "count", [MEMBER_OVER] = "over"};
+
+static void unknown_member(const struct builder *builder, const struct raw_node *member, const char *const *words) {
+  const struct image_text key = {.at = member->key.value,
+                                 .length = (uint32_t)(member->key.length < 64 ? member->key.length : 64)};
+  const char *meant = suggest(key, words);
+  rule_errors_add(builder->context.errors, builder->context.source, rule_source_place(builder->context.source, &member->key, 0),
+                  "unknown key `%.*s` here%s%s%s", (int)key.length, key.at, meant ? "; did you mean `" : "", meant ? meant : "",
+                  meant ? "`?" : "");
+}
+
+/* Of the members that `words` names; false, and errors, when the node is no such mapping. */
+static bool read_members(const struct builder *builder, const struct raw_node *node, const char *const *words,
+                         const char *example, const struct raw_node *members[MEMBERS]) {
+  bool good = true;
+  if (node->kind != RAW_MAPPING) {
+    complain_at(builder, node, example);
+    return false;
+  }
+  for (const struct raw_node *member = node->first; member; member = member->next) {
+    int at = 0, word = 0;
+    while (words[word] && strcmp(words[word], member->key.value) != 0) word++;
+    while (words[word] && strcmp(words[word], member_words[at]) != 0) at++;
+    if (!words[word]) {
+      unknown_member(builder, member, words);
+    } else if (members[at]) {
+      complain_at(builder, member, "this is given twice");
+    } else if ((member->kind == RAW_LIST) != (at == MEMBER_BY) || member->kind == RAW_MAPPING) {
+      complain_at(builder, member, at == MEMBER_BY ? "`by` must be a list of references" : "this must be a text");
+    } else {
+      members[at] = member;
+      continue;
+    }
+    good = false;
+  }
+  return good;
+}
+
+static void build_keys(struct builder *builder, const struct raw_node *by) {
+  for (const struct raw_node *key = by ? by->first : NULL; key; key = key->next) {
+    const struct expression_context context = at_scalar(builder, &key->scalar);
+    if (key->kind != RAW_SCALAR) {
+      complain_at(builder, key, "expected a reference");
+      return;
+    }
     if (!window_parse_key(&context, builder->window)) return;
   }
 }
 
+static void begin(struct rule_window *window, enum window_form form, enum window_function function) {
+  window->form = form;
+  window->function = function;
+  window->comparison = PREDICATE_GREATER_OR_EQUAL;
+  window->limit = (struct literal){.value = {.type = VALUE_INTEGER, .integer = 1}};
+}
+
 static void build_suppress(struct builder *builder) {
-  const struct raw_grouping *grouping = builder->raw->suppress;
-  builder->window->form = WINDOW_FORM_SUPPRESS;
-  builder->window->function = WINDOW_EACH;
-  builder->window->comparison = PREDICATE_GREATER_OR_EQUAL;
-  builder->window->limit = (struct literal){.value = {.type = VALUE_INTEGER, .integer = 1}};
-  if (grouping->present[GROUPING_COUNT] || grouping->present[GROUPING_OVER])
-    complain(builder, FIELD_SUPPRESS, "`suppress` has the keys `by` and `for`");
-  if (!grouping->present[GROUPING_FOR]) complain(builder, FIELD_SUPPRESS, "`suppress` needs `for` and a duration");
-  build_keys(builder, grouping);
-  build_duration(builder, &grouping->fields[GROUPING_FOR], WINDOW_REPEAT_NS_MIN, &builder->window->repeat_after_ns);
+  static const char *const words[] = {"by", "for", NULL};
+  const struct raw_node *members[MEMBERS] = {NULL};
+  begin(builder->window, WINDOW_FORM_SUPPRESS, WINDOW_EACH);
+  if (!read_members(builder, builder->raw->suppress, words, "`suppress` is a mapping, as in {by: [service], for: 10m}", members))
+    return;
+  if (!members[MEMBER_FOR]) {
+    complain(builder, FIELD_SUPPRESS, "`suppress` needs `for` and a duration");
+    return;
+  }
+  build_keys(builder, members[MEMBER_BY]);
+  build_duration(builder, &members[MEMBER_FOR]->scalar, WINDOW_REPEAT_NS_MIN, &builder->window->repeat_after_ns);
 }
 
 static void build_threshold(struct builder *builder) {
-  const struct raw_grouping *grouping = builder->raw->threshold;
-  const struct source_scalar *count = &grouping->fields[GROUPING_COUNT];
-  struct rule_window *window = builder->window;
-  window->form = WINDOW_FORM_THRESHOLD;
-  window->function = WINDOW_COUNT;
-  window->comparison = PREDICATE_GREATER_OR_EQUAL;
-  window->limit = (struct literal){.value = {.type = VALUE_INTEGER, .integer = 1}};
-  if (grouping->present[GROUPING_FOR]) complain(builder, FIELD_THRESHOLD, "`threshold` has the keys `count`, `over` and `by`");
-  if (!grouping->present[GROUPING_COUNT]) complain(builder, FIELD_THRESHOLD, "`threshold` needs `count` and a whole number");
-  if (!grouping->present[GROUPING_OVER]) complain(builder, FIELD_THRESHOLD, "`threshold` needs `over` and a duration");
-  const struct expression_context context = at_scalar(builder, count);
-  if (count->value) window_parse_count(&context, &window->limit.value.integer);
-  build_keys(builder, grouping);
-  build_duration(builder, &grouping->fields[GROUPING_OVER], WINDOW_OVER_NS_MIN, &window->over_ns);
+  static const char *const words[] = {"count", "over", "by", NULL};
+  const struct raw_node *members[MEMBERS] = {NULL};
+  begin(builder->window, WINDOW_FORM_THRESHOLD, WINDOW_COUNT);
+  if (!read_members(builder, builder->raw->threshold, words,
+                    "`threshold` is a mapping, as in {count: 5, over: 60s, by: [service]}", members))
+    return;
+  if (!members[MEMBER_COUNT] || !members[MEMBER_OVER]) {
+    complain(builder, FIELD_THRESHOLD, "`threshold` needs `count` and a whole number, `over` and a duration");
+    return;
+  }
+  const struct expression_context context = at_scalar(builder, &members[MEMBER_COUNT]->scalar);
+  window_parse_count(&context, &builder->window->limit.value.integer);
+  build_keys(builder, members[MEMBER_BY]);
+  build_duration(builder, &members[MEMBER_OVER]->scalar, WINDOW_OVER_NS_MIN, &builder->window->over_ns);
 }
 
 /* Which of the keys go together. */

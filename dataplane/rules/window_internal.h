@@ -150,7 +150,7 @@ void windows_adopt(struct engine *engine);
 /* Fires timers, retries verdicts, looks through the table after a reload: at most `most` of each. Returns the timers fired. */
 uint32_t windows_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most);
 /* Forgets at most `most` keys whose verdicts do not wait; returns those left. */
-uint32_t windows_drain(struct engine *engine, uint64_t wall_ns, uint32_t most);
+uint32_t windows_drain(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most);
 
 /* window_verdict.c */
 /* Raises it, or lets it wait. `record`: the event's violation in the digest at hand, NULL for none. */

@@ -316,8 +316,9 @@ uint32_t windows_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns
   return timer_wheel_advance(table->wheel, engine, now_ns, most);
 }
 
-uint32_t windows_drain(struct engine *engine, uint64_t wall_ns, uint32_t most) {
+uint32_t windows_drain(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most) {
   struct window_table *table = &engine->windows;
+  table->now_ns = now_ns;
   table->wall_ns = wall_ns;
   windows_retry(engine, most);
   if (table->sweep == table->capacity) table->sweep = 0;

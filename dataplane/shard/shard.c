@@ -94,7 +94,9 @@ static bool create_engine(struct shard *shard, struct arena *arena, uint64_t now
       .column_capacity = config->column_capacity,
       .traces_max = config->traces_max,
       .captures_max = config->captures_max,
+      .spills_max = config->spills_max,
       .idle_ns = config->trace_idle_ns,
+      .limits = config->trace_limits,
       .window_keys_max = config->window_keys_max,
       .window_blocks_max = config->window_blocks_max,
   };
