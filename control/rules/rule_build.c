@@ -222,7 +222,8 @@ static void build_message(struct builder *builder) {
     complain(builder, FIELD_MESSAGE, 0, "a message has 1 to 4096 bytes");
     return;
   }
-  const struct expression_context context = context_of(builder, FIELD_MESSAGE);
+  struct expression_context context = context_of(builder, FIELD_MESSAGE);
+  context.window = parsed->window;
   parsed->definition.message = region_copy(&parsed->region, message->value, message->length);
   message_parse(&context, &parsed->message, &parsed->message_parts);
 }
@@ -261,7 +262,8 @@ const struct source_scalar *rule_name_scalar(const struct raw_rule *raw) {
 }
 
 static bool has_no_scalar(int field) {
-  return field == FIELD_TAGS || field == FIELD_FRAMEWORKS || field == FIELD_EXCEPTIONS || field == FIELD_EXAMPLE;
+  return field == FIELD_TAGS || field == FIELD_FRAMEWORKS || field == FIELD_EXCEPTIONS || field == FIELD_EXAMPLE ||
+         field == FIELD_SUPPRESS || field == FIELD_THRESHOLD;
 }
 
 struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct shared_names *shared,
@@ -286,12 +288,15 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   parsed->never = build_expression(&builder, FIELD_NEVER, &definition->never_text);
   build_within(&builder);
   exceptions_free(&builder.exceptions);
+  const struct expression_context context = context_of(&builder, FIELD_WINDOW);
+  window_build(raw, &context, parsed);
   build_message(&builder);
   build_rest(&builder);
   definition->line = raw->line;
   strncpy(definition->file, source->name, sizeof definition->file - 1);
   bool good = rule_errors_total(errors) == before && (!raw->present[FIELD_EXCEPTIONS] || raw->exceptions) &&
-              (!raw->present[FIELD_EXAMPLE] || raw->example);
+              (!raw->present[FIELD_EXAMPLE] || raw->example) && (!raw->present[FIELD_SUPPRESS] || raw->suppress) &&
+              (!raw->present[FIELD_THRESHOLD] || raw->threshold);
   for (int field = 0; field < RULE_FIELDS && good; field++)
     good = !raw->present[field] || has_no_scalar(field) || raw->fields[field].value;
   if (good) {

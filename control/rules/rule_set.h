@@ -40,6 +40,7 @@ struct rule_definition {
   char *condition_text; /* `if:` */
   char *when_text, *always_text, *never_text;
   char *timezone;    /* NULL: UTC */
+  char *window_text; /* `window:`, or what `threshold` or `suppress` mean in its words; NULL: none */
   int64_t within_ns; /* of `within:`; 0: without */
   char file[256];
   uint32_t line;

@@ -16,7 +16,8 @@ struct parsed_rule {
   const struct expression *condition, *when, *always, *never;
   const struct message_part *message;
   uint32_t message_parts;
-  struct image_text content; /* canonical YAML without the version: equal content = same rule */
+  const struct rule_window *window; /* NULL: none */
+  struct image_text content;        /* canonical YAML without the version: equal content = same rule */
 };
 
 struct rule_entry {
@@ -60,6 +61,11 @@ enum rule_field {
   FIELD_FRAMEWORKS,
   FIELD_TIMEZONE,
   FIELD_TAGS,
+  FIELD_WINDOW,
+  FIELD_FOR,
+  FIELD_REPEAT_AFTER,
+  FIELD_SUPPRESS,
+  FIELD_THRESHOLD,
   RULE_FIELDS,
 };
 
@@ -85,11 +91,11 @@ struct raw_rule {
   struct region *region;
   struct source_scalar *tags, *frameworks;
   size_t tag_count, framework_count;
-  const struct raw_node *exceptions, *example; /* NULL: absent or already complained about */
-  const struct raw_nodes *appended;            /* exceptions, from other places */
-  uint32_t line, column;                       /* 1-based */
-  bool present[RULE_FIELDS];                   /* also when its value was of a wrong type */
-  struct source_scalar fields[RULE_FIELDS];    /* value NULL: absent or already complained about */
+  const struct raw_node *exceptions, *example, *suppress, *threshold; /* NULL: absent or already complained about */
+  const struct raw_nodes *appended;                                   /* exceptions, from other places */
+  uint32_t line, column;                                              /* 1-based */
+  bool present[RULE_FIELDS];                                          /* also when its value was of a wrong type */
+  struct source_scalar fields[RULE_FIELDS];                           /* value NULL: absent or already complained about */
 };
 
 /* Where the name of the rule is written; NULL when it has none. */
@@ -99,6 +105,12 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
                                struct rule_errors *errors);
 /* The canonical YAML of one rule, without its version. */
 void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out);
+
+void rule_text_print_scalar(const char *text, struct growing_text *out);
+/* What its keys about windows say, into `parsed`. `context` is that of the rule; its scalar is set here. */
+void window_build(const struct raw_rule *raw, const struct expression_context *context, struct parsed_rule *parsed);
+/* The canonical YAML lines of them. */
+void window_print_keys(const struct parsed_rule *parsed, struct growing_text *out);
 
 extern const char *const rule_severity_words[]; /* by enum severity */
 extern const char *const rule_mode_words[];     /* by enum rule_mode */

@@ -48,7 +48,7 @@ static void print_double_quoted(const char *text, struct growing_text *out) {
   growing_text_append(out, "\"", 1);
 }
 
-static void print_text(const char *text, struct growing_text *out) {
+void rule_text_print_scalar(const char *text, struct growing_text *out) {
   if (all_printable(text))
     print_single_quoted(text, out);
   else
@@ -58,7 +58,7 @@ static void print_text(const char *text, struct growing_text *out) {
 static void print_key(const char *key, const char *text, struct growing_text *out) {
   if (!text) return;
   growing_text_format(out, "    %s: ", key);
-  print_text(text, out);
+  rule_text_print_scalar(text, out);
   growing_text_append(out, "\n", 1);
 }
 
@@ -79,12 +79,13 @@ void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out)
     trace_within_print(rule->within_ns, out);
     growing_text_append_string(out, "\n");
   }
+  window_print_keys(parsed, out);
   if (strcmp(rule->message, rule->name) != 0) print_key("message", rule->message, out);
   if (rule->tag_count == 0) return;
   growing_text_append_string(out, "    tags: [");
   for (size_t i = 0; i < rule->tag_count; i++) {
     if (i) growing_text_append_string(out, ", ");
-    print_text(rule->tags[i], out);
+    rule_text_print_scalar(rule->tags[i], out);
   }
   growing_text_append_string(out, "]\n");
 }

@@ -29,6 +29,11 @@ static const char *const field_words[RULE_FIELDS + 1] = {
     [FIELD_FRAMEWORKS] = "compliance_frameworks",
     [FIELD_WITHIN] = "within",
     [FIELD_TIMEZONE] = "timezone",
+    [FIELD_WINDOW] = "window",
+    [FIELD_FOR] = "for",
+    [FIELD_REPEAT_AFTER] = "repeat_after",
+    [FIELD_SUPPRESS] = "suppress",
+    [FIELD_THRESHOLD] = "threshold",
 };
 
 static void yaml_complaint(struct loader *loader) {
@@ -189,6 +194,10 @@ static void read_value(struct loader *loader, struct raw_rule *raw, enum rule_fi
   }
   if (field == FIELD_EXCEPTIONS || field == FIELD_EXAMPLE) {
     *(field == FIELD_EXCEPTIONS ? &raw->exceptions : &raw->example) = yaml_read_node(loader, raw->region);
+    return;
+  }
+  if (field == FIELD_SUPPRESS || field == FIELD_THRESHOLD) {
+    *(field == FIELD_SUPPRESS ? &raw->suppress : &raw->threshold) = yaml_read_node(loader, raw->region);
     return;
   }
   const bool expression = (field >= FIELD_IF && field <= FIELD_NEVER) || field == FIELD_EXPRESSION || field == FIELD_CONDITION;
