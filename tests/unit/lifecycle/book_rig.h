@@ -11,7 +11,7 @@ struct book_rig {
   struct rule_book *book;
   struct kept_record *records;
   size_t record_count, record_capacity;
-  uint64_t now_ns;
+  _Atomic uint64_t now_ns;
   int fail_compile, fail_record;        /* what the next ones return; 0: as they should */
   size_t records_until_full;            /* SIZE_MAX: never; then there is no room in the middle of a stream */
   unsigned compiles, published, images; /* images that are neither published nor discarded */
