@@ -44,12 +44,15 @@ static void *reserve(void *context, uint32_t bytes) {
   return rig->records[rig->record_count].header = malloc(bytes);
 }
 
-static void publish_record(void *context) { ((struct book_rig *)context)->record_count++; }
+static void filled(void *context, bool last) {
+  (void)last;
+  ((struct book_rig *)context)->record_count++;
+}
 
 static int record(void *context, enum rules_stream_kind kind, const void *bytes, size_t length, uint64_t wall_ns,
                   const char *who) {
   struct book_rig *rig = context;
-  const struct rules_writer writer = {.context = rig, .reserve = reserve, .publish = publish_record};
+  const struct rules_writer writer = {.context = rig, .reserve = reserve, .filled = filled};
   pthread_mutex_lock(&rig->lock);
   if (rig->hold) {
     rig->held++;
