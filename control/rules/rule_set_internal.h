@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #define RULES_MAX IMAGE_RULES_MAX
-#define RULE_FILE_BYTES_MAX (16u << 20)
+#define RULE_FILE_BYTES_MAX (64u << 20)
 
 struct parsed_rule {
   atomic_uint holders;
