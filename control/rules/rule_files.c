@@ -20,6 +20,13 @@ struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t coun
   return rule_load_finish(&load, keep_good);
 }
 
+struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t count, bool keep_good, struct rule_errors *errors) {
+  const size_t before = rule_errors_total(errors);
+  struct rule_set *set = rule_set_create();
+  for (size_t i = 0; i < count; i++) read_text(set, texts[i].name, texts[i].text, texts[i].length, errors);
+  return keep_good ? set : finish(set, errors, before);
+}
+
 /* Whole content, or NULL and errno. Reads one byte beyond the limit so that a larger file is known as such. */
 static char *read_all(int descriptor, size_t *length) {
   struct growing_text content = {0};
@@ -58,9 +65,11 @@ static void load_file(struct rule_load *load, const char *path) {
   rule_load_add(load, both + length + 1, both, length, both);
 }
 
+/* Unit tests (`checkout.test.yaml`) lie beside the rules. */
 static int is_rule_file(const struct dirent *entry) {
   const char *dot = strrchr(entry->d_name, '.');
-  return entry->d_name[0] != '.' && dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+  if (entry->d_name[0] == '.' || !dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0)) return 0;
+  return dot - entry->d_name < 5 || strncmp(dot - 5, ".test", 5) != 0;
 }
 
 static int by_bytes(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
