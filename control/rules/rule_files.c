@@ -20,13 +20,6 @@ struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t coun
   return rule_load_finish(&load, keep_good);
 }
 
-struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t count, bool keep_good, struct rule_errors *errors) {
-  const size_t before = rule_errors_total(errors);
-  struct rule_set *set = rule_set_create();
-  for (size_t i = 0; i < count; i++) read_text(set, texts[i].name, texts[i].text, texts[i].length, errors);
-  return keep_good ? set : finish(set, errors, before);
-}
-
 /* Whole content, or NULL and errno. Reads one byte beyond the limit so that a larger file is known as such. */
 static char *read_all(int descriptor, size_t *length) {
   struct growing_text content = {0};

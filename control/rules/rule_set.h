@@ -81,13 +81,6 @@ struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t coun
 struct rule_set *rule_set_merge(const struct rule_set *base, const struct rule_set *addition);
 void rule_set_free(struct rule_set *set);
 
-/* A text that stands for a file; `name` in errors. */
-struct rule_text {
-  const char *name, *text;
-  size_t length;
-};
-/* One set of several files, read together. With `keep_good` never NULL: rules with an error are left out. */
-struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t count, bool keep_good, struct rule_errors *errors);
 /* By name, bytewise: the order of the set in force, so that the same rules always make the same text. */
 void rule_set_sort(struct rule_set *set);
 /* `base` without the rules named in `removed`, and with those of `addition` added or, by name, replaced. All are sorted; base and
