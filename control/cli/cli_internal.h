@@ -8,7 +8,11 @@ enum cli_exit { CLI_OK, CLI_FAILED, CLI_USAGE, CLI_NOT_FOUND, CLI_UNREACHABLE };
 enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
 
 #define CLI_WORDS_MAX 1024
+<<<<<<< HEAD
 #define CLI_RULE_FILES_MAX 256
+=======
+#define CLI_KEYS_MAX 16
+>>>>>>> main
 
 struct cli {
   const char *socket;
@@ -16,10 +20,17 @@ struct cli {
   bool help, merge;
   /* `violations` filters as given */
   const char *rule, *severity, *trace, *since, *until, *limit, *after, *service, *source, *id, *order, *by, *bucket;
+<<<<<<< HEAD
   const char *directory, *to, *format, *from;      /* journal */
   long count;                                      /* tail: stop after as many; 0: never */
   const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
   int rules_count;
+=======
+  const char *directory, *to, *format, *from; /* journal */
+  const char *keys[CLI_KEYS_MAX];             /* --key ID=FILE of journal verify */
+  int key_count;
+  long count; /* tail: stop after as many; 0: never */
+>>>>>>> main
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };

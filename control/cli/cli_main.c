@@ -25,7 +25,9 @@ int cli_usage(const struct cli *cli, bool asked) {
                      "  tripline violations tail [--count N]    each new durable violation, one JSON object a line\n"},
       {"journal",
        "  tripline journal info                   what is in it; this and the next read the files, without a daemon too\n"
-       "  tripline journal verify                 walk all of it, checksums and hash chain; name the first break\n"
+       "  tripline journal verify [--key ID=FILE]...\n"
+       "                                          walk all of it, checksums, hash chain and signed checkpoints; name the first "
+       "break\n"
        "  tripline journal dump [--from LSN] [--limit N]\n"
        "                                          every record, one JSON object a line\n"
        "  tripline journal export [--format jsonl|csv] [--rule R] [--severity S] [--service S] [--source S] [--since T] [--until "
@@ -66,7 +68,11 @@ static bool read_output(struct cli *cli, const char *word) {
 }
 
 static bool read_options(struct cli *cli, int count, char **arguments) {
+<<<<<<< HEAD
   enum { COUNT = 256, MERGE, RULES, TEXTS };
+=======
+  enum { COUNT = 256, MERGE, KEY, TEXTS };
+>>>>>>> main
   static const struct option options[] = {{"socket", required_argument, NULL, 's'},
                                           {"output", required_argument, NULL, 'o'},
                                           {"help", no_argument, NULL, 'h'},
@@ -91,6 +97,7 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
                                           {"rules", required_argument, NULL, RULES},
                                           {"count", required_argument, NULL, COUNT},
                                           {"merge", no_argument, NULL, MERGE},
+                                          {"key", required_argument, NULL, KEY},
                                           {NULL, 0, NULL, 0}};
   /* In the order of the options above. */
   const char **const texts[] = {&cli->rule,   &cli->severity,  &cli->trace,  &cli->since,  &cli->until, &cli->limit,
@@ -110,12 +117,18 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
     case COUNT:
       cli->count = strtol(optarg, NULL, 10);
       break;
+<<<<<<< HEAD
     case RULES:
       if (cli->rules_count == CLI_RULE_FILES_MAX) {
         fprintf(stderr, "tripline: at most %d times --rules\n", CLI_RULE_FILES_MAX);
         return false;
       }
       cli->rules[cli->rules_count++] = optarg;
+=======
+    case KEY:
+      if (cli->key_count == CLI_KEYS_MAX) return false;
+      cli->keys[cli->key_count++] = optarg;
+>>>>>>> main
       break;
     case MERGE:
       cli->merge = true;

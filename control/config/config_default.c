@@ -95,6 +95,7 @@ void config_default(struct config *config) {
   config->journal.ring_bytes = 8u << 20;
   config->journal.index_violations = 1000000;
   config->journal.hash_chain = true;
+  config->journal.signing.interval_ns = 60ull * 1000000000;
   default_tcp(config);
   default_tls(config);
 }

@@ -93,6 +93,8 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
       .snapshots = keeper->snapshots,
       .indexed_lsn = violation_store_last_lsn(daemon->violations),
       .indexing = keeper->indexing,
+      .checkpoints = daemon->signing.checkpoints,
+      .signed_lsn = daemon->signing.signed_lsn,
   };
 }
 

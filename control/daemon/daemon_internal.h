@@ -64,6 +64,15 @@ struct rules_recovery {
   size_t committed_bytes;
 };
 
+/* checkpoint_service.c: signs the journal's hash chain now and then. */
+struct daemon_signing {
+  pthread_mutex_t lock; /* of the key */
+  struct checkpoint_key *key;
+  uint64_t written_ns, covered_lsn; /* keeper only */
+  /* keeper:rw any:ro */
+  _Atomic uint64_t checkpoints, signed_lsn, signed_wall_ns;
+};
+
 /* Looks after the journal: indexes it, snapshots its state, removes what the limits let go. */
 struct daemon_keeper {
   pthread_t thread; /* 0: not started */
@@ -101,6 +110,7 @@ struct daemon {
   struct remembered_ids *remembered;
   bool ids_lost; /* recovery found no memory for one: the start fails */
   struct daemon_keeper keeper;
+  struct daemon_signing signing;
 
   struct daemon_rules rules;
   struct daemon_certificates certificates;
@@ -156,6 +166,18 @@ void records_close(struct daemon *daemon);
 /* keeper.c */
 int keeper_start(struct daemon *daemon);
 void keeper_stop(struct daemon *daemon); /* before the journal thread */
+/* For the keeper's thread: room for a control record, NULL when none came; the room is to be published. */
+void *keeper_reserve(struct daemon *daemon, uint32_t bytes);
+uint64_t keeper_publish(struct daemon *daemon);
+struct record_header keeper_header(uint16_t type, size_t bytes);
+
+/* checkpoint_service.c */
+int signing_start(struct daemon *daemon);
+/* The key's file again: how keys are rotated. A bad one changes nothing. 0 or -EINVAL with `error`. */
+int signing_reload(struct daemon *daemon, char *error, size_t room);
+/* Writes a checkpoint when it is time. The keeper's thread. */
+void signing_look_after(struct daemon *daemon);
+void signing_stop(struct daemon *daemon);
 
 /* rule_service.c */
 int rules_start(struct daemon *daemon);

@@ -34,8 +34,9 @@ struct appliance_journal {
     uint64_t age_limit_ns, byte_limit, record_limit; /* 0: none */
   } kept;
   uint64_t state_lsn, snapshots;
-  uint64_t indexed_lsn; /* violations up to it can be asked for */
-  bool indexing;        /* the log of earlier runs is still being read into the index */
+  uint64_t indexed_lsn;             /* violations up to it can be asked for */
+  uint64_t checkpoints, signed_lsn; /* of this run; 0: none */
+  bool indexing;                    /* the log of earlier runs is still being read into the index */
 };
 
 struct appliance_rules {

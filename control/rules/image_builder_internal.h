@@ -8,6 +8,7 @@ struct compiled_image {
   struct region region;
   const struct image_text *selector_texts; /* canonical text of each selector, for the bits of the next generation */
   uint32_t next_identity;                  /* of a column; higher than any that was given */
+  uint32_t next_rule_identity;             /* of a trace rule; likewise */
   struct match_slot *match_slots;
   uint32_t match_slot_count;            /* given so far, to rules that are there or gone */
   struct text_index match_slot_by_rule; /* of those there */
@@ -59,7 +60,12 @@ struct image_builder {
   struct text_index selector_by_text;
   struct image_rule *trace_rules;
   size_t trace_rule_count, trace_rule_capacity;
-  uint32_t *program; /* the one being written */
+  struct image_zone *zones;
+  size_t zone_count, zone_capacity;
+  struct parsed_rule const **trace_parsed; /* by the same index */
+  size_t trace_parsed_capacity;
+  struct text_index previous_trace_rules; /* by name: index among those of `previous` */
+  uint32_t *program;                      /* the one being written */
   size_t program_count, program_capacity;
 };
 
@@ -68,6 +74,9 @@ struct image_builder {
 
 /* Index of the column that holds the reference, made when new. Beyond RULE_COLUMNS_MAX: 0 and an error. */
 uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference);
+/* Index of the time zone, made when new; without a name, of UTC. 0 and an error when there is no such zone any more. */
+uint16_t image_zone_of(struct image_builder *builder, struct image_text name);
+void image_zones_finish(struct image_builder *builder);
 /* Id of a string constant of a column, made when new. */
 uint32_t image_constant_of(struct image_builder *builder, struct column_builder *column, struct image_text text);
 /* A power of two at least twice the items, so that a search always meets an empty slot. */
@@ -80,6 +89,11 @@ struct image_program image_program_of(struct image_builder *builder, enum event_
 void image_selectors_collect(struct image_builder *builder, const struct expression *expression);
 void image_selectors_assign(struct image_builder *builder, const struct compiled_image *previous);
 const struct image_selector *image_selector_of(const struct image_builder *builder, const struct expression *selector);
+
+/* Takes the rule at hand among the trace rules. */
+void image_trace_rule_add(struct image_builder *builder, struct image_rule made);
+/* The trace rules into the image, with what finds them. Selectors and columns are finished. */
+void image_traces_finish(struct image_builder *builder);
 
 /* Every enabled rule gets a place where its matches are counted: the one it has, else one that no rule of the generation before
  * has. False when there is none. */

@@ -85,6 +85,11 @@ void rule_set_adopt_versions(struct rule_set *set, const struct rule_set *previo
   }
 }
 
+bool rule_set_same_rule(const struct rule_set *set, const struct rule_set *other, const char *name) {
+  const struct rule_entry *a = rule_set_entry(set, name), *b = rule_set_entry(other, name);
+  return a && b && same_content(a, b);
+}
+
 struct rule_set_difference rule_set_compare(const struct rule_set *set, const struct rule_set *previous) {
   struct rule_set_difference difference = {0};
   for (size_t i = 0; i < set->count; i++) {

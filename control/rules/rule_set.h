@@ -67,6 +67,8 @@ void rule_set_adopt_versions(struct rule_set *set, const struct rule_set *previo
 struct rule_set_difference {
   size_t added, changed, removed, unchanged;
 };
+/* Both have the rule, with the same content. */
+bool rule_set_same_rule(const struct rule_set *set, const struct rule_set *other, const char *name);
 struct rule_set_difference rule_set_compare(const struct rule_set *set, const struct rule_set *previous);
 
 /* References that the rules on one kind of event may read together. */

@@ -51,7 +51,8 @@ static void take_body(void *context, uint64_t arrived_ns, const struct trial_bod
   running->progress.events += answer->spans + answer->webhooks + answer->alerts;
 }
 
-/* Nothing is left of the events that a journal's violations were raised by: where the rule is not what it was, nothing can be said. */
+/* Nothing is left of the events that a journal's violations were raised by: where the rule is not what it was, nothing can be
+ * said. */
 static void take_recorded(void *context, const struct violation *violation) {
   struct running *running = context;
   char name[256];
@@ -119,8 +120,8 @@ static void add_journal(json_t *json, const struct trial_report *report) {
 }
 
 static json_t *input_json(const struct running *running, const struct trial_report *report) {
-  json_t *json = report->recording == RECORDING_JOURNAL ? json_object()
-                                                        : bodies_json(trial_host_counters(running->sides[SIDE_NEW].host));
+  json_t *json =
+      report->recording == RECORDING_JOURNAL ? json_object() : bodies_json(trial_host_counters(running->sides[SIDE_NEW].host));
   json_t *unread = json_object();
   for (unsigned i = 0; i < UNREADS; i++)
     if (report->unread[i]) set_count(unread, trial_unread_name((enum trial_unread)i), report->unread[i]);
@@ -152,8 +153,7 @@ json_t *trial_backtest_run(const struct trial_backtest *backtest, struct rule_er
       .context = &running, .body = take_body, .violation = take_recorded, .progress = note_progress};
   struct trial_report report;
   json_t *result = NULL;
-  if (running.pairs && create_sides(&running, errors) &&
-      trial_recording_read(backtest->recording, &reader, &report, errors)) {
+  if (running.pairs && create_sides(&running, errors) && trial_recording_read(backtest->recording, &reader, &report, errors)) {
     if (running.failed) {
       trial_error_file(errors, backtest->recording, "no memory for the engine");
     } else {

@@ -1,6 +1,7 @@
 #pragma once
 /* `tripline rules backtest`: recorded traffic judged by two rule sets side by side. Memory is bounded, however long the recording
- * is: counts for each rule, a limited list of violations, and a limited number of those that wait for their like. Threads: one. */
+ * is: counts for each rule, a limited list of violations, and a limited number of those that wait for their like. Threads: one.
+ */
 #include "rule_set.h"
 #include <jansson.h>
 

@@ -4,13 +4,14 @@
  *
  * Shape: for each kind of event a list of columns, a list of distinct predicates over one column each (evaluated at most
  * once a batch into a 64-bit row mask), and boolean programs over those masks. Trace rules are programs over selectors (span
- * programs), whose "some span of this trace matched" bits live in the trace table. */
+ * programs), whose "some span of this trace matched" is kept in the trace table. */
 #include "event.h"
 #include "text_print.h"
 #include <hs/hs.h>
 
-#define IMAGE_SELECTORS_MAX 256 /* bits in a trace entry and digest */
-#define IMAGE_TRACE_RULES_MAX 256
+#define IMAGE_SELECTORS_MAX 16384u
+#define IMAGE_TRACE_RULES_MAX 16384u
+#define IMAGE_RULE_IDENTITIES_MAX 0x7fffffffu
 #define IMAGE_PROGRAM_DEPTH_MAX 64 /* operand stack */
 #define IMAGE_MESSAGE_BYTES_MAX 1024u
 #define IMAGE_SHARDS_MAX 64
@@ -32,8 +33,21 @@ enum predicate_operation {
   PREDICATE_NOT_MATCHES, /* !~: a valid string that does not match; null and other types are false */
   PREDICATE_IN,          /* any of list */
   PREDICATE_CONTAINS,    /* substring, case-sensitive */
+  PREDICATE_STARTS_WITH,
+  PREDICATE_ENDS_WITH,
+  PREDICATE_IN_NETWORKS, /* text that is an address inside any of networks */
+  PREDICATE_EXISTS,      /* not null */
   PREDICATE_TRUE,        /* a bare boolean reference */
   PREDICATE_CONSTANT,    /* `true` or `false` in an expression; constant.boolean, column unused */
+};
+
+enum column_computation {
+  COMPUTE_ADD,
+  COMPUTE_SUBTRACT,
+  COMPUTE_MULTIPLY,
+  COMPUTE_DIVIDE,
+  COMPUTE_REMAINDER,
+  COMPUTE_NEGATE, /* of the right operand */
 };
 
 /* What the right span is to the left one: `>`, `>>`, `<`, `<<`, `~`. */
@@ -55,9 +69,21 @@ struct image_text {
   uint32_t length;
 };
 
+#define IMAGE_NO_COLUMN 0xffffu
+struct image_operand {
+  uint16_t column;       /* lower than the column that is made of it; IMAGE_NO_COLUMN: the constant */
+  struct value constant; /* a number */
+};
+
+struct image_computation {
+  enum column_computation computation;
+  struct image_operand left, right; /* COMPUTE_NEGATE: the right only */
+};
+
 struct image_column {
   enum column_scope scope;
   enum intrinsic intrinsic;    /* SCOPE_INTRINSIC */
+  uint16_t zone;               /* INTRINSIC_TIME_OF_DAY and _WEEKDAY: index in the image's zones */
   uint32_t identity;           /* of the reference: the same in every generation, never that of another */
   struct image_text key;       /* attribute key; for SCOPE_BODY the dotted path */
   struct image_text reference; /* as spelled canonically in rules: span.http.method; the key in a violation's attributes */
@@ -65,16 +91,24 @@ struct image_column {
    * constant: those are told by `marks`, one bit a hash, slots * DICTIONARY_MARKS of them. */
   const struct image_constant *dictionary;
   const uint64_t *marks;
-  uint32_t dictionary_slots; /* 0: none */
-  uint32_t constants;        /* in it: ids 1 to this */
-  hs_database_t *patterns;   /* NULL: no regular expression on this column; block mode, HS_FLAG_UTF8 */
-  hs_database_t *literals;   /* of the `contains` on it that are scanned for; NULL: none */
+  uint32_t dictionary_slots;                   /* 0: none */
+  uint32_t constants;                          /* in it: ids 1 to this */
+  const struct image_computation *computation; /* SCOPE_COMPUTED, else NULL */
+  hs_database_t *patterns;                     /* NULL: no regular expression on this column; block mode, HS_FLAG_UTF8 */
+  hs_database_t *literals;                     /* of the `contains` on it that are scanned for; NULL: none */
 };
 
 struct image_constant {
   struct image_text text;
   struct text_print print;
   uint32_t id; /* 1.., 0: empty slot */
+};
+
+/* IPv4 addresses are mapped into IPv6 (::ffff:0:0/96): a prefix of 96 bits or more there is a network of them. */
+#define NETWORK_ADDRESS_BYTES 16u
+struct image_network {
+  uint8_t address[NETWORK_ADDRESS_BYTES]; /* zero behind the prefix */
+  uint8_t prefix_bits;                    /* to 128 */
 };
 
 struct image_predicate {
@@ -85,7 +119,10 @@ struct image_predicate {
   struct value constant;
   const struct value *list; /* IN; string members' interned ids are in list_interned */
   const uint32_t *list_interned;
+  const struct image_network *networks; /* IN_NETWORKS; list_count of them */
   uint32_t list_count;
+  bool between; /* the right side is the column `other`, not a constant: equality, order, CONTAINS, STARTS_WITH, ENDS_WITH */
+  uint16_t other;
 };
 
 static inline bool predicate_is_scanned(const struct image_predicate *predicate) {
@@ -160,6 +197,12 @@ struct image_message_part {
   int32_t slot;              /* column whose value is printed; null prints empty */
 };
 
+enum { MENTION_WHEN = 1, MENTION_NEVER = 2, MENTION_ALWAYS = 4 };
+struct image_mention { /* a selector of a trace rule */
+  uint16_t bit;
+  uint8_t in; /* MENTION_*, joined */
+};
+
 struct image_rule {
   struct image_text name;
   uint32_t version;
@@ -174,17 +217,44 @@ struct image_rule {
   uint32_t attribute_count;
   /* Trace rules: programs over selector bits. `always` or `never` may be absent, not both. */
   struct image_program when, always, never;
-  bool monotone_never;                           /* when && never has no negation: fires the moment it is known */
-  uint64_t when_bits[IMAGE_SELECTORS_MAX / 64];  /* selectors that occur in when */
-  uint64_t never_bits[IMAGE_SELECTORS_MAX / 64]; /* and in never: span_ids come from both */
-  uint64_t since_generation;                     /* the newest of its selectors; traces opened earlier are not judged by it */
-  uint32_t trace_rule;                           /* index among trace rules */
+  bool monotone_never;                   /* when && never has no negation: fires the moment it is known */
+  const struct image_mention *selectors; /* each once, lowest bit first; span_ids come from those of when and never */
+  uint32_t selector_count;
+  uint64_t since_generation; /* the newest of its selectors; traces opened earlier are not judged by it */
+  uint32_t trace_rule;       /* index among trace rules */
+  uint32_t identity;         /* 1..: kept over generations by a rule that keeps its version, never that of another */
 };
 
 struct image_selector {
   struct image_program condition; /* over span predicates */
   uint32_t bit;                   /* stable across generations for the same canonical text */
   uint64_t since_generation;
+};
+
+/* Numbers by selector bit: those of one are numbers[first[bit]] up to, without, numbers[first[bit + 1]]. */
+struct image_bit_list {
+  const uint32_t *first; /* one more than there are bits; NULL: no numbers */
+  const uint16_t *numbers;
+  uint32_t count; /* of numbers */
+};
+
+struct image_rule_list {
+  const uint16_t *rules;
+  uint32_t count;
+};
+
+/* What is found from the selectors that were met, so that cost does not follow from how many rules there are. A key of a rule is
+ * a set of its selectors of which one at least is met whenever the rule is broken; a rule without one is listed apart. */
+struct image_trace_index {
+  uint32_t bits;                  /* one more than the highest of a selector */
+  const uint64_t *since;          /* by bit: since_generation of its selector; UINT64_MAX: no selector has it */
+  const uint8_t *in;              /* by bit: where rules mention it, MENTION_* joined */
+  struct image_bit_list mentions; /* rules with it in when or never */
+  struct image_bit_list columns;  /* what messages and attributes of the rules with it in `when` read */
+  struct image_bit_list complete; /* rules that it is a key of, when a trace is complete */
+  struct image_bit_list never;    /* and for their never alone */
+  struct image_rule_list complete_always, never_always; /* those without a key */
+  const uint16_t *by_identity;                          /* every trace rule, lowest identity first */
 };
 
 struct image_kind {
@@ -202,8 +272,23 @@ struct image_kind {
   uint32_t lookup_slots; /* power of two; 0: no attribute columns */
 };
 
+#define IMAGE_ZONES_MAX 1024u
+#define IMAGE_ZONE_CHANGES_MAX 1024u
+#define ZONE_OFFSET_MAX_S 93600 /* 26 hours, as RFC 9636 has it */
+
+struct image_zone_change {
+  int64_t from_s; /* Unix; of the first INT64_MIN */
+  int32_t offset_s;
+};
+
+struct image_zone { /* a time zone of a rule */
+  struct image_text name;
+  const struct image_zone_change *changes; /* oldest first */
+  uint32_t change_count;                   /* at least one */
+};
+
 struct rule_image {
-  uint64_t generation; /* 1.. */
+  uint64_t generation; /* 1.., of 32 bits */
   uint8_t sha256[32];  /* of the canonical rule set text */
   struct image_kind kinds[EVENT_KINDS];
   const struct image_selector *selectors;
@@ -211,15 +296,26 @@ struct rule_image {
   struct image_candidates selector_candidates; /* by index in selectors; columns of EVENT_SPAN */
   const struct image_rule *trace_rules;        /* on: trace, columns of EVENT_SPAN */
   uint32_t trace_rule_count;
+  struct image_trace_index traces;
   uint32_t rule_count;
+  const struct image_zone *zones;
+  uint32_t zone_count;
   hs_scratch_t *scratch[IMAGE_SHARDS_MAX]; /* one a shard, NULL when no pattern; cloned before publish */
 };
 
 /* Two values: -1, 0, 1; 2 when they cannot be ordered (NaN, different types). Exact across int64 and double. The order of
  * image_limit lists (value_order.c). */
 int value_compare(const struct value *a, const struct value *b);
+/* Arithmetic of rules: int64 with int64 stays one but for a division, which is of doubles; a double makes a double. Null when it
+ * overflows 64 bits, divides by zero or an operand is no number (value_arithmetic.c). */
+struct value value_compute(enum column_computation computation, const struct value *left, const struct value *right);
 /* Equal numbers to one value: the integer, where one is equal. False for what equals no number. */
 bool value_identity(const struct value *value, struct value *identity);
+
+/* The address that is all of a text, IPv4 or IPv6 without a zone; false: it is none (address_text.c). */
+bool address_read(const char *text, uint32_t length, uint8_t address[NETWORK_ADDRESS_BYTES]);
+/* An IPv4 address, also a mapped one, is in no network of IPv6 addresses, ::/0 included. */
+bool network_holds(const struct image_network *network, const uint8_t address[NETWORK_ADDRESS_BYTES]);
 
 /* The hashes are part of the image format: compiler and engine share them (image.c). */
 uint32_t image_key_hash(enum column_scope scope, const char *key, uint32_t length);

@@ -31,9 +31,33 @@ static bool dictionary_is_sound(const struct image_column *column) {
   return used == column->constants && used < column->dictionary_slots;
 }
 
-static bool columns_are_sound(const struct image_kind *kind) {
+static bool operand_is_sound(const struct image_operand *operand, uint32_t column) {
+  if (operand->column != IMAGE_NO_COLUMN) return operand->column < column;
+  return operand->constant.type == VALUE_INTEGER || operand->constant.type == VALUE_DOUBLE;
+}
+
+/* Operands stand before what is made of them: there is no circle. */
+static bool computation_is_sound(const struct image_column *column, uint32_t at) {
+  const struct image_computation *computation = column->computation;
+  if (!computation) return column->scope != SCOPE_COMPUTED;
+  if (column->scope != SCOPE_COMPUTED || column->patterns || column->literals || column->dictionary_slots) return false;
+  if ((unsigned)computation->computation > COMPUTE_NEGATE || !operand_is_sound(&computation->right, at)) return false;
+  return computation->computation == COMPUTE_NEGATE || operand_is_sound(&computation->left, at);
+}
+
+static bool scope_is_sound(const struct rule_image *image, const struct image_column *column) {
+  if ((unsigned)column->scope > SCOPE_COMPUTED) return false;
+  if (column->scope != SCOPE_INTRINSIC) return true;
+  if ((unsigned)column->intrinsic >= INTRINSICS) return false;
+  const bool calendar = column->intrinsic == INTRINSIC_TIME_OF_DAY || column->intrinsic == INTRINSIC_WEEKDAY;
+  return !calendar || column->zone < image->zone_count;
+}
+
+static bool columns_are_sound(const struct rule_image *image, const struct image_kind *kind) {
   for (uint32_t i = 0; i < kind->column_count; i++)
-    if (!dictionary_is_sound(&kind->columns[i])) return false;
+    if (!dictionary_is_sound(&kind->columns[i]) || !scope_is_sound(image, &kind->columns[i]) ||
+        !computation_is_sound(&kind->columns[i], i))
+      return false;
   if (kind->lookup_slots == 0) return true;
   uint32_t used = 0;
   if (!power_of_two(kind->lookup_slots)) return false;
@@ -61,14 +85,29 @@ static bool constant_is_sound(const struct image_kind *kind, uint16_t column, ui
   return interned == 0 || (constant->type == VALUE_STRING && interned <= kind->columns[column].constants);
 }
 
+static bool pair_is_sound(const struct image_kind *kind, const struct image_predicate *predicate) {
+  const unsigned operation = predicate->operation;
+  const bool compares = operation <= PREDICATE_GREATER_OR_EQUAL || operation == PREDICATE_CONTAINS ||
+                        operation == PREDICATE_STARTS_WITH || operation == PREDICATE_ENDS_WITH;
+  return compares && !predicate->scanned && predicate->other < kind->column_count;
+}
+
+static bool networks_are_sound(const struct image_predicate *predicate) {
+  for (uint32_t i = 0; i < predicate->list_count; i++)
+    if (predicate->networks[i].prefix_bits > NETWORK_ADDRESS_BYTES * 8) return false;
+  return true;
+}
+
 static bool predicate_is_sound(const struct image_kind *kind, const struct image_predicate *predicate) {
   if (predicate->operation > PREDICATE_CONSTANT) return false;
   if (predicate->operation == PREDICATE_CONSTANT) return true;
   if (predicate->column >= kind->column_count) return false;
+  if (predicate->between) return pair_is_sound(kind, predicate);
   const bool pattern = predicate->operation == PREDICATE_MATCHES || predicate->operation == PREDICATE_NOT_MATCHES;
   if (pattern && !kind->columns[predicate->column].patterns) return false;
   if (predicate->scanned && (predicate->operation != PREDICATE_CONTAINS || !kind->columns[predicate->column].literals))
     return false;
+  if (predicate->operation == PREDICATE_IN_NETWORKS) return networks_are_sound(predicate);
   if (predicate->operation == PREDICATE_IN) {
     for (uint32_t i = 0; i < predicate->list_count; i++)
       if (!constant_is_sound(kind, predicate->column, predicate->list_interned[i], &predicate->list[i])) return false;
@@ -108,7 +147,7 @@ static bool is_equality(const struct image_kind *kind, const struct image_key *k
 }
 
 static bool key_is_sound(const struct image_kind *kind, const struct image_key *key, uint32_t programs) {
-  if (key->column >= kind->column_count) return false;
+  if (key->column >= kind->column_count || kind->columns[key->column].computation) return false;
   const struct image_column *column = &kind->columns[key->column];
   if ((key->patterns && !column->patterns) || (key->literals && !column->literals)) return false;
   if (key->constants) {
@@ -152,8 +191,8 @@ static bool rule_is_sound(const struct image_kind *kind, const struct image_rule
   return program_is_sound(&rule->condition, kind->predicate_count);
 }
 
-static bool kind_is_sound(const struct image_kind *kind) {
-  if (!columns_are_sound(kind) || !paths_are_sound(kind)) return false;
+static bool kind_is_sound(const struct rule_image *image, const struct image_kind *kind) {
+  if (!columns_are_sound(image, kind) || !paths_are_sound(kind)) return false;
   for (uint32_t i = 0; i < kind->predicate_count; i++)
     if (!predicate_is_sound(kind, &kind->predicates[i])) return false;
   for (uint32_t i = 0; i < kind->rule_count; i++)
@@ -161,24 +200,77 @@ static bool kind_is_sound(const struct image_kind *kind) {
   return candidates_are_sound(kind, &kind->candidates, kind->rule_count);
 }
 
+static bool trace_rule_is_sound(const struct image_kind *spans, const struct image_trace_index *index,
+                                const struct image_rule *rule) {
+  for (uint32_t i = 0; i < rule->selector_count; i++)
+    if (rule->selectors[i].bit >= index->bits) return false;
+  return rule->identity > 0 && rule->identity <= IMAGE_RULE_IDENTITIES_MAX && rule_is_sound(spans, rule) &&
+         program_is_sound(&rule->when, IMAGE_SELECTORS_MAX) && program_is_sound(&rule->always, IMAGE_SELECTORS_MAX) &&
+         program_is_sound(&rule->never, IMAGE_SELECTORS_MAX);
+}
+
+static bool numbers_are_below(const uint16_t *numbers, uint32_t count, uint32_t limit) {
+  for (uint32_t i = 0; i < count; i++)
+    if (numbers[i] >= limit) return false;
+  return true;
+}
+
+static bool bit_list_is_sound(const struct image_bit_list *list, uint32_t bits, uint32_t limit) {
+  if (!list->first) return bits == 0;
+  for (uint32_t bit = 0; bit < bits; bit++)
+    if (list->first[bit + 1] < list->first[bit]) return false;
+  return list->first[bits] <= list->count && numbers_are_below(list->numbers, list->count, limit);
+}
+
+static bool trace_index_is_sound(const struct rule_image *image) {
+  const struct image_trace_index *index = &image->traces;
+  const uint32_t rules = image->trace_rule_count;
+  if (index->bits > IMAGE_SELECTORS_MAX || index->complete_always.count > rules || index->never_always.count > rules)
+    return false;
+  for (uint32_t i = 0; i < rules; i++)
+    if (index->by_identity[i] >= rules ||
+        (i > 0 && image->trace_rules[index->by_identity[i]].identity <= image->trace_rules[index->by_identity[i - 1]].identity))
+      return false;
+  return bit_list_is_sound(&index->mentions, index->bits, rules) &&
+         bit_list_is_sound(&index->columns, index->bits, image->kinds[EVENT_SPAN].column_count) &&
+         bit_list_is_sound(&index->complete, index->bits, rules) && bit_list_is_sound(&index->never, index->bits, rules) &&
+         numbers_are_below(index->complete_always.rules, index->complete_always.count, rules) &&
+         numbers_are_below(index->never_always.rules, index->never_always.count, rules);
+}
+
 static bool traces_are_sound(const struct rule_image *image) {
   const struct image_kind *spans = &image->kinds[EVENT_SPAN];
-  if (image->selector_count > IMAGE_SELECTORS_MAX || image->trace_rule_count > IMAGE_TRACE_RULES_MAX) return false;
+  if (image->generation > UINT32_MAX || image->selector_count > IMAGE_SELECTORS_MAX ||
+      image->trace_rule_count > IMAGE_TRACE_RULES_MAX)
+    return false;
   for (uint32_t i = 0; i < image->selector_count; i++)
-    if (image->selectors[i].bit >= IMAGE_SELECTORS_MAX ||
+    if (image->selectors[i].bit >= image->traces.bits ||
         !program_is_sound(&image->selectors[i].condition, spans->predicate_count))
       return false;
-  for (uint32_t i = 0; i < image->trace_rule_count; i++) {
-    const struct image_rule *rule = &image->trace_rules[i];
-    if (rule->trace_rule != i || !rule_is_sound(spans, rule) || !program_is_sound(&rule->when, IMAGE_SELECTORS_MAX) ||
-        !program_is_sound(&rule->always, IMAGE_SELECTORS_MAX) || !program_is_sound(&rule->never, IMAGE_SELECTORS_MAX))
+  for (uint32_t i = 0; i < image->trace_rule_count; i++)
+    if (image->trace_rules[i].trace_rule != i || !trace_rule_is_sound(spans, &image->traces, &image->trace_rules[i]))
       return false;
+  return trace_index_is_sound(image) && candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
+}
+
+static bool zones_are_sound(const struct rule_image *image) {
+  if (image->zone_count > IMAGE_ZONES_MAX) return false;
+  for (uint32_t i = 0; i < image->zone_count; i++) {
+    const struct image_zone *zone = &image->zones[i];
+    if (zone->change_count == 0 || zone->change_count > IMAGE_ZONE_CHANGES_MAX || zone->changes[0].from_s != INT64_MIN)
+      return false;
+    for (uint32_t c = 0; c < zone->change_count; c++) {
+      const struct image_zone_change *change = &zone->changes[c];
+      if (change->offset_s < -ZONE_OFFSET_MAX_S || change->offset_s > ZONE_OFFSET_MAX_S) return false;
+      if (c > 0 && change->from_s <= zone->changes[c - 1].from_s) return false;
+    }
   }
-  return candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
+  return true;
 }
 
 bool image_is_sound(const struct rule_image *image) {
+  if (!zones_are_sound(image)) return false;
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
-    if (!kind_is_sound(&image->kinds[kind])) return false;
+    if (!kind_is_sound(image, &image->kinds[kind])) return false;
   return traces_are_sound(image);
 }
