@@ -8,11 +8,8 @@ enum cli_exit { CLI_OK, CLI_FAILED, CLI_USAGE, CLI_NOT_FOUND, CLI_UNREACHABLE };
 enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
 
 #define CLI_WORDS_MAX 1024
-<<<<<<< HEAD
-#define CLI_RULE_FILES_MAX 256
-=======
 #define CLI_KEYS_MAX 16
->>>>>>> main
+#define CLI_RULE_FILES_MAX 256
 
 struct cli {
   const char *socket;
@@ -20,17 +17,12 @@ struct cli {
   bool help, merge;
   /* `violations` filters as given */
   const char *rule, *severity, *trace, *since, *until, *limit, *after, *service, *source, *id, *order, *by, *bucket;
-<<<<<<< HEAD
-  const char *directory, *to, *format, *from;      /* journal */
-  long count;                                      /* tail: stop after as many; 0: never */
-  const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
-  int rules_count;
-=======
   const char *directory, *to, *format, *from; /* journal */
   const char *keys[CLI_KEYS_MAX];             /* --key ID=FILE of journal verify */
   int key_count;
+  const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
+  int rules_count;
   long count; /* tail: stop after as many; 0: never */
->>>>>>> main
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };
@@ -63,5 +55,7 @@ int cli_shards(const struct cli *cli);
 int cli_rules(const struct cli *cli);
 /* cli_trial*.c */
 int cli_rules_test(const struct cli *cli);
+int cli_rules_backtest(const struct cli *cli);
+int cli_rules_explain(const struct cli *cli);
 int cli_violations(const struct cli *cli);
 int cli_journal(const struct cli *cli);

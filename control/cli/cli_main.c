@@ -17,7 +17,11 @@ int cli_usage(const struct cli *cli, bool asked) {
        "  tripline rules apply [FILE|DIR...] [--merge]\n"
        "                                          replace the whole set by these files (--merge: add or update by name);\n"
        "                                          without files: read the configured ones again\n"
-       "  tripline rules test FILE|DIR...         run the unit tests in *.test.yaml, without a daemon (-o json: all of it)\n"},
+       "  tripline rules test FILE|DIR...         run the unit tests in *.test.yaml, without a daemon (-o json: all of it)\n"
+       "  tripline rules backtest --rules FILE|DIR... [--against FILE|DIR|daemon] --from PCAP|JOURNAL|OTLP-FILE [--limit N]\n"
+       "                                          what recorded traffic would have raised, and what it would not any more\n"
+       "  tripline rules explain NAME [--rules FILE|DIR...]\n"
+       "                                          what a rule reads, how it is found, where it is judged, what it costs\n"},
       {"violations", "  tripline violations list [FILTERS] [--order newest|oldest] [--limit N] [--after CURSOR]\n"
                      "  tripline violations count [FILTERS] [--by rule|severity|time] [--bucket 1h]\n"
                      "      FILTERS: --id ID --rule R --severity S --service S --source span|trace|webhook|alert --trace ID "
@@ -68,11 +72,7 @@ static bool read_output(struct cli *cli, const char *word) {
 }
 
 static bool read_options(struct cli *cli, int count, char **arguments) {
-<<<<<<< HEAD
-  enum { COUNT = 256, MERGE, RULES, TEXTS };
-=======
-  enum { COUNT = 256, MERGE, KEY, TEXTS };
->>>>>>> main
+  enum { COUNT = 256, MERGE, KEY, RULES, TEXTS };
   static const struct option options[] = {{"socket", required_argument, NULL, 's'},
                                           {"output", required_argument, NULL, 'o'},
                                           {"help", no_argument, NULL, 'h'},
@@ -117,18 +117,16 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
     case COUNT:
       cli->count = strtol(optarg, NULL, 10);
       break;
-<<<<<<< HEAD
     case RULES:
       if (cli->rules_count == CLI_RULE_FILES_MAX) {
         fprintf(stderr, "tripline: at most %d times --rules\n", CLI_RULE_FILES_MAX);
         return false;
       }
       cli->rules[cli->rules_count++] = optarg;
-=======
+      break;
     case KEY:
       if (cli->key_count == CLI_KEYS_MAX) return false;
       cli->keys[cli->key_count++] = optarg;
->>>>>>> main
       break;
     case MERGE:
       cli->merge = true;

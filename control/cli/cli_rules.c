@@ -138,5 +138,6 @@ int cli_rules(const struct cli *cli) {
   if (strcmp(verb, "validate") == 0 && cli->word_count >= 3) return validate(cli);
   if (strcmp(verb, "apply") == 0) return apply(cli);
   if (strcmp(verb, "test") == 0) return cli_rules_test(cli);
+  if (strcmp(verb, "backtest") == 0) return cli_rules_backtest(cli);
   return cli_usage(cli, false);
 }
