@@ -139,5 +139,6 @@ int cli_rules(const struct cli *cli) {
   if (strcmp(verb, "apply") == 0) return apply(cli);
   if (strcmp(verb, "test") == 0) return cli_rules_test(cli);
   if (strcmp(verb, "backtest") == 0) return cli_rules_backtest(cli);
+  if (strcmp(verb, "explain") == 0) return cli_rules_explain(cli);
   return cli_usage(cli, false);
 }

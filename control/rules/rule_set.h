@@ -53,6 +53,8 @@ struct rule_set *rule_set_load(const char *const *paths, size_t path_count, stru
 struct rule_set *rule_set_parse(const char *name, const char *text, size_t length, struct rule_errors *errors);
 /* `base` with the rules of `addition` added or, by name, replaced. */
 struct rule_set *rule_set_merge(const struct rule_set *base, const struct rule_set *addition);
+/* A set of this one rule; NULL: there is none. */
+struct rule_set *rule_set_select(const struct rule_set *set, const char *name);
 void rule_set_free(struct rule_set *set);
 
 size_t rule_set_count(const struct rule_set *set);
