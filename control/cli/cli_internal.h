@@ -20,9 +20,9 @@ struct cli {
   const char *directory, *to, *format, *from; /* journal */
   const char *keys[CLI_KEYS_MAX];             /* --key ID=FILE of journal verify */
   int key_count;
+  long count;                                      /* tail: stop after as many; 0: never */
   const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
   int rules_count;
-  long count; /* tail: stop after as many; 0: never */
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };

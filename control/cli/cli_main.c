@@ -117,16 +117,16 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
     case COUNT:
       cli->count = strtol(optarg, NULL, 10);
       break;
+    case KEY:
+      if (cli->key_count == CLI_KEYS_MAX) return false;
+      cli->keys[cli->key_count++] = optarg;
+      break;
     case RULES:
       if (cli->rules_count == CLI_RULE_FILES_MAX) {
         fprintf(stderr, "tripline: at most %d times --rules\n", CLI_RULE_FILES_MAX);
         return false;
       }
       cli->rules[cli->rules_count++] = optarg;
-      break;
-    case KEY:
-      if (cli->key_count == CLI_KEYS_MAX) return false;
-      cli->keys[cli->key_count++] = optarg;
       break;
     case MERGE:
       cli->merge = true;

@@ -51,6 +51,14 @@ struct rule_set;
 struct rule_set *rule_set_load(const char *const *paths, size_t path_count, struct rule_errors *errors);
 /* The same from memory; `name` stands for the file in errors. */
 struct rule_set *rule_set_parse(const char *name, const char *text, size_t length, struct rule_errors *errors);
+/* A text that stands for a file; `name` in errors. */
+struct rule_text {
+  const char *name, *text;
+  size_t length;
+};
+/* One set of several files, read together: macros, lists and appended exceptions are shared. With `keep_good` never NULL: rules
+ * with an error are left out. */
+struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t count, bool keep_good, struct rule_errors *errors);
 /* `base` with the rules of `addition` added or, by name, replaced. */
 struct rule_set *rule_set_merge(const struct rule_set *base, const struct rule_set *addition);
 /* A set of this one rule; NULL: there is none. */

@@ -11,6 +11,7 @@
 #include "image.h"
 #include "record_ring.h"
 #include "siphash.h"
+#include "trace_limits.h"
 #include "uuid7.h"
 
 struct engine_config {
@@ -23,11 +24,8 @@ struct engine_config {
   uint32_t traces_max;                            /* live and remembered */
   uint32_t captures_max;                          /* spans whose values are kept for messages and attributes */
   uint32_t spills_max; /* 64 bytes each: selectors, verdicts and spans of traces beyond the few in place; 0: as captures_max */
-  /* A trace is complete when no span has arrived for idle_ns, root_grace_ns after its root has, at max_age_ns after its first
-   * span, or with max_spans; of the last three 0 is off. */
-  uint64_t idle_ns, root_grace_ns, max_age_ns;
-  uint32_t max_spans;
-  uint64_t clock_tolerance_ns; /* how far the clocks of two spans of a trace may be apart */
+  uint64_t idle_ns;    /* a trace is complete when no span has arrived for this long */
+  struct trace_limits limits;
 };
 
 enum trace_completion {

@@ -56,7 +56,7 @@ static struct trace *open_trace(struct engine *engine, const struct span_digest 
     return NULL;
   }
   trace->opened_generation = digest->generation;
-  if (engine->config.max_age_ns) trace->limit_ns = now_ns + engine->config.max_age_ns;
+  if (engine->config.limits.max_age_ns) trace->limit_ns = now_ns + engine->config.limits.max_age_ns;
   trace_arm(table, trace);
   engine->counters.traces_opened++;
   engine->counters.traces_live++;
@@ -195,8 +195,8 @@ static void meet(struct engine *engine, struct trace *trace, const struct span_d
 
 /* What is due sooner than it was is put where it belongs. */
 static void see_root(struct engine *engine, struct trace *trace, uint64_t now_ns) {
-  const uint64_t limit_ns = now_ns + engine->config.root_grace_ns;
-  if (engine->config.root_grace_ns == 0 || limit_ns >= trace->limit_ns) return;
+  const uint64_t limit_ns = now_ns + engine->config.limits.root_grace_ns;
+  if (engine->config.limits.root_grace_ns == 0 || limit_ns >= trace->limit_ns) return;
   trace_disarm(&engine->traces, trace);
   trace->limit_ns = limit_ns;
   trace->flags |= TRACE_LIMIT_IS_GRACE;
@@ -227,7 +227,7 @@ void engine_apply_digest(struct engine *engine, const struct span_digest *digest
     histogram_record(&engine->counters.late_ns, now_ns - trace->arrival_ns);
   }
   if (digest->selector_count) meet(engine, trace, digest, late, wall_ns);
-  if (late || engine->config.max_spans == 0 || trace->spans < engine->config.max_spans) return;
+  if (late || engine->config.limits.max_spans == 0 || trace->spans < engine->config.limits.max_spans) return;
   trace_disarm(&engine->traces, trace);
   complete(engine, trace, TRACE_COMPLETE_SPANS, now_ns, wall_ns);
 }
