@@ -72,8 +72,7 @@ static bool create_shard(struct trial_host *host, uint16_t index) {
       .traces_max = host->config.traces_max,
       .captures_max = host->config.captures_max,
       .idle_ns = host->config.trace_idle_ns,
-      .max_age_ns = TRACE_MAX_AGE_NS,
-      .max_spans = TRACE_SPANS_MAX,
+      .limits = {.max_age_ns = TRACE_MAX_AGE_NS, .max_spans = TRACE_SPANS_MAX},
   };
   if (!shard->records) return false;
   for (uint16_t to = 0; to < host->config.shards; to++) {
