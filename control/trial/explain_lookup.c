@@ -106,7 +106,8 @@ json_t *explain_lookup(const struct explain_rule *rule) {
   const bool always = keys_of_program(keys, rule->kind, &rule->kind->candidates, rule->index);
   const char *how = "run for batches that hold one of the keys";
   if (always)
-    how = rule->kind->candidates.always ? "no key holds of every event that it is true of: run for every batch"
+    how = rule->kind->candidates.always ? "nothing that holds of every event it is true of, or nothing that enough rules are "
+                                          "looked up by: run for every batch"
                                         : "too few rules for an index to pay: run for every batch";
   return lookup_json(always, keys, how);
 }
