@@ -1,5 +1,6 @@
 #include "exception_internal.h"
 #include "rule_set_internal.h"
+#include "time_zone_internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,7 +122,20 @@ static void check_shape(struct builder *builder) {
     complain_whole(builder, "`when`, `always` and `never` go with `on: trace`; single events take `if`");
 }
 
+static void build_timezone(struct builder *builder) {
+  const struct source_scalar *zone = field_at(builder, FIELD_TIMEZONE);
+  if (!zone) return;
+  const struct image_text name = {.at = zone->value, .length = (uint32_t)zone->length};
+  const char *why = time_zone_check(name);
+  if (why)
+    rule_errors_add(builder->errors, builder->source, rule_source_place(builder->source, zone, 0), "`%.*s` %s",
+                    (int)(name.length < 64 ? name.length : 64), name.at, why);
+  else if (!image_text_is(name, "UTC") && !image_text_is(name, "Z"))
+    builder->parsed->definition.timezone = region_copy(&builder->parsed->region, name.at, name.length);
+}
+
 static struct expression_context context_of(struct builder *builder, enum rule_field field) {
+  const char *zone = builder->parsed->definition.timezone;
   return (struct expression_context){
       .region = &builder->parsed->region,
       .on = builder->parsed->definition.on,
@@ -130,6 +144,7 @@ static struct expression_context context_of(struct builder *builder, enum rule_f
       .source = builder->source,
       .scalar = &builder->raw->fields[field],
       .shared = builder->shared,
+      .zone = {.at = zone, .length = zone ? (uint32_t)strlen(zone) : 0},
   };
 }
 
@@ -263,6 +278,7 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   build_on(&builder);
   check_shape(&builder);
   exceptions_read(raw, source, errors, &builder.exceptions);
+  build_timezone(&builder);
   struct rule_definition *definition = &parsed->definition;
   parsed->condition = build_expression(&builder, FIELD_IF, &definition->condition_text);
   parsed->when = build_expression(&builder, FIELD_WHEN, &definition->when_text);

@@ -28,6 +28,7 @@ static const char *const field_words[RULE_FIELDS + 1] = {
     [FIELD_EXAMPLE] = "example_violation",
     [FIELD_FRAMEWORKS] = "compliance_frameworks",
     [FIELD_WITHIN] = "within",
+    [FIELD_TIMEZONE] = "timezone",
 };
 
 static void yaml_complaint(struct loader *loader) {
