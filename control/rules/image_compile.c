@@ -101,6 +101,7 @@ static void make_trace_rule(struct image_builder *builder) {
   note_selectors(builder, parsed->always, always_bits, &made.since_generation);
   made.monotone_never = parsed->never && !when_negated && !never_negated;
   made.trace_rule = (uint32_t)builder->trace_rule_count;
+  image_rule_facts(builder, parsed, &made);
   builder->trace_rules = growing_list_reserve(builder->trace_rules, builder->trace_rule_count, &builder->trace_rule_capacity,
                                               sizeof *builder->trace_rules);
   builder->trace_rules[builder->trace_rule_count++] = made;
@@ -149,6 +150,7 @@ static void finish(struct image_builder *builder) {
     selectors[i] = builder->selectors[i].selector;
     texts[i] = builder->selectors[i].text;
   }
+  image_story_finish(builder);
   struct image_rule *rules = region_take(builder->region, builder->trace_rule_count * sizeof *rules);
   if (builder->trace_rule_count) memcpy(rules, builder->trace_rules, builder->trace_rule_count * sizeof *rules);
   compiled->selector_texts = texts;
@@ -175,6 +177,7 @@ static void builder_free(struct image_builder *builder) {
   }
   free(builder->selectors);
   free(builder->trace_rules);
+  image_story_free(builder);
   free(builder->program);
   text_index_free(&builder->selector_by_text);
 }

@@ -4,19 +4,24 @@
 
 static bool power_of_two(uint32_t number) { return number != 0 && (number & (number - 1)) == 0; }
 
-/* Whether the operands of a program are below `operands`, its stack is kept, and it leaves one value. */
-static bool program_is_sound(const struct image_program *program, uint32_t operands) {
+/* Whether the operands of a program are below `operands`, or facts below `facts`, its stack is kept, and it leaves one value. */
+static bool trace_program_is_sound(const struct image_program *program, uint32_t operands, uint32_t facts) {
   uint32_t depth = 0;
   for (uint32_t i = 0; i < program->count; i++) {
     const uint32_t operation = program->operations[i];
     const bool joins = operation == PROGRAM_AND || operation == PROGRAM_OR;
     const bool is_operand = !joins && operation != PROGRAM_NOT;
-    if (is_operand && (operation >= operands || depth == IMAGE_PROGRAM_DEPTH_MAX)) return false;
+    const bool is_fact = is_operand && operation >= PROGRAM_FACT && operation - PROGRAM_FACT < facts;
+    if (is_operand && ((operation >= operands && !is_fact) || depth == IMAGE_PROGRAM_DEPTH_MAX)) return false;
     if (depth < (is_operand ? 0u : joins ? 2u : 1u)) return false;
     depth = is_operand ? depth + 1 : joins ? depth - 1 : depth;
     if (program->conjunction && depth == 1 && i > 0 && operation != PROGRAM_AND) return false;
   }
   return program->count == 0 || depth == 1;
+}
+
+static bool program_is_sound(const struct image_program *program, uint32_t operands) {
+  return trace_program_is_sound(program, operands, 0);
 }
 
 /* Ids from 1 to as many as there are, and an empty slot at which a search ends. */
@@ -169,11 +174,14 @@ static bool traces_are_sound(const struct rule_image *image) {
       return false;
   for (uint32_t i = 0; i < image->trace_rule_count; i++) {
     const struct image_rule *rule = &image->trace_rules[i];
-    if (rule->trace_rule != i || !rule_is_sound(spans, rule) || !program_is_sound(&rule->when, IMAGE_SELECTORS_MAX) ||
-        !program_is_sound(&rule->always, IMAGE_SELECTORS_MAX) || !program_is_sound(&rule->never, IMAGE_SELECTORS_MAX))
+    const uint32_t facts = rule->needs_story ? image->story.fact_count : 0;
+    if (rule->trace_rule != i || !rule_is_sound(spans, rule) ||
+        !trace_program_is_sound(&rule->when, IMAGE_SELECTORS_MAX, facts) ||
+        !trace_program_is_sound(&rule->always, IMAGE_SELECTORS_MAX, facts) ||
+        !trace_program_is_sound(&rule->never, IMAGE_SELECTORS_MAX, facts))
       return false;
   }
-  return candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
+  return image_story_is_sound(image) && candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
 }
 
 bool image_is_sound(const struct rule_image *image) {

@@ -87,6 +87,8 @@ uint64_t column_scan_literals(struct evaluation *evaluation, uint16_t column, ui
 
 /* image_check.c: whether the engine can run this image without leaving its bounds, whatever the batch. */
 bool image_is_sound(const struct rule_image *image);
+/* image_story_check.c: the same of facts; the programs with them are not its business. */
+bool image_story_is_sound(const struct rule_image *image);
 
 /* candidates.c: into evaluation.candidates, one bit for each of the `count` programs that may be true of some row. */
 void candidates_find(struct evaluation *evaluation, const struct image_candidates *index, uint32_t count);
