@@ -8,6 +8,7 @@ enum cli_exit { CLI_OK, CLI_FAILED, CLI_USAGE, CLI_NOT_FOUND, CLI_UNREACHABLE };
 enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
 
 #define CLI_WORDS_MAX 1024
+#define CLI_KEYS_MAX 16
 
 struct cli {
   const char *socket;
@@ -16,7 +17,9 @@ struct cli {
   /* `violations` filters as given */
   const char *rule, *severity, *trace, *since, *until, *limit, *after, *service, *source, *id, *order, *by, *bucket;
   const char *directory, *to, *format, *from; /* journal */
-  long count;                                 /* tail: stop after as many; 0: never */
+  const char *keys[CLI_KEYS_MAX];             /* --key ID=FILE of journal verify */
+  int key_count;
+  long count; /* tail: stop after as many; 0: never */
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };

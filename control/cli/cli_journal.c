@@ -43,7 +43,7 @@ void cli_journal_print_damage(void *context, const struct journal_damage *damage
   fputc('\n', out);
 }
 
-static json_t *scan_json(const struct journal_scan *scan) {
+json_t *cli_journal_scan_json(const struct journal_scan *scan) {
   char node[37] = "", chain[2 * JOURNAL_CHAIN_BYTES + 1] = "";
   if (scan->newest.version) uuid7_text(scan->newest.node_id, node);
   hash_text(scan->chain, chain);
@@ -57,24 +57,13 @@ static json_t *scan_json(const struct journal_scan *scan) {
                    "hash_chain_end", scan->chained ? json_string(chain) : json_null());
 }
 
-static int read_failed(int error) {
+int cli_journal_read_failed(int error) {
   fprintf(stderr, "tripline: the journal cannot be read: %s\n",
           error == -EPROTONOSUPPORT ? "a later version wrote it" : strerror(-error));
   return CLI_FAILED;
 }
 
-/* A walk over it; what it found, and each damage on stderr. */
-static int walk(const struct cli *cli, bool newest_only, struct journal_scan *scan) {
-  struct journal_io *io = cli_journal_open(cli);
-  if (!io) return CLI_FAILED;
-  const struct journal_scan_handler handler = {.context = stderr, .newest_only = newest_only, .damage = cli_journal_print_damage};
-  const int result = journal_scan(io, &handler, scan);
-  io->operations->destroy(io);
-  return result < 0 ? read_failed(result) : CLI_OK;
-}
-
-/* Takes `json`. */
-static void print(const struct cli *cli, json_t *json) {
+void cli_journal_print(const struct cli *cli, json_t *json) {
   if (cli->output == OUTPUT_TABLE)
     cli_print_pairs(json);
   else
@@ -82,26 +71,15 @@ static void print(const struct cli *cli, json_t *json) {
   json_decref(json);
 }
 
-static int verify(const struct cli *cli) {
-  struct journal_scan scan;
-  const int result = walk(cli, false, &scan);
-  if (result != CLI_OK) return result;
-  print(cli, scan_json(&scan));
-  if (cli->output == OUTPUT_TABLE && scan.damages == 0)
-    printf("whole: LSN %llu to %llu, %s\n", (unsigned long long)scan.first_lsn, (unsigned long long)scan.last_lsn,
-           scan.chained ? "the hash chain holds" : "by checksums; not all of it has a hash chain");
-  if (scan.damages > 0) {
-    fputs("first break: ", stderr);
-    cli_journal_print_damage(stderr, &scan.first_damage);
-  }
-  return scan.damages ? CLI_FAILED : CLI_OK;
-}
-
 /* Of headers and the newest segment: quick, however much is kept. */
 static int info(const struct cli *cli) {
   struct journal_scan scan;
-  const int result = walk(cli, true, &scan);
-  if (result != CLI_OK) return result;
+  struct journal_io *io = cli_journal_open(cli);
+  if (!io) return CLI_FAILED;
+  const struct journal_scan_handler handler = {.context = stderr, .newest_only = true, .damage = cli_journal_print_damage};
+  const int result = journal_scan(io, &handler, &scan);
+  io->operations->destroy(io);
+  if (result < 0) return cli_journal_read_failed(result);
   char node[37] = "";
   if (scan.newest.version) uuid7_text(scan.newest.node_id, node);
   json_t *json =
@@ -111,7 +89,7 @@ static int info(const struct cli *cli) {
                 (json_int_t)scan.first_lsn, "last_lsn", (json_int_t)scan.last_lsn, "state_lsn", (json_int_t)scan.newest.state_lsn,
                 "oldest_segment", (json_int_t)scan.newest.oldest_segment, "hash_chain",
                 scan.newest.chain_kind == JOURNAL_CHAIN_SHA256, "torn_tail_bytes", (json_int_t)scan.torn_bytes);
-  print(cli, json);
+  cli_journal_print(cli, json);
   return CLI_OK;
 }
 
@@ -161,8 +139,8 @@ int cli_journal(const struct cli *cli) {
   static const struct {
     const char *verb;
     int (*run)(const struct cli *cli);
-  } verbs[] = {{"info", info},   {"verify", verify},         {"salvage", salvage},
-               {"flush", flush}, {"dump", cli_journal_dump}, {"export", cli_journal_export}};
+  } verbs[] = {{"info", info},   {"verify", cli_journal_verify}, {"salvage", salvage},
+               {"flush", flush}, {"dump", cli_journal_dump},     {"export", cli_journal_export}};
   for (size_t i = 0; cli->word_count == 2 && i < sizeof verbs / sizeof *verbs; i++)
     if (strcmp(cli->words[1], verbs[i].verb) == 0) return verbs[i].run(cli);
   return cli_usage(cli, false);

@@ -1,5 +1,6 @@
 #include "cli_journal_internal.h"
 #include "hexadecimal.h"
+#include "journal_checkpoint.h"
 #include "json_values.h"
 #include "uuid7.h"
 #include "violation.h"
@@ -18,8 +19,8 @@ struct output {
   bool csv;
 };
 
-static const char *const type_words[] = {"?",         "violation",  "webhook",     "rules_begin", "rules_chunk", "rules_commit",
-                                         "retention", "replay_ids", "state_commit"};
+static const char *const type_words[] = {"?",         "violation",  "webhook",      "rules_begin", "rules_chunk", "rules_commit",
+                                         "retention", "replay_ids", "state_commit", "checkpoint"};
 
 static void print_line(json_t *json) {
   char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
@@ -38,6 +39,16 @@ static json_t *webhook_json(const struct webhook_record *webhook) {
                    "id_remembered_until", webhook->remember_until_ns ? json_time(webhook->remember_until_ns) : json_null());
 }
 
+static json_t *checkpoint_json(const struct checkpoint_record *checkpoint) {
+  char chain[2 * JOURNAL_CHAIN_BYTES + 1] = "";
+  hex_encode(checkpoint->chain, sizeof checkpoint->chain, chain);
+  return json_pack("{s:I, s:s, s:s%, s:s}", "lsn", (json_int_t)checkpoint->lsn, "chain", chain, "key_id", checkpoint->key_id,
+                   strnlen(checkpoint->key_id, sizeof checkpoint->key_id), "algorithm",
+                   checkpoint->algorithm == CHECKPOINT_ED25519       ? "ed25519"
+                   : checkpoint->algorithm == CHECKPOINT_HMAC_SHA256 ? "hmac-sha256"
+                                                                     : "?");
+}
+
 static void dump_record(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
   struct output *output = context;
   struct violation violation;
@@ -53,6 +64,8 @@ static void dump_record(void *context, uint64_t lsn, uint64_t segment, uint64_t 
     json_object_set_new(json, "violation", json_violation(&violation, lsn, output->node));
   if (record->type == RECORD_WEBHOOK && record->bytes == sizeof(struct webhook_record))
     json_object_set_new(json, "webhook", webhook_json((const struct webhook_record *)record));
+  if (record->type == RECORD_CHECKPOINT && record->bytes == sizeof(struct checkpoint_record))
+    json_object_set_new(json, "checkpoint", checkpoint_json((const struct checkpoint_record *)record));
   print_line(json);
 }
 

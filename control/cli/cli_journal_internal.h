@@ -7,6 +7,13 @@
 struct journal_io *cli_journal_open(const struct cli *cli);
 void cli_journal_print_damage(void *context, const struct journal_damage *damage); /* context: FILE */
 
+/* CLI_FAILED, and said why. */
+int cli_journal_read_failed(int error);
+json_t *cli_journal_scan_json(const struct journal_scan *scan);
+void cli_journal_print(const struct cli *cli, json_t *json); /* takes `json` */
+
+/* cli_journal_verify.c: the whole of it, with the keys that sign its checkpoints */
+int cli_journal_verify(const struct cli *cli);
 /* cli_journal_export.c: records as JSON lines; violations as JSON lines or CSV */
 int cli_journal_dump(const struct cli *cli);
 int cli_journal_export(const struct cli *cli);

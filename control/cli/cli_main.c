@@ -24,7 +24,9 @@ int cli_usage(const struct cli *cli, bool asked) {
                      "  tripline violations tail [--count N]    each new durable violation, one JSON object a line\n"},
       {"journal",
        "  tripline journal info                   what is in it; this and the next read the files, without a daemon too\n"
-       "  tripline journal verify                 walk all of it, checksums and hash chain; name the first break\n"
+       "  tripline journal verify [--key ID=FILE]...\n"
+       "                                          walk all of it, checksums, hash chain and signed checkpoints; name the first "
+       "break\n"
        "  tripline journal dump [--from LSN] [--limit N]\n"
        "                                          every record, one JSON object a line\n"
        "  tripline journal export [--format jsonl|csv] [--rule R] [--severity S] [--service S] [--source S] [--since T] [--until "
@@ -65,7 +67,7 @@ static bool read_output(struct cli *cli, const char *word) {
 }
 
 static bool read_options(struct cli *cli, int count, char **arguments) {
-  enum { COUNT = 256, MERGE, TEXTS };
+  enum { COUNT = 256, MERGE, KEY, TEXTS };
   static const struct option options[] = {{"socket", required_argument, NULL, 's'},
                                           {"output", required_argument, NULL, 'o'},
                                           {"help", no_argument, NULL, 'h'},
@@ -88,6 +90,7 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
                                           {"from", required_argument, NULL, TEXTS + 16},
                                           {"count", required_argument, NULL, COUNT},
                                           {"merge", no_argument, NULL, MERGE},
+                                          {"key", required_argument, NULL, KEY},
                                           {NULL, 0, NULL, 0}};
   /* In the order of the options above. */
   const char **const texts[] = {&cli->rule,   &cli->severity,  &cli->trace,  &cli->since,  &cli->until, &cli->limit,
@@ -106,6 +109,10 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
       break;
     case COUNT:
       cli->count = strtol(optarg, NULL, 10);
+      break;
+    case KEY:
+      if (cli->key_count == CLI_KEYS_MAX) return false;
+      cli->keys[cli->key_count++] = optarg;
       break;
     case MERGE:
       cli->merge = true;

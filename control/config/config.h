@@ -1,6 +1,7 @@
 #pragma once
 /* The appliance's configuration: YAML in, typed and checked values out. A missing key takes the embedded default; an unknown key,
  * a wrong type or a value out of range is an error with file:line:column, and all errors are reported. Threads: control. */
+#include "journal_checkpoint.h"
 #include "webhook.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -66,7 +67,7 @@ struct config {
   struct config_port ports[CONFIG_PORTS_MAX];
   char eal_extra[CONFIG_PATH_BYTES]; /* appended to EAL's arguments */
   uint32_t hugepage_memory_mib;
-  uint32_t rule_path_count;
+  uint32_t rule_path_count, rule_series_max;
   char rule_paths[CONFIG_RULE_PATHS_MAX][CONFIG_PATH_BYTES];
   struct config_span_listener {
     uint16_t port; /* 4318, 4317, 9411; 0: off, Zipkin only */
@@ -96,6 +97,11 @@ struct config {
     uint32_t index_violations;
     bool hash_chain;
     uint64_t retain_age_ns, retain_bytes, retain_records; /* 0: no limit */
+    struct {
+      char key_id[CHECKPOINT_KEY_ID_BYTES + 1]; /* empty: nothing is signed */
+      char key_file[CONFIG_PATH_BYTES];
+      uint64_t interval_ns;
+    } signing;
   } journal;
   struct {
     uint32_t connections_max;                                /* a shard */

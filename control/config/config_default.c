@@ -75,6 +75,7 @@ void config_default(struct config *config) {
   config->port_count = 1;
   config_default_port(&config->ports[0]);
   config->hugepage_memory_mib = 512;
+  config->rule_series_max = 1000;
   config->otlp_http.port = 4318;
   config->otlp_http.max_body_bytes = 20971520;
   config->otlp_grpc.port = 4317;
@@ -94,6 +95,7 @@ void config_default(struct config *config) {
   config->journal.ring_bytes = 8u << 20;
   config->journal.index_violations = 1000000;
   config->journal.hash_chain = true;
+  config->journal.signing.interval_ns = 60ull * 1000000000;
   default_tcp(config);
   default_tls(config);
 }

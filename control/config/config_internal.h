@@ -46,6 +46,9 @@ void config_check_durability(struct config_reader *reader, const yaml_node_t *no
 void config_read_port(struct config_reader *reader, const yaml_node_t *node, struct config_port *port);
 /* Reads the files too, and complains where they are named. */
 void config_read_listener_tls(struct config_reader *reader, const yaml_node_t *node, struct config_tls *tls);
+/* Reads the key, too. */
+void config_read_signing(struct config_reader *reader, const yaml_node_t *node, void *config);
+void config_check_signing(struct config_reader *reader, const yaml_node_t *node, const struct config *config);
 void config_read_tls(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_read_listeners(struct config_reader *reader, const yaml_node_t *node, struct config *config);
 /* Which listener a connection or a datagram is for is known by its port. */

@@ -102,7 +102,8 @@ READER(read_rule_files) {
     config_read_text(reader, path, CONFIG->rule_paths[CONFIG->rule_path_count++], CONFIG_PATH_BYTES);
   }
 }
-static const struct config_key rules_keys[] = {{"files", read_rule_files}, {NULL, NULL}};
+READER(read_rule_series) { CONFIG->rule_series_max = (uint32_t)config_read_number(reader, node, 0, 100000); }
+static const struct config_key rules_keys[] = {{"files", read_rule_files}, {"metric_series", read_rule_series}, {NULL, NULL}};
 READER(read_rules) { config_read_mapping(reader, node, rules_keys, target); }
 
 READER(read_listeners) { config_read_listeners(reader, node, target); }
@@ -151,11 +152,14 @@ READER(read_hash_chain) { CONFIG->journal.hash_chain = config_read_bool(reader, 
 READER(read_retain_age) { CONFIG->journal.retain_age_ns = config_read_duration(reader, node, 366ull * 20 * 86400 * 1000000000); }
 READER(read_retain_bytes) { CONFIG->journal.retain_bytes = config_read_number(reader, node, 0, 1ull << 60); }
 READER(read_retain_records) { CONFIG->journal.retain_records = config_read_number(reader, node, 0, 1ull << 60); }
-static const struct config_key journal_keys[] = {{"segment_bytes", read_segment_bytes},   {"hash_chain", read_hash_chain},
-                                                 {"retain_age", read_retain_age},         {"retain_bytes", read_retain_bytes},
-                                                 {"retain_records", read_retain_records}, {"segments_ahead", read_segments_ahead},
-                                                 {"index_violations", read_index},        {NULL, NULL}};
-READER(read_journal) { config_read_mapping(reader, node, journal_keys, target); }
+static const struct config_key journal_keys[] = {
+    {"segment_bytes", read_segment_bytes}, {"hash_chain", read_hash_chain},         {"retain_age", read_retain_age},
+    {"retain_bytes", read_retain_bytes},   {"retain_records", read_retain_records}, {"segments_ahead", read_segments_ahead},
+    {"index_violations", read_index},      {"signing", config_read_signing},        {NULL, NULL}};
+READER(read_journal) {
+  config_read_mapping(reader, node, journal_keys, target);
+  config_check_signing(reader, node, CONFIG);
+}
 
 READER(read_connections) { CONFIG->tcp.connections_max = (uint32_t)config_read_number(reader, node, 16, 1u << 20); }
 READER(read_tcp_idle) { CONFIG->tcp.idle_timeout_ns = config_read_duration(reader, node, 86400ull * 1000000000); }

@@ -93,6 +93,8 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
       .snapshots = keeper->snapshots,
       .indexed_lsn = violation_store_last_lsn(daemon->violations),
       .indexing = keeper->indexing,
+      .checkpoints = daemon->signing.checkpoints,
+      .signed_lsn = daemon->signing.signed_lsn,
   };
 }
 
@@ -197,6 +199,8 @@ void appliance_view_init(struct daemon *daemon) {
                                          .snapshot = take_snapshot,
                                          .rules_acquire = rules_acquire,
                                          .rules_release = rules_release,
+                                         .rule_matches = match_counts_read,
+                                         .rule_matches_gone = match_counts_gone,
                                          .rules_apply = rules_apply,
                                          .journal_flush = records_flush,
                                          .certificates_reload = certificates_reload,

@@ -31,6 +31,12 @@ struct daemon_port {
   char veth_host[16], veth_appliance[16];    /* embedded: made by us */
 };
 
+struct daemon_match_counts {
+  uint64_t *at_start; /* by match slot: what it held when its rule got it */
+  uint32_t capacity;
+  uint64_t gone[RULE_MODES]; /* matches of rules without a series of their own that are no more */
+};
+
 struct daemon_rules {
   pthread_mutex_t lock; /* all of this, and the control record ring's producer end */
   struct rule_set *set;
@@ -38,6 +44,7 @@ struct daemon_rules {
   uint64_t generation;
   uint64_t last_reload_wall_ns, reloads, reload_failures;
   bool last_reload_succeeded;
+  struct daemon_match_counts matches;
 };
 
 struct daemon_certificates {
@@ -55,6 +62,15 @@ struct rules_recovery {
   char *text;
   char *committed; /* the newest whole one */
   size_t committed_bytes;
+};
+
+/* checkpoint_service.c: signs the journal's hash chain now and then. */
+struct daemon_signing {
+  pthread_mutex_t lock; /* of the key */
+  struct checkpoint_key *key;
+  uint64_t written_ns, covered_lsn; /* keeper only */
+  /* keeper:rw any:ro */
+  _Atomic uint64_t checkpoints, signed_lsn, signed_wall_ns;
 };
 
 /* Looks after the journal: indexes it, snapshots its state, removes what the limits let go. */
@@ -92,7 +108,9 @@ struct daemon {
   struct violation_store *violations;
   struct rules_recovery rules_recovery;
   struct remembered_ids *remembered;
+  bool ids_lost; /* recovery found no memory for one: the start fails */
   struct daemon_keeper keeper;
+  struct daemon_signing signing;
 
   struct daemon_rules rules;
   struct daemon_certificates certificates;
@@ -148,6 +166,18 @@ void records_close(struct daemon *daemon);
 /* keeper.c */
 int keeper_start(struct daemon *daemon);
 void keeper_stop(struct daemon *daemon); /* before the journal thread */
+/* For the keeper's thread: room for a control record, NULL when none came; the room is to be published. */
+void *keeper_reserve(struct daemon *daemon, uint32_t bytes);
+uint64_t keeper_publish(struct daemon *daemon);
+struct record_header keeper_header(uint16_t type, size_t bytes);
+
+/* checkpoint_service.c */
+int signing_start(struct daemon *daemon);
+/* The key's file again: how keys are rotated. A bad one changes nothing. 0 or -EINVAL with `error`. */
+int signing_reload(struct daemon *daemon, char *error, size_t room);
+/* Writes a checkpoint when it is time. The keeper's thread. */
+void signing_look_after(struct daemon *daemon);
+void signing_stop(struct daemon *daemon);
 
 /* rule_service.c */
 int rules_start(struct daemon *daemon);
@@ -158,6 +188,12 @@ void rules_stop(struct daemon *daemon);
 /* Writes the set in force into the journal again, for a snapshot; 0 when there is none. */
 int rules_journal_again(struct daemon *daemon);
 void rules_recover(struct daemon *daemon, const struct record_header *record);
+
+/* match_counts.c: before the image is published, and when every shard has it; `before` is not freed yet. */
+void match_counts_begin(struct daemon *daemon, const struct rule_image *image);
+void match_counts_end(struct daemon *daemon, const struct rule_image *before, const struct rule_image *after);
+bool match_counts_read(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series);
+void match_counts_gone(void *context, uint64_t gone[RULE_MODES]);
 
 /* certificate_service.c */
 int certificates_start(struct daemon *daemon);

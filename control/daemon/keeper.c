@@ -40,7 +40,7 @@ static bool index_on(struct daemon *daemon) {
 }
 
 /* Room for a control record, under rules.lock, which is held when there is; waits while the journal is behind. */
-static void *reserve(struct daemon *daemon, uint32_t bytes) {
+void *keeper_reserve(struct daemon *daemon, uint32_t bytes) {
   const uint64_t deadline_ns = monotonic_ns() + ROOM_WAIT_NS;
   do {
     pthread_mutex_lock(&daemon->rules.lock);
@@ -52,13 +52,13 @@ static void *reserve(struct daemon *daemon, uint32_t bytes) {
   return NULL;
 }
 
-static uint64_t publish(struct daemon *daemon) {
+uint64_t keeper_publish(struct daemon *daemon) {
   const uint64_t position = record_ring_publish(daemon->control_records);
   pthread_mutex_unlock(&daemon->rules.lock);
   return position;
 }
 
-static struct record_header control_header(uint16_t type, size_t bytes) {
+struct record_header keeper_header(uint16_t type, size_t bytes) {
   return (struct record_header){.type = type, .shard = RECORD_SHARD_CONTROL, .bytes = (uint32_t)bytes, .wall_ns = wall_ns()};
 }
 
@@ -66,18 +66,18 @@ static int write_ids(struct daemon *daemon, const struct remembered_id *ids, siz
   for (size_t at = 0; at < count; at += REMEMBERED_IDS_A_RECORD) {
     const size_t part = count - at < REMEMBERED_IDS_A_RECORD ? count - at : REMEMBERED_IDS_A_RECORD;
     const size_t bytes = sizeof(struct remembered_ids_record) + part * sizeof *ids;
-    struct remembered_ids_record *record = reserve(daemon, (uint32_t)bytes);
+    struct remembered_ids_record *record = keeper_reserve(daemon, (uint32_t)bytes);
     if (!record) return -EAGAIN;
     *record = (struct remembered_ids_record){
-        .header = control_header(RECORD_REPLAY_IDS, bytes), .covered_lsn = covered_lsn, .count = (uint32_t)part};
+        .header = keeper_header(RECORD_REPLAY_IDS, bytes), .covered_lsn = covered_lsn, .count = (uint32_t)part};
     memcpy(record->ids, ids + at, part * sizeof *ids);
-    publish(daemon);
+    keeper_publish(daemon);
   }
-  struct state_commit_record *commit = reserve(daemon, sizeof *commit);
+  struct state_commit_record *commit = keeper_reserve(daemon, sizeof *commit);
   if (!commit) return -EAGAIN;
   *commit = (struct state_commit_record){
-      .header = control_header(RECORD_STATE_COMMIT, sizeof *commit), .covered_lsn = covered_lsn, .ids = count};
-  return records_wait_durable(daemon, publish(daemon));
+      .header = keeper_header(RECORD_STATE_COMMIT, sizeof *commit), .covered_lsn = covered_lsn, .ids = count};
+  return records_wait_durable(daemon, keeper_publish(daemon));
 }
 
 /* All that records up to here say of the state is said again after them; then recovery may begin there. */
@@ -119,13 +119,13 @@ static bool snapshot_due(const struct daemon *daemon, const struct journal_segme
 /* Said in the journal first: a segment that is missing without that is a lost one. */
 static int announce_removal(struct daemon *daemon, const struct journal_segment *oldest, uint64_t removed_bytes) {
   journal_set_oldest_segment(daemon->journal, oldest->segment);
-  struct journal_retention_record *record = reserve(daemon, sizeof *record);
+  struct journal_retention_record *record = keeper_reserve(daemon, sizeof *record);
   if (!record) return -EAGAIN;
-  *record = (struct journal_retention_record){.header = control_header(RECORD_RETENTION, sizeof *record),
+  *record = (struct journal_retention_record){.header = keeper_header(RECORD_RETENTION, sizeof *record),
                                               .oldest_segment = oldest->segment,
                                               .oldest_lsn = oldest->first_lsn,
                                               .removed_bytes = removed_bytes};
-  return records_wait_durable(daemon, publish(daemon));
+  return records_wait_durable(daemon, keeper_publish(daemon));
 }
 
 static void remove_oldest(struct daemon *daemon, const struct journal_segment *segments, size_t count) {
@@ -187,6 +187,7 @@ static void *keeper_thread(void *argument) {
       look_after(daemon);
       looked_ns = monotonic_ns();
     }
+    signing_look_after(daemon);
     if (indexed) usleep(PASS_US);
   }
   return NULL;

@@ -76,6 +76,7 @@ static int start(struct daemon *daemon) {
   if (result == 0) result = ports_start(daemon);
   if (result == 0) result = records_open(daemon);
   if (result == 0) result = certificates_start(daemon);
+  if (result == 0) result = signing_start(daemon);
   if (result == 0) result = shards_create(daemon);
   if (result == 0) result = records_start(daemon);
   if (result == 0) result = rules_start(daemon);
@@ -107,7 +108,7 @@ static void announce(const struct daemon *daemon) {
   sd_notify(0, "READY=1");
 }
 
-/* SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reads rules.files and certificates again. */
+/* SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reads rules.files, certificates and the signing key again. */
 static void run(struct daemon *daemon, const sigset_t *signals) {
   char error[512];
   for (;;) {
@@ -115,6 +116,7 @@ static void run(struct daemon *daemon, const sigset_t *signals) {
     if (number == SIGHUP) {
       rules_reload(daemon);
       certificates_reload(daemon, error, sizeof error);
+      signing_reload(daemon, error, sizeof error);
     } else if (number == SIGTERM || number == SIGINT) {
       return;
     }
@@ -141,6 +143,7 @@ static void stop(struct daemon *daemon) {
   records_close(daemon);
   rules_stop(daemon);
   certificates_stop(daemon);
+  signing_stop(daemon);
   log_info("stop", "done");
 }
 

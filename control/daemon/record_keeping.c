@@ -18,8 +18,7 @@ static void visit(void *context, uint64_t lsn, const struct record_header *recor
   switch (record->type) {
   case RECORD_WEBHOOK:
   case RECORD_REPLAY_IDS:
-    if (!remembered_ids_see(daemon->remembered, lsn, record, daemon->started_wall_ns))
-      log_error("start", "no memory for recovered webhook ids");
+    if (!remembered_ids_see(daemon->remembered, lsn, record, daemon->started_wall_ns)) daemon->ids_lost = true;
     break;
   case RECORD_RULES_BEGIN:
   case RECORD_RULES_CHUNK:
@@ -77,6 +76,10 @@ int records_open(struct daemon *daemon) {
   if (!daemon->journal) {
     log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
     return error < 0 ? error : -error;
+  }
+  if (daemon->ids_lost) {
+    log_error("start", "no memory for recovered webhook ids");
+    return -ENOMEM;
   }
   remembered_ids_recovered(daemon->remembered);
   violation_store_begin_run(daemon->violations, daemon->recovery.next_lsn);

@@ -87,8 +87,10 @@ static void publish(struct daemon *daemon, struct rule_set *set, struct rule_ima
   daemon->rules.image = image;
   daemon->rules.set = set;
   daemon->rules.generation = image->generation;
+  match_counts_begin(daemon, image);
   atomic_store_explicit(&daemon->publication.image, image, memory_order_release);
   if (wait_adopted(daemon, image->generation) == 0) {
+    if (old_image) match_counts_end(daemon, old_image, image);
     if (old_image) rule_image_free(old_image);
   } else {
     log_error("rules", "a shard has not adopted generation %llu in time; the image before it is kept",
@@ -232,6 +234,7 @@ int rules_start(struct daemon *daemon) {
 void rules_stop(struct daemon *daemon) {
   if (daemon->rules.image) rule_image_free(daemon->rules.image);
   if (daemon->rules.set) rule_set_free(daemon->rules.set);
+  free(daemon->rules.matches.at_start);
 }
 
 static void recover_begin(struct rules_recovery *recovery, const struct rules_begin *begin) {

@@ -156,13 +156,17 @@ static int fill_shard(struct daemon *daemon, struct daemon_port *port, uint32_t 
   return 0;
 }
 
-static void restore_replay(struct daemon *daemon, const struct siphash_key *key) {
+/* Without all of them a webhook could have its effect a second time: the start fails rather than that. */
+static int restore_replay(struct daemon *daemon, const struct siphash_key *key) {
   uint64_t refused = 0;
   struct remembered_id *ids = NULL;
   size_t count = 0;
-  if (remembered_ids_copy(daemon->remembered, daemon->started_wall_ns, &ids, &count) < 0)
+  const int copied = remembered_ids_copy(daemon->remembered, daemon->started_wall_ns, &ids, &count);
+  if (copied != 0) {
     log_error("start", "no memory for recovered webhook ids");
-  for (size_t i = 0; ids && i < count; i++) {
+    return copied;
+  }
+  for (size_t i = 0; i < count; i++) {
     struct shard_replay_entry entry = {.remember_until_ns = ids[i].remember_until_ns, .answer = {.status = ids[i].status}};
     memcpy(entry.key.bytes, ids[i].key, sizeof entry.key.bytes);
     memcpy(entry.body_sha256, ids[i].body_sha256, sizeof entry.body_sha256);
@@ -172,7 +176,9 @@ static void restore_replay(struct daemon *daemon, const struct siphash_key *key)
   }
   free(ids);
   if (count) log_info("start", "%zu webhook ids remembered from the journal", count);
-  if (refused) log_error("start", "%llu webhook ids did not fit: raise webhooks.replay_capacity", (unsigned long long)refused);
+  if (refused == 0) return 0;
+  log_error("start", "%llu webhook ids did not fit: raise webhooks.replay_capacity", (unsigned long long)refused);
+  return -ENOSPC;
 }
 
 int shards_create(struct daemon *daemon) {
@@ -196,8 +202,7 @@ int shards_create(struct daemon *daemon) {
       }
     }
   }
-  restore_replay(daemon, &keys.replay);
-  return 0;
+  return restore_replay(daemon, &keys.replay);
 }
 
 /* Where the allocator counts this thread's bytes; it stays valid for the thread's life. */

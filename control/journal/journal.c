@@ -220,6 +220,37 @@ uint64_t journal_durable_lsn(const struct journal *journal) {
   return atomic_load_explicit(&journal->durable_lsn, memory_order_acquire);
 }
 
+/* One writer; a reader that met it in the middle reads again. */
+void journal_mark_chain(struct journal *journal, uint64_t lsn) {
+  struct journal_chain_mark *mark = &journal->chain_mark;
+  const uint64_t turns = atomic_load_explicit(&mark->turns, memory_order_relaxed);
+  atomic_store_explicit(&mark->turns, turns + 1, memory_order_relaxed);
+  atomic_thread_fence(memory_order_release);
+  atomic_store_explicit(&mark->lsn, lsn, memory_order_relaxed);
+  for (unsigned i = 0; i < JOURNAL_CHAIN_BYTES / sizeof(uint64_t); i++) {
+    uint64_t word;
+    memcpy(&word, journal->chain_hash + i * sizeof word, sizeof word);
+    atomic_store_explicit(&mark->chain[i], word, memory_order_relaxed);
+  }
+  atomic_store_explicit(&mark->turns, turns + 2, memory_order_release);
+}
+
+bool journal_chain_mark(const struct journal *journal, uint64_t *lsn, uint8_t chain[JOURNAL_CHAIN_BYTES]) {
+  const struct journal_chain_mark *mark = &journal->chain_mark;
+  uint64_t before, after;
+  do {
+    before = atomic_load_explicit(&mark->turns, memory_order_acquire);
+    *lsn = atomic_load_explicit(&mark->lsn, memory_order_relaxed);
+    for (unsigned i = 0; i < JOURNAL_CHAIN_BYTES / sizeof(uint64_t); i++) {
+      const uint64_t word = atomic_load_explicit(&mark->chain[i], memory_order_relaxed);
+      memcpy(chain + i * sizeof word, &word, sizeof word);
+    }
+    atomic_thread_fence(memory_order_acquire);
+    after = atomic_load_explicit(&mark->turns, memory_order_relaxed);
+  } while (before != after || before % 2 != 0);
+  return *lsn > 0 && journal->config.hash_chain;
+}
+
 int journal_failed(const struct journal *journal) { return atomic_load_explicit(&journal->failed, memory_order_acquire); }
 
 int journal_stalled(const struct journal *journal) { return atomic_load_explicit(&journal->stalled, memory_order_relaxed); }

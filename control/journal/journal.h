@@ -63,7 +63,10 @@ void journal_close(struct journal *journal);
 void journal_request_flush(struct journal *journal);
 
 uint64_t journal_durable_lsn(const struct journal *journal); /* all records at or below are durable; 0: none */
-int journal_failed(const struct journal *journal);           /* 0 or -errno */
+/* The chain after the last durable batch, and the last LSN of that. False: none of this run is, or the
+ * journal has no chain of hashes. Any thread. */
+bool journal_chain_mark(const struct journal *journal, uint64_t *lsn, uint8_t chain[32]);
+int journal_failed(const struct journal *journal); /* 0 or -errno */
 /* 0, or -ENOSPC while the disk has no room for another segment: what is in the rings waits there, so producers are pushed back,
  * and it goes on by itself once there is room. */
 int journal_stalled(const struct journal *journal);

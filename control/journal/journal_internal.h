@@ -91,6 +91,10 @@ struct journal {
   _Atomic int failed;
   _Atomic int stalled;
   _Atomic uint64_t current_segment;
+  struct journal_chain_mark {
+    _Atomic uint64_t turns; /* odd while the others are being written */
+    _Atomic uint64_t lsn, chain[JOURNAL_CHAIN_BYTES / sizeof(uint64_t)];
+  } chain_mark;
   /* any:rw journal:ro */
   _Atomic uint64_t flush_requests;
   _Atomic uint64_t state_lsn, oldest_segment;
@@ -110,6 +114,9 @@ int journal_write_start(struct journal *journal, struct journal_write *write, co
 int journal_write_poke(struct journal *journal, struct journal_write *write);
 /* 1: done, 0: goes on, or -errno. */
 int journal_write_completed(struct journal *journal, struct journal_write *write, int result);
+
+/* The chain as it is now is that after the last durable batch, which ends with `lsn`. */
+void journal_mark_chain(struct journal *journal, uint64_t lsn);
 
 /* Moves records from the rings into the filling batch; how many. */
 uint32_t journal_gather(struct journal *journal, uint64_t now_ns);

@@ -1,13 +1,12 @@
 #include "always_assert.h"
+#include "journal_files_internal.h"
 #include "journal_io_uring_internal.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,28 +28,6 @@ static int uring_open(struct journal_io *io, const char *name, bool create) {
 static int uring_close(struct journal_io *io, int file) {
   uring_file_forget(uring_of(io), file);
   return close(file) == 0 ? 0 : -errno;
-}
-
-static int64_t uring_size(struct journal_io *io, int file) {
-  (void)io;
-  struct stat status;
-  return fstat(file, &status) == 0 ? (int64_t)status.st_size : -errno;
-}
-
-static int uring_read(struct journal_io *io, int file, void *buffer, uint32_t bytes, uint64_t offset) {
-  (void)io;
-  /* Without O_DIRECT the cache may hold what never reached the disk. */
-  if (!(fcntl(file, F_GETFL) & O_DIRECT)) posix_fadvise(file, (off_t)offset, bytes, POSIX_FADV_DONTNEED);
-  uint32_t done = 0;
-  while (done < bytes) {
-    const ssize_t got = pread(file, (uint8_t *)buffer + done, bytes - done, (off_t)(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return -errno;
-    done += (uint32_t)got;
-    /* An unaligned count only comes at the end of the file; O_DIRECT would refuse to go on from there. */
-    if (got == 0 || got % 512 != 0) break;
-  }
-  return (int)done;
 }
 
 static int uring_write_sync(struct journal_io *io, int file, const void *buffer, uint32_t bytes, uint64_t offset) {
@@ -76,26 +53,7 @@ static int uring_remove(struct journal_io *io, const char *name) {
 }
 
 static int uring_list(struct journal_io *io, void (*each)(void *context, const char *name), void *context) {
-  const int copy = openat(uring_of(io)->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (copy < 0) return -errno;
-  DIR *directory = fdopendir(copy);
-  if (!directory) {
-    const int error = -errno;
-    close(copy);
-    return error;
-  }
-  errno = 0;
-  for (struct dirent *entry; (entry = readdir(directory)); errno = 0) each(context, entry->d_name);
-  const int error = -errno;
-  closedir(directory);
-  return error;
-}
-
-static uint64_t uring_now(struct journal_io *io) {
-  (void)io;
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+  return journal_files_list(uring_of(io)->directory, each, context);
 }
 
 static void prepare(struct uring_io *uring, struct io_uring_sqe *sqe, const struct journal_io_request *request) {
@@ -211,13 +169,13 @@ static void uring_destroy(struct journal_io *io) {
 static const struct journal_io_operations uring_operations = {
     .open = uring_open,
     .close = uring_close,
-    .size = uring_size,
-    .read = uring_read,
+    .size = journal_files_size,
+    .read = journal_files_read,
     .write_sync = uring_write_sync,
     .sync = uring_sync,
     .remove = uring_remove,
     .list = uring_list,
-    .now = uring_now,
+    .now = journal_files_now,
     .set_buffers = uring_set_buffers,
     .submit = uring_submit,
     .reap = uring_reap,

@@ -33,7 +33,8 @@ struct salvage {
 static void put(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
   struct salvage *salvage = context;
   (void)lsn, (void)segment, (void)offset;
-  if (record->type == RECORD_RETENTION) return;
+  /* What they say is of the old journal alone. */
+  if (record->type == RECORD_RETENTION || record->type == RECORD_CHECKPOINT) return;
   void *room = NULL;
   while (salvage->error == 0 && !(room = record_ring_reserve(salvage->ring, record->bytes))) {
     const uint64_t now_ns = salvage->io->operations->now(salvage->io);

@@ -90,6 +90,9 @@ static void take_batch(struct scanner *scanner, const struct scanned_segment *se
   scan->batch_bytes += batch->batch_bytes;
   scan->records += batch->record_count;
   give_records(scanner, segment, offset, batch);
+  if (scanner->handler->batch)
+    scanner->handler->batch(scanner->handler->context, scan->last_lsn,
+                            segment->header.chain_kind == JOURNAL_CHAIN_SHA256 ? scanner->chain : NULL);
 }
 
 /* The good batch at `offset`, or NULL with *error; a segment without a good header is tried as every version. */

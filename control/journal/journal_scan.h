@@ -15,6 +15,8 @@ struct journal_scan_handler {
   void *context;
   bool newest_only; /* of older segments only the headers are read: batches, records and chain are then those of the newest */
   void (*segment)(void *context, const struct segment_header *header);
+  /* After the records of a batch: the last LSN of it, and the chain after it; NULL where the segment has none. */
+  void (*batch)(void *context, uint64_t last_lsn, const uint8_t *chain);
   /* `offset` of the batch in its segment. */
   void (*record)(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record);
   void (*damage)(void *context, const struct journal_damage *damage);

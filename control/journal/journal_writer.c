@@ -221,6 +221,7 @@ int journal_batch_completed(struct journal *journal, int result) {
   const struct journal_batch *batch = &journal->batches[journal->filling ^ 1u];
   ALWAYS_ASSERT(journal->in_flight && batch->count > 0);
   count_batch(journal, batch);
+  journal_mark_chain(journal, batch->first_lsn + batch->count - 1);
   /* The LSN first: whoever sees its ring's mark may then read its records. */
   atomic_store_explicit(&journal->durable_lsn, batch->first_lsn + batch->count - 1, memory_order_release);
   for (uint32_t i = 0; i < journal->config.ring_count; i++)

@@ -34,8 +34,9 @@ struct appliance_journal {
     uint64_t age_limit_ns, byte_limit, record_limit; /* 0: none */
   } kept;
   uint64_t state_lsn, snapshots;
-  uint64_t indexed_lsn; /* violations up to it can be asked for */
-  bool indexing;        /* the log of earlier runs is still being read into the index */
+  uint64_t indexed_lsn;             /* violations up to it can be asked for */
+  uint64_t checkpoints, signed_lsn; /* of this run; 0: none */
+  bool indexing;                    /* the log of earlier runs is still being read into the index */
 };
 
 struct appliance_rules {
@@ -108,6 +109,10 @@ struct appliance {
   /* The rule set in force, for reading until rules_release. NULL when there is none. */
   const struct rule_set *(*rules_acquire)(void *context);
   void (*rules_release)(void *context);
+  /* Between the two: matches of a rule of the set since this process has it, and whether metrics show it by itself; false when it
+   * is not judged. And those of rules that are gone and had no series of their own. */
+  bool (*rule_matches)(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series);
+  void (*rule_matches_gone)(void *context, uint64_t gone[RULE_MODES]);
   /* Replaces the set by the files' union (merge: adds or updates by name), journals it and publishes; returns when it is durable
    * and every shard has adopted it. 0, -EINVAL with errors (nothing changed), or another -errno. file_count 0: re-reads
    * rules.files. */

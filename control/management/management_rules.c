@@ -3,12 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *rule_of(const struct rule_definition *rule, bool whole) {
+/* `matches` is null for a rule that is not judged. */
+static void add_matches(const struct appliance *appliance, const struct rule_definition *rule, json_t *json) {
+  uint64_t matches;
+  bool own_series;
+  const bool judged = appliance->rule_matches(appliance->context, rule, &matches, &own_series);
+  json_object_set_new(json, "mode", json_string(rule->mode == RULE_SHADOW ? "shadow" : "enforce"));
+  json_object_set_new(json, "matches", judged ? json_integer((json_int_t)matches) : json_null());
+}
+
+static json_t *rule_of(const struct appliance *appliance, const struct rule_definition *rule, bool whole) {
   json_t *tags = json_array();
   for (size_t i = 0; i < rule->tag_count; i++) json_array_append_new(tags, json_string(rule->tags[i]));
   json_t *json = json_pack("{s:s, s:s, s:s, s:b, s:i, s:o, s:s?}", "name", rule->name, "severity", severity_word(rule->severity),
                            "on", rule_on_word(rule->on), "enabled", rule->enabled, "version", (int)rule->version, "tags", tags,
                            "description", rule->description);
+  add_matches(appliance, rule, json);
   if (!whole) return json;
   json_object_set_new(json, "if", rule->condition_text ? json_string(rule->condition_text) : json_null());
   json_object_set_new(json, "when", rule->when_text ? json_string(rule->when_text) : json_null());
@@ -22,7 +32,8 @@ enum MHD_Result handle_rules_list(struct management_request *request) {
   const struct appliance *appliance = request->appliance;
   json_t *rules = json_array();
   const struct rule_set *set = appliance->rules_acquire(appliance->context);
-  for (size_t i = 0; set && i < rule_set_count(set); i++) json_array_append_new(rules, rule_of(rule_set_at(set, i), false));
+  for (size_t i = 0; set && i < rule_set_count(set); i++)
+    json_array_append_new(rules, rule_of(appliance, rule_set_at(set, i), false));
   appliance->rules_release(appliance->context);
   return answer_json(request, 200, json_pack("{s:o}", "rules", rules));
 }
@@ -31,7 +42,7 @@ enum MHD_Result handle_rule(struct management_request *request, const char *name
   const struct appliance *appliance = request->appliance;
   const struct rule_set *set = appliance->rules_acquire(appliance->context);
   const struct rule_definition *rule = set ? rule_set_find(set, name) : NULL;
-  json_t *json = rule ? rule_of(rule, true) : NULL;
+  json_t *json = rule ? rule_of(appliance, rule, true) : NULL;
   appliance->rules_release(appliance->context);
   return json ? answer_json(request, 200, json) : answer_error(request, 404, "not_found", "no such rule");
 }

@@ -15,7 +15,7 @@ enum MHD_Result handle_metrics(struct management_request *request) {
   const struct appliance *appliance = request->appliance;
   struct appliance_snapshot *snapshot = take(request);
   size_t length = 0;
-  char *text = snapshot ? metrics_render(snapshot, appliance->violations(appliance->context), &length) : NULL;
+  char *text = snapshot ? metrics_render(appliance, snapshot, &length) : NULL;
   free(snapshot);
   return text ? answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text, length) : MHD_NO;
 }
@@ -95,14 +95,15 @@ enum MHD_Result handle_config_reload(struct management_request *request) {
 
 static json_t *journal_of(const struct appliance_journal *journal) {
   const double mean_us = journal->batches ? (double)journal->flush_ns_sum / (double)journal->batches / 1e3 : 0;
-  return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:o}", "failed", journal->failed != 0,
-                   "out_of_space", journal->stalled != 0, "durable_lsn", (json_int_t)journal->durable_lsn, "records",
-                   (json_int_t)journal->records, "batches", (json_int_t)journal->batches, "batch_bytes",
+  return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o}", "failed",
+                   journal->failed != 0, "out_of_space", journal->stalled != 0, "durable_lsn", (json_int_t)journal->durable_lsn,
+                   "records", (json_int_t)journal->records, "batches", (json_int_t)journal->batches, "batch_bytes",
                    (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us, "flush_max_us",
                    (double)journal->flush_ns_max / 1e3, "recovered_records", (json_int_t)journal->recovered_records,
                    "recovered_truncated_bytes", (json_int_t)journal->recovered_truncated_bytes, "state_lsn",
                    (json_int_t)journal->state_lsn, "snapshots", (json_int_t)journal->snapshots, "indexed_lsn",
-                   (json_int_t)journal->indexed_lsn, "indexing", journal->indexing, "kept", kept_of(journal));
+                   (json_int_t)journal->indexed_lsn, "indexing", journal->indexing, "signed_lsn", (json_int_t)journal->signed_lsn,
+                   "kept", kept_of(journal));
 }
 
 static json_t *park_of(const struct appliance_snapshot *snapshot, enum record_durability durability) {

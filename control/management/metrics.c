@@ -332,6 +332,8 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
          (double)journal->snapshots);
   single(out, "tripline_journal_indexed_lsn", "gauge", "Violations up to this LSN can be asked for.",
          (double)journal->indexed_lsn);
+  single(out, "tripline_journal_checkpoints_total", "counter", "Signed checkpoints written.", (double)journal->checkpoints);
+  single(out, "tripline_journal_signed_lsn", "gauge", "Records up to it are signed.", (double)journal->signed_lsn);
   single(out, "tripline_journal_recovered_records", "gauge", "Records found at start.", (double)journal->recovered_records);
 }
 
@@ -436,7 +438,7 @@ static void render_impairment(struct text_buffer *out, const struct appliance_sn
   }
 }
 
-char *metrics_render(const struct appliance_snapshot *snapshot, struct violation_store *violations, size_t *length) {
+char *metrics_render(const struct appliance *appliance, const struct appliance_snapshot *snapshot, size_t *length) {
   struct text_buffer out = {0};
   render_process(&out, snapshot);
   render_ports(&out, snapshot);
@@ -448,7 +450,8 @@ char *metrics_render(const struct appliance_snapshot *snapshot, struct violation
   metrics_render_pressure(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
-  render_rules(&out, violations);
+  render_rules(&out, appliance->violations(appliance->context));
+  metrics_render_rule_matches(&out, appliance);
   if (out.failed) {
     free(out.text);
     return NULL;

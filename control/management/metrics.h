@@ -3,4 +3,4 @@
 #include "appliance.h"
 
 /* malloc'd text, NUL-terminated; NULL when out of memory. */
-char *metrics_render(const struct appliance_snapshot *snapshot, struct violation_store *violations, size_t *length);
+char *metrics_render(const struct appliance *appliance, const struct appliance_snapshot *snapshot, size_t *length);

@@ -1,31 +1,49 @@
 #include "expression_internal.h"
 #include <string.h>
 
-static const char *const operation_names[] = {
-    [PREDICATE_EQUAL] = "=",   [PREDICATE_NOT_EQUAL] = "!=",        [PREDICATE_LESS] = "<",     [PREDICATE_LESS_OR_EQUAL] = "<=",
-    [PREDICATE_GREATER] = ">", [PREDICATE_GREATER_OR_EQUAL] = ">=", [PREDICATE_MATCHES] = "=~", [PREDICATE_NOT_MATCHES] = "!~",
-    [PREDICATE_IN] = "in",     [PREDICATE_CONTAINS] = "contains"};
+static const char *const operation_names[] = {[PREDICATE_EQUAL] = "=",
+                                              [PREDICATE_NOT_EQUAL] = "!=",
+                                              [PREDICATE_LESS] = "<",
+                                              [PREDICATE_LESS_OR_EQUAL] = "<=",
+                                              [PREDICATE_GREATER] = ">",
+                                              [PREDICATE_GREATER_OR_EQUAL] = ">=",
+                                              [PREDICATE_MATCHES] = "=~",
+                                              [PREDICATE_NOT_MATCHES] = "!~",
+                                              [PREDICATE_IN] = "in",
+                                              [PREDICATE_CONTAINS] = "contains",
+                                              [PREDICATE_STARTS_WITH] = "startsWith",
+                                              [PREDICATE_ENDS_WITH] = "endsWith",
+                                              [PREDICATE_IN_NETWORKS] = "in cidr"};
 
 static const char *const type_names[] = {
-    [REFERENCE_ANY] = "an attribute",     [REFERENCE_TEXT] = "text",       [REFERENCE_HEXADECIMAL] = "a hexadecimal id",
-    [REFERENCE_KIND] = "a span kind",     [REFERENCE_STATUS] = "a status", [REFERENCE_DURATION] = "a duration",
-    [REFERENCE_BOOLEAN] = "true or false"};
+    [REFERENCE_ANY] = "an attribute",      [REFERENCE_TEXT] = "text",       [REFERENCE_HEXADECIMAL] = "a hexadecimal id",
+    [REFERENCE_KIND] = "a span kind",      [REFERENCE_STATUS] = "a status", [REFERENCE_DURATION] = "a duration",
+    [REFERENCE_BOOLEAN] = "true or false", [REFERENCE_NUMBER] = "a number", [REFERENCE_TIME_OF_DAY] = "a time of day",
+    [REFERENCE_WEEKDAY] = "a weekday"};
 
 static const char *const kind_words[] = {"unspecified", "internal", "server", "client", "producer", "consumer", NULL};
 static const char *const span_status_words[] = {"unset", "ok", "error", NULL};
 static const char *const alert_status_words[] = {"firing", "resolved", NULL};
+static const char *const weekday_words[] = {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", NULL};
+
+const char *reference_type_name(enum reference_type type) { return type_names[type]; }
+
+bool reference_is_numeric(enum reference_type type) {
+  return type == REFERENCE_DURATION || type == REFERENCE_NUMBER || type == REFERENCE_TIME_OF_DAY;
+}
 
 static bool ordered(enum predicate_operation operation) {
   return operation >= PREDICATE_LESS && operation <= PREDICATE_GREATER_OR_EQUAL;
 }
 static bool textual(enum predicate_operation operation) {
-  return operation == PREDICATE_MATCHES || operation == PREDICATE_NOT_MATCHES || operation == PREDICATE_CONTAINS;
+  return operation == PREDICATE_MATCHES || operation == PREDICATE_NOT_MATCHES || operation == PREDICATE_CONTAINS ||
+         operation == PREDICATE_STARTS_WITH || operation == PREDICATE_ENDS_WITH || operation == PREDICATE_IN_NETWORKS;
 }
 static bool number(const struct literal *literal) {
   return literal->value.type == VALUE_INTEGER || literal->value.type == VALUE_DOUBLE;
 }
 
-static const char *literal_name(const struct literal *literal) {
+const char *literal_name(const struct literal *literal) {
   switch (literal->value.type) {
   case VALUE_BOOL:
     return "true or false";
@@ -39,6 +57,7 @@ static const char *literal_name(const struct literal *literal) {
 }
 
 static bool operation_allowed(enum reference_type type, enum predicate_operation operation) {
+  if (operation == PREDICATE_EXISTS) return true;
   switch (type) {
   case REFERENCE_ANY:
     return true;
@@ -46,11 +65,14 @@ static bool operation_allowed(enum reference_type type, enum predicate_operation
   case REFERENCE_HEXADECIMAL:
     return !ordered(operation) && operation != PREDICATE_TRUE;
   case REFERENCE_DURATION:
+  case REFERENCE_NUMBER:
+  case REFERENCE_TIME_OF_DAY:
     return !textual(operation) && operation != PREDICATE_TRUE;
   case REFERENCE_BOOLEAN:
     return !textual(operation) && !ordered(operation);
   case REFERENCE_KIND:
   case REFERENCE_STATUS:
+  case REFERENCE_WEEKDAY:
     return !textual(operation) && !ordered(operation) && operation != PREDICATE_TRUE;
   }
   return false;
@@ -59,8 +81,9 @@ static bool operation_allowed(enum reference_type type, enum predicate_operation
 /* A bare word where no kind or status is expected. */
 static bool refuse_word(const struct expression_context *context, const struct literal *literal) {
   const int shown = (int)(literal->value.length < 64 ? literal->value.length : 64);
-  if (literal->value.length == 4 && memcmp(literal->value.text, "null", 4) == 0)
-    expression_error(context, literal->offset, "there is no null constant: a comparison with a missing value is false");
+  const struct image_text word = {.at = literal->value.text, .length = literal->value.length};
+  if (image_text_is(word, "null") || image_text_is(word, "nil"))
+    expression_error(context, literal->offset, "null is in no list: ask `= null` or `exists`");
   else
     expression_error(context, literal->offset, "`%.*s` is no constant here; a string stands in double quotes: \"%.*s\"", shown,
                      literal->value.text, shown, literal->value.text);
@@ -110,16 +133,26 @@ static bool lower_hexadecimal(const struct expression_context *context, const st
 
 static bool mismatch(const struct expression_context *context, const struct expression *predicate,
                      const struct literal *literal) {
-  const struct reference *reference = predicate->reference;
-  expression_error(context, literal->offset, "`%.*s` is %s and cannot be compared with %s", (int)reference->spelling.length,
-                   reference->spelling.at, type_names[reference->type], literal_name(literal));
+  char shown[REFERENCE_SHOWN_BYTES];
+  reference_show(predicate->reference, shown);
+  expression_error(context, literal->offset, "`%s` is %s and cannot be compared with %s", shown,
+                   type_names[predicate->reference->type], literal_name(literal));
   return false;
+}
+
+static bool network_check(const struct expression_context *context, const struct literal *literal) {
+  struct image_network network;
+  const struct image_text text = {.at = literal->value.text, .length = literal->value.length};
+  const char *const why = network_read(text, &network);
+  if (why) expression_error(context, literal->offset, "`%.*s` %s", (int)(text.length < 64 ? text.length : 64), text.at, why);
+  return why == NULL;
 }
 
 static bool literal_check(const struct expression_context *context, const struct expression *predicate, struct literal *literal) {
   const struct reference *reference = predicate->reference;
   const enum predicate_operation operation = predicate->operation;
   if (reference->type == REFERENCE_KIND) return one_of(context, literal, "kind", kind_words);
+  if (reference->type == REFERENCE_WEEKDAY) return one_of(context, literal, "weekday", weekday_words);
   if (reference->type == REFERENCE_STATUS)
     return one_of(context, literal, "status",
                   context->on_known && context->on == RULE_ON_ALERT ? alert_status_words : span_status_words);
@@ -134,13 +167,16 @@ static bool literal_check(const struct expression_context *context, const struct
     return false;
   }
   if (operation == PREDICATE_MATCHES || operation == PREDICATE_NOT_MATCHES) return pattern_check(context, literal);
+  if (operation == PREDICATE_IN_NETWORKS) return network_check(context, literal);
   switch (reference->type) {
   case REFERENCE_TEXT:
     return literal->value.type == VALUE_STRING || mismatch(context, predicate, literal);
   case REFERENCE_HEXADECIMAL:
     if (literal->value.type != VALUE_STRING) return mismatch(context, predicate, literal);
-    return operation == PREDICATE_CONTAINS || lower_hexadecimal(context, reference, literal);
+    return textual(operation) || lower_hexadecimal(context, reference, literal);
   case REFERENCE_DURATION:
+  case REFERENCE_NUMBER:
+  case REFERENCE_TIME_OF_DAY:
     return number(literal) || mismatch(context, predicate, literal);
   case REFERENCE_BOOLEAN:
     return literal->value.type == VALUE_BOOL || mismatch(context, predicate, literal);
@@ -149,18 +185,50 @@ static bool literal_check(const struct expression_context *context, const struct
   }
 }
 
+/* Types that two values can be equal in. */
+enum comparable { COMPARABLE_ANY, COMPARABLE_TEXT, COMPARABLE_NUMBER, COMPARABLE_BOOLEAN };
+static enum comparable comparable(enum reference_type type) {
+  if (type == REFERENCE_ANY) return COMPARABLE_ANY;
+  if (reference_is_numeric(type)) return COMPARABLE_NUMBER;
+  return type == REFERENCE_BOOLEAN ? COMPARABLE_BOOLEAN : COMPARABLE_TEXT;
+}
+
+static bool right_check(const struct expression_context *context, const struct expression *predicate, size_t offset) {
+  const struct reference *left = predicate->reference, *right = predicate->right;
+  const enum predicate_operation operation = predicate->operation;
+  char left_shown[REFERENCE_SHOWN_BYTES], right_shown[REFERENCE_SHOWN_BYTES];
+  reference_show(left, left_shown);
+  reference_show(right, right_shown);
+  if (operation == PREDICATE_MATCHES || operation == PREDICATE_NOT_MATCHES) {
+    expression_error(context, offset, "the regular expression of `%s` is a constant, not `%s`", operation_names[operation],
+                     right_shown);
+  } else if (right->every) {
+    expression_error(context, offset, "`%s` has many values and stands on the left, alone", right_shown);
+  } else if (!operation_allowed(right->type, operation)) {
+    expression_error(context, offset, "`%s` does not apply to `%s`, which is %s", operation_names[operation], right_shown,
+                     type_names[right->type]);
+  } else if (comparable(left->type) && comparable(right->type) && comparable(left->type) != comparable(right->type)) {
+    expression_error(context, offset, "`%s` is %s and cannot be compared with `%s`, which is %s", left_shown,
+                     type_names[left->type], right_shown, type_names[right->type]);
+  } else {
+    return true;
+  }
+  return false;
+}
+
 bool predicate_check(const struct expression_context *context, struct expression *predicate, size_t operation_offset) {
   const struct reference *reference = predicate->reference;
-  const int shown = (int)(reference->spelling.length < 64 ? reference->spelling.length : 64);
   if (!operation_allowed(reference->type, predicate->operation)) {
+    char shown[REFERENCE_SHOWN_BYTES];
+    reference_show(reference, shown);
     if (predicate->operation == PREDICATE_TRUE)
-      expression_error(context, operation_offset, "`%.*s` is %s: compare it with something", shown, reference->spelling.at,
-                       type_names[reference->type]);
+      expression_error(context, operation_offset, "`%s` is %s: compare it with something", shown, type_names[reference->type]);
     else
-      expression_error(context, operation_offset, "`%s` does not apply to `%.*s`, which is %s",
-                       operation_names[predicate->operation], shown, reference->spelling.at, type_names[reference->type]);
+      expression_error(context, operation_offset, "`%s` does not apply to `%s`, which is %s",
+                       operation_names[predicate->operation], shown, type_names[reference->type]);
     return false;
   }
+  if (predicate->right) return right_check(context, predicate, operation_offset);
   /* Literals were made for this predicate alone, in the region of its rule. */
   struct literal *literals = (struct literal *)(uintptr_t)predicate->literals;
   bool good = true;

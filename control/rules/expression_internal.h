@@ -9,6 +9,8 @@
 #define TRACE_WITHIN_NS_MAX 86400000000000
 #define REFERENCE_KEY_BYTES_MAX 256u
 #define REFERENCE_SEGMENTS_MAX 32u
+#define REFERENCE_ELEMENT_MAX 65535u
+#define VALUE_OPERATIONS_MAX 64u /* of arithmetic in one value: it is never deeper than that */
 
 /* What an expression is about and where its errors go. */
 struct expression_context {
@@ -18,6 +20,7 @@ struct expression_context {
   struct rule_errors *errors;
   struct rule_source *source;
   const struct source_scalar *scalar;
+  struct image_text zone; /* of the rule; empty: UTC */
 };
 
 void expression_error(const struct expression_context *context, size_t offset, const char *format, ...)
@@ -31,22 +34,48 @@ enum reference_type {
   REFERENCE_STATUS,
   REFERENCE_DURATION,
   REFERENCE_BOOLEAN,
+  REFERENCE_NUMBER, /* arithmetic; start and end */
+  REFERENCE_TIME_OF_DAY,
+  REFERENCE_WEEKDAY,
+};
+
+/* A part of a reference: `.key`, and of a body path `[3]` or `[*]`. */
+struct reference_segment {
+  enum { SEGMENT_MEMBER, SEGMENT_ELEMENT, SEGMENT_EVERY } sort;
+  uint32_t element;
+  struct image_text key;
+};
+
+struct literal {
+  struct value value;  /* a bare word has type VALUE_STRING and `word` */
+  bool word, duration; /* `duration`: written with a unit, or as a time of day */
+  size_t offset;
+};
+
+/* One value of an expression: arithmetic, a bare reference or a constant. What is no constant becomes a column. */
+struct operand {
+  const struct reference *reference; /* NULL: a constant */
+  struct literal *literal;           /* of this expression alone */
+  size_t offset;
+};
+
+struct arithmetic {
+  enum column_computation computation;
+  struct operand left, right; /* not both constants: those are folded; COMPUTE_NEGATE has only the right */
+  uint32_t operations;        /* in it and below */
 };
 
 struct reference {
   enum column_scope scope;
   enum intrinsic intrinsic; /* SCOPE_INTRINSIC */
   enum reference_type type;
-  struct image_text key; /* SCOPE_BODY: the path joined by dots */
-  const struct image_text *segments;
+  struct image_text zone;              /* of time_of_day and weekday; empty: UTC */
+  bool every;                          /* a body path with `[*]`: it has as many values as there are elements */
+  const struct arithmetic *arithmetic; /* SCOPE_COMPUTED; all below is empty then */
+  struct image_text key;               /* SCOPE_BODY: the path joined by dots; as spelled when it has elements */
+  const struct reference_segment *segments;
   uint32_t segment_count;
-  struct image_text spelling; /* canonical; equal spelling = same column */
-};
-
-struct literal {
-  struct value value; /* a bare word has type VALUE_STRING and `word` */
-  bool word, duration;
-  size_t offset;
+  struct image_text spelling; /* canonical; see reference_print */
 };
 
 enum expression_node {
@@ -82,8 +111,9 @@ struct expression {
   struct expression *first, *next;
   uint32_t stack_need;                /* operands a program of it has on the stack at most */
   enum predicate_operation operation; /* NODE_PREDICATE, and below */
-  const struct reference *reference;  /* NULL for PREDICATE_CONSTANT */
-  const struct literal *literals;     /* one; for PREDICATE_IN the list */
+  const struct reference *reference;  /* left side; NULL for PREDICATE_CONSTANT */
+  const struct reference *right;      /* right side when that is no constant; there are no literals then */
+  const struct literal *literals;     /* one; for PREDICATE_IN and PREDICATE_IN_NETWORKS the list */
   uint32_t literal_count;
   struct image_text selector_text; /* NODE_SELECTOR: canonical, without the braces */
   const struct trace_fact *fact;   /* NODE_AGGREGATE (with `operation`), NODE_ORDERED, NODE_RELATED */
@@ -96,6 +126,12 @@ static inline bool expression_is_fact(const struct expression *expression) { ret
 struct expression *expression_parse(const struct expression_context *context, bool of_trace);
 /* True when the predicate makes sense; else an error was added. Normalises literals (case of ids, kind words to text). */
 bool predicate_check(const struct expression_context *context, struct expression *predicate, size_t operation_offset);
+/* The arithmetic of two operands (COMPUTE_NEGATE: of the right), folded when both are constants. False when an error was added.
+ */
+bool arithmetic_make(const struct expression_context *context, enum column_computation computation, size_t offset,
+                     const struct operand *left, const struct operand *right, struct operand *made);
+/* An address, or one and the bits of its prefix. NULL, or why it is none. */
+const char *network_read(struct image_text text, struct image_network *network);
 /* Any regular expression Hyperscan takes and that is not a bomb. */
 bool pattern_check(const struct expression_context *context, const struct literal *literal);
 /* How far bounded repeats blow a pattern up; the cost of compiling it follows from that. */
@@ -119,13 +155,27 @@ void trace_fact_print(const struct expression *expression, struct growing_text *
 void trace_within_print(int64_t within_ns, struct growing_text *out);
 /* Canonical text: parses back to an equal tree, and is never nested deeper than the text it came from. */
 void expression_print(const struct expression *expression, struct growing_text *out);
+/* Of arithmetic too, in as few parentheses as it needs. */
+void reference_print(const struct reference *reference, struct growing_text *out);
+/* The same with the time zone behind what depends on it: within one rule set, equal text = same column. */
+void reference_print_zoned(const struct reference *reference, struct growing_text *out);
+void operand_print(const struct operand *operand, struct growing_text *out);
 void expression_print_string(struct image_text text, struct growing_text *out);
 /* Value and type alone: equal for `2s` and `2000ms`. */
 void literal_print(const struct literal *literal, const struct reference *reference, struct growing_text *out);
 
 /* From the parts of a reference as written: scope word (empty for an intrinsic) and segments. NULL when an error was added. */
 const struct reference *reference_make(const struct expression_context *context, size_t offset, struct image_text head,
-                                       const struct image_text *segments, uint32_t segment_count);
+                                       const struct reference_segment *segments, uint32_t segment_count);
+/* The start of a reference's text, for an error. */
+#define REFERENCE_SHOWN_BYTES 68u
+void reference_show(const struct reference *reference, char shown[REFERENCE_SHOWN_BYTES]);
+static inline bool reference_is_calendar(const struct reference *reference) {
+  return reference->type == REFERENCE_TIME_OF_DAY || reference->type == REFERENCE_WEEKDAY;
+}
+const char *reference_type_name(enum reference_type type);
+bool reference_is_numeric(enum reference_type type);
+const char *literal_name(const struct literal *literal);
 bool reference_is_intrinsic(struct image_text word);
 bool reference_is_scope(struct image_text word);
 

@@ -149,11 +149,32 @@ static size_t digits_at(const struct token_reader *reader, size_t at) {
   return count;
 }
 
+/* HH:MM or HH:MM:SS, up to 24:00. */
+static bool read_time(struct token_reader *reader, struct literal *literal) {
+  const size_t start = reader->at;
+  const char *text = reader->text + start;
+  size_t length = 0;
+  while (start + length < reader->length && (token_word_character(text[length]) || text[length] == ':')) length++;
+  unsigned parts[3] = {0};
+  bool good = length == 5 || length == 8;
+  for (size_t i = 0; i < length && good; i++) {
+    good = i % 3 == 2 ? text[i] == ':' : text[i] >= '0' && text[i] <= '9';
+    if (i % 3 != 2) parts[i / 3] = parts[i / 3] * 10 + (unsigned)(text[i] - '0');
+  }
+  const int64_t seconds = (int64_t)parts[0] * 3600 + parts[1] * 60 + parts[2];
+  reader->at += length;
+  if (!good || parts[1] > 59 || parts[2] > 59 || seconds > 86400)
+    return number_error(reader, start, "is no time of day: those are 00:00 to 24:00, HH:MM or HH:MM:SS");
+  *literal = (struct literal){.value = {.type = VALUE_INTEGER, .integer = seconds * 1000000000}, .duration = true};
+  return true;
+}
+
 bool token_read_number(struct token_reader *reader, struct literal *literal) {
   const char *text = reader->text;
   const size_t start = reader->at;
   size_t at = start + (text[start] == '-' || text[start] == '+');
   at += digits_at(reader, at);
+  if (at < reader->length && text[at] == ':' && digits_at(reader, start)) return read_time(reader, literal);
   bool real = false, exponent = false;
   if (at < reader->length && text[at] == '.' && digits_at(reader, at + 1)) {
     real = true;

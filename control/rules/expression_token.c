@@ -26,34 +26,63 @@ static struct image_text read_word(struct token_reader *reader) {
   return (struct image_text){.at = reader->text + start, .length = (uint32_t)(reader->at - start)};
 }
 
-/* The `.a.b."c d"` behind a word. */
-static bool read_segments(struct token_reader *reader, struct token *token) {
-  struct image_text segments[REFERENCE_SEGMENTS_MAX];
-  while (peek(reader, 0) == '.') {
+/* `.key` or `."odd key"`. */
+static bool read_member(struct token_reader *reader, const struct token *token, struct reference_segment *segment) {
+  reader->at++;
+  segment->sort = SEGMENT_MEMBER;
+  if (peek(reader, 0) == '"') {
+    if (!token_read_string(reader, &segment->key)) return false;
+  } else {
+    const struct image_text word = read_word(reader);
+    segment->key = region_image_text(reader->context->region, word.at, word.length);
+  }
+  if (segment->key.length) return true;
+  expression_error(reader->context, reader->at, "a key must follow `%.*s.`", (int)token->word.length, token->word.at);
+  return false;
+}
+
+/* `[3]` or `[*]`. */
+static bool read_element(struct token_reader *reader, struct reference_segment *segment) {
+  const size_t start = reader->at++;
+  segment->sort = SEGMENT_EVERY;
+  if (peek(reader, 0) == '*') {
     reader->at++;
+  } else {
+    segment->sort = SEGMENT_ELEMENT;
+    for (; digit(peek(reader, 0)); reader->at++) {
+      segment->element = segment->element * 10 + (uint32_t)(peek(reader, 0) - '0');
+      if (segment->element <= REFERENCE_ELEMENT_MAX) continue;
+      expression_error(reader->context, start, "an element is counted from [0] to [%u]", REFERENCE_ELEMENT_MAX);
+      return false;
+    }
+  }
+  if (peek(reader, 0) != ']' || reader->at == start + 1) {
+    expression_error(reader->context, start, "an element is written [0], [1], ... and all of them [*]");
+    return false;
+  }
+  reader->at++;
+  return true;
+}
+
+/* The `.a.b[0]."c d"` behind a word. */
+static bool read_segments(struct token_reader *reader, struct token *token) {
+  struct reference_segment segments[REFERENCE_SEGMENTS_MAX] = {0};
+  while (peek(reader, 0) == '.' || peek(reader, 0) == '[') {
     if (token->segment_count == REFERENCE_SEGMENTS_MAX) {
       expression_error(reader->context, token->offset, "a reference has at most %u parts", REFERENCE_SEGMENTS_MAX);
       return false;
     }
-    struct image_text *segment = &segments[token->segment_count++];
-    if (peek(reader, 0) == '"') {
-      if (!token_read_string(reader, segment)) return false;
-    } else {
-      const struct image_text word = read_word(reader);
-      *segment = region_image_text(reader->context->region, word.at, word.length);
-    }
-    if (segment->length == 0) {
-      expression_error(reader->context, reader->at, "a key must follow `%.*s.`", (int)token->word.length, token->word.at);
-      return false;
-    }
+    struct reference_segment *segment = &segments[token->segment_count++];
+    if (!(peek(reader, 0) == '.' ? read_member(reader, token, segment) : read_element(reader, segment))) return false;
   }
   const char odd = peek(reader, 0);
   if (odd != '\0' && strchr("-/:@$", odd) && !(odd == '/' && peek(reader, 1) == '/')) {
-    expression_error(reader->context, reader->at, "a key with `%c` in it is quoted, as in %.*s.\"a%cb\"", odd,
-                     (int)(token->word.length < 32 ? token->word.length : 32), token->word.at, odd);
+    expression_error(reader->context, reader->at, "a key with `%c` in it is quoted, as in %.*s.\"a%cb\"%s", odd,
+                     (int)(token->word.length < 32 ? token->word.length : 32), token->word.at, odd,
+                     strchr("-/", odd) ? "; arithmetic has a space before it" : "");
     return false;
   }
-  struct image_text *copy = region_take(reader->context->region, token->segment_count * sizeof *copy);
+  struct reference_segment *copy = region_take(reader->context->region, token->segment_count * sizeof *copy);
   memcpy(copy, segments, token->segment_count * sizeof *copy);
   token->segments = copy;
   return true;
@@ -61,7 +90,7 @@ static bool read_segments(struct token_reader *reader, struct token *token) {
 
 static void read_name(struct token_reader *reader, struct token *token) {
   token->word = read_word(reader);
-  if (peek(reader, 0) == '.') {
+  if (peek(reader, 0) == '.' || (peek(reader, 0) == '[' && reference_is_scope(token->word))) {
     token->kind = read_segments(reader, token) ? TOKEN_REFERENCE : TOKEN_BAD;
     return;
   }
@@ -72,9 +101,17 @@ static void read_name(struct token_reader *reader, struct token *token) {
   token->kind = TOKEN_WORD;
   for (size_t i = 0; i < sizeof keywords / sizeof keywords[0]; i++)
     if (image_text_is(token->word, keywords[i].word)) token->kind = keywords[i].kind;
-  if (image_text_is(token->word, "contains")) {
+  static const struct {
+    const char *word;
+    enum predicate_operation operation;
+  } comparisons[] = {{"contains", PREDICATE_CONTAINS},
+                     {"startsWith", PREDICATE_STARTS_WITH},
+                     {"endsWith", PREDICATE_ENDS_WITH},
+                     {"matches", PREDICATE_MATCHES}};
+  for (size_t i = 0; i < sizeof comparisons / sizeof comparisons[0]; i++) {
+    if (!image_text_is(token->word, comparisons[i].word)) continue;
     token->kind = TOKEN_COMPARISON;
-    token->operation = PREDICATE_CONTAINS;
+    token->operation = comparisons[i].operation;
   }
   if (image_text_is(token->word, "true") || image_text_is(token->word, "false")) {
     token->kind = TOKEN_LITERAL;
@@ -122,6 +159,11 @@ static void read_symbol(struct token_reader *reader, struct token *token) {
       {"[", TOKEN_OPEN_BRACKET, 0},
       {"]", TOKEN_CLOSE_BRACKET, 0},
       {",", TOKEN_COMMA, 0},
+      {"+", TOKEN_PLUS, 0},
+      {"-", TOKEN_MINUS, 0},
+      {"*", TOKEN_STAR, 0},
+      {"/", TOKEN_SLASH, 0},
+      {"%", TOKEN_PERCENT, 0},
   };
   for (size_t i = 0; i < sizeof relations / sizeof relations[0]; i++) {
     if (!begins_with(reader, relations[i].symbol)) continue;
@@ -163,7 +205,7 @@ struct token token_next(struct token_reader *reader) {
       token.kind = TOKEN_LITERAL;
       token.literal.value = (struct value){.type = VALUE_STRING, .text = string.at, .length = string.length};
     }
-  } else if (digit(first) || ((first == '-' || first == '+') && digit(peek(reader, 1)))) {
+  } else if (digit(first)) {
     token.kind = token_read_number(reader, &token.literal) ? TOKEN_LITERAL : TOKEN_BAD;
   } else if (token_word_character(first)) {
     read_name(reader, &token);

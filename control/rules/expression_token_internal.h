@@ -21,13 +21,18 @@ enum token_kind {
   TOKEN_OPEN_BRACKET,
   TOKEN_CLOSE_BRACKET,
   TOKEN_COMMA,
+  TOKEN_PLUS,
+  TOKEN_MINUS,
+  TOKEN_STAR,
+  TOKEN_SLASH,
+  TOKEN_PERCENT,
 };
 
 struct token {
   enum token_kind kind;
   size_t offset, length;
   struct image_text word;
-  const struct image_text *segments;
+  const struct reference_segment *segments;
   uint32_t segment_count;
   struct literal literal;
   enum predicate_operation operation;
@@ -42,7 +47,7 @@ struct token_reader {
 };
 
 struct token token_next(struct token_reader *reader);
-/* A double-quoted string or a number at the reader's place. */
+/* A double-quoted string, or a number with or without a sign, at the reader's place. */
 bool token_read_string(struct token_reader *reader, struct image_text *string);
 bool token_read_number(struct token_reader *reader, struct literal *literal);
 static inline bool token_word_character(char character) {

@@ -9,8 +9,16 @@ struct compiled_image {
   const struct image_text *selector_texts; /* canonical text of each selector, for the bits of the next generation */
   uint32_t next_identity;                  /* of a column; higher than any that was given */
   uint32_t next_fact_identity;             /* likewise */
-  const struct image_text *fact_texts;     /* canonical text of each fact */
+  const struct image_text *fact_keys;      /* of each fact, equal in every generation */
   const uint64_t *kept_since;              /* by selector bit: the generation from which it is noted with spans */
+  struct match_slot *match_slots;
+  uint32_t match_slot_count;            /* given so far, to rules that are there or gone */
+  struct text_index match_slot_by_rule; /* of those there */
+};
+
+struct match_slot {
+  struct image_text key; /* length 0: free */
+  bool fresh;            /* given in this generation */
 };
 
 struct column_builder {
@@ -43,7 +51,7 @@ struct selector_builder {
 };
 
 struct fact_builder {
-  struct image_text text;
+  struct image_text key;
   struct image_fact fact;
 };
 
@@ -71,12 +79,14 @@ struct image_builder {
   size_t trace_rule_count, trace_rule_capacity;
   struct fact_builder *facts;
   size_t fact_count, fact_capacity;
-  struct text_index fact_by_text, previous_facts;
+  struct text_index fact_by_key, previous_facts;
   bool too_many_facts;                     /* said once */
   struct fact_pairs fact_rules;            /* rules to judge when a fact becomes true */
   struct fact_pairs within_rules;          /* by selector bit */
   uint64_t kept[IMAGE_SELECTORS_MAX / 64]; /* selectors that are noted with spans */
   uint64_t kept_since[IMAGE_SELECTORS_MAX];
+  struct image_zone *zones;
+  size_t zone_count, zone_capacity;
   uint32_t *program; /* the one being written */
   size_t program_count, program_capacity;
 };
@@ -86,6 +96,9 @@ struct image_builder {
 
 /* Index of the column that holds the reference, made when new. Beyond RULE_COLUMNS_MAX: 0 and an error. */
 uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference);
+/* Index of the time zone, made when new; without a name, of UTC. 0 and an error when there is no such zone any more. */
+uint16_t image_zone_of(struct image_builder *builder, struct image_text name);
+void image_zones_finish(struct image_builder *builder);
 /* Id of a string constant of a column, made when new. */
 uint32_t image_constant_of(struct image_builder *builder, struct column_builder *column, struct image_text text);
 /* A power of two at least twice the items, so that a search always meets an empty slot. */
@@ -98,6 +111,11 @@ struct image_program image_program_of(struct image_builder *builder, enum event_
 void image_selectors_collect(struct image_builder *builder, const struct expression *expression);
 void image_selectors_assign(struct image_builder *builder, const struct compiled_image *previous);
 const struct image_selector *image_selector_of(const struct image_builder *builder, const struct expression *selector);
+
+/* Every enabled rule gets a place where its matches are counted: the one it has, else one that no rule of the generation before
+ * has. False when there is none. */
+bool image_match_slots_assign(struct image_builder *builder, const struct rule_set *set);
+uint32_t image_match_slot_of(const struct image_builder *builder, const struct rule_definition *rule);
 
 /* Operand of a fact about a trace, made when new. */
 uint32_t image_fact_of(struct image_builder *builder, const struct expression *fact);

@@ -14,27 +14,62 @@ static uint32_t identity_of(struct image_builder *builder, enum event_kind kind,
   return builder->compiled->next_identity++;
 }
 
-uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference) {
+static bool column_room(struct image_builder *builder, struct kind_builder *into) {
+  if (into->column_count < RULE_COLUMNS_MAX) return true;
+  if (!into->too_many_columns)
+    RULE_COMPLAIN(builder, "rule `%s`: the rules read more than %u different references and calculations of one kind of event",
+                  builder->rule->definition.name, RULE_COLUMNS_MAX);
+  into->too_many_columns = true;
+  return false;
+}
+
+static uint16_t add_column(struct image_builder *builder, enum event_kind kind, const struct reference *reference,
+                           const struct image_computation *computation, struct image_text text) {
   struct kind_builder *into = &builder->kinds[kind];
-  const uint32_t known = text_index_find(&into->column_by_spelling, reference->spelling);
-  if (known != TEXT_INDEX_NONE) return (uint16_t)known;
-  if (into->column_count == RULE_COLUMNS_MAX) {
-    if (!into->too_many_columns)
-      RULE_COMPLAIN(builder, "rule `%s`: the rules read more than %u different references of one kind of event",
-                    builder->rule->definition.name, RULE_COLUMNS_MAX);
-    into->too_many_columns = true;
-    return 0;
-  }
+  if (!column_room(builder, into)) return 0;
   into->columns = growing_list_reserve(into->columns, into->column_count, &into->column_capacity, sizeof *into->columns);
   struct column_builder *made = &into->columns[into->column_count];
   *made = (struct column_builder){.reference = reference};
   made->column.scope = reference->scope;
   made->column.intrinsic = reference->intrinsic;
+  made->column.computation = computation;
+  if (reference_is_calendar(reference)) made->column.zone = image_zone_of(builder, reference->zone);
   made->column.key = region_image_text(builder->region, reference->key.at, reference->key.length);
-  made->column.reference = region_image_text(builder->region, reference->spelling.at, reference->spelling.length);
+  made->column.reference = region_image_text(builder->region, text.at, text.length);
   made->column.identity = identity_of(builder, kind, made->column.reference);
   text_index_add(&into->column_by_spelling, made->column.reference, (uint32_t)into->column_count);
   return (uint16_t)into->column_count++;
+}
+
+static struct image_operand operand_of(struct image_builder *builder, enum event_kind kind, const struct operand *operand) {
+  if (operand->reference) return (struct image_operand){.column = image_column_of(builder, kind, operand->reference)};
+  return (struct image_operand){.column = IMAGE_NO_COLUMN,
+                                .constant = operand->literal ? operand->literal->value : (struct value){.type = VALUE_NULL}};
+}
+
+/* A column of each operation, so that values that rules share are computed once; its operands' come before it. Recursion as deep
+ * as the operations of one value, which the parser bounds. */
+static uint16_t computed_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference,
+                                   struct image_text text) {
+  const struct arithmetic *arithmetic = reference->arithmetic;
+  struct image_computation *made = region_take(builder->region, sizeof *made);
+  made->computation = arithmetic->computation;
+  made->left = operand_of(builder, kind, &arithmetic->left);
+  made->right = operand_of(builder, kind, &arithmetic->right);
+  return add_column(builder, kind, reference, made, text);
+}
+
+uint16_t image_column_of(struct image_builder *builder, enum event_kind kind, const struct reference *reference) {
+  struct growing_text text = {0};
+  reference_print_zoned(reference, &text);
+  const struct image_text view = growing_text_view(&text);
+  const uint32_t known = text_index_find(&builder->kinds[kind].column_by_spelling, view);
+  uint16_t column = (uint16_t)known;
+  if (known == TEXT_INDEX_NONE)
+    column = reference->arithmetic ? computed_column_of(builder, kind, reference, view)
+                                   : add_column(builder, kind, reference, NULL, view);
+  growing_text_free(&text);
+  return column;
 }
 
 uint32_t image_constant_of(struct image_builder *builder, struct column_builder *column, struct image_text text) {
@@ -74,7 +109,9 @@ static void finish_dictionary(struct image_builder *builder, struct column_build
   column->column.constants = (uint32_t)column->constant_count;
 }
 
-static bool attribute(const struct column_builder *column) { return column->column.scope != SCOPE_INTRINSIC; }
+static bool attribute(const struct column_builder *column) {
+  return column->column.scope != SCOPE_INTRINSIC && column->column.scope != SCOPE_COMPUTED;
+}
 
 static void finish_lookup(struct image_builder *builder, struct kind_builder *from, struct image_kind *into) {
   size_t attributes = 0;
@@ -116,7 +153,7 @@ static void finish_paths(struct image_builder *builder, struct kind_builder *fro
     const struct reference *reference = from->columns[i].reference;
     if (reference->scope != SCOPE_BODY) continue;
     int32_t node = 0;
-    for (uint32_t s = 0; s < reference->segment_count; s++) node = child_of(nodes, &count, node, reference->segments[s]);
+    for (uint32_t s = 0; s < reference->segment_count; s++) node = child_of(nodes, &count, node, reference->segments[s].key);
     nodes[node].slot = (int32_t)i;
   }
   for (uint32_t i = 1; i < count; i++) nodes[i].key = region_image_text(builder->region, nodes[i].key.at, nodes[i].key.length);

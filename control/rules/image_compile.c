@@ -19,11 +19,25 @@ static void add_attribute(struct attribute_list *list, uint16_t column) {
   if (list->count < VIOLATION_ATTRIBUTES_MAX) list->columns[list->count++] = column;
 }
 
+/* What arithmetic reads, not what it makes. */
+static void add_reference(struct image_builder *builder, enum event_kind kind, const struct reference *reference,
+                          struct attribute_list *list) {
+  if (!reference) return;
+  if (!reference->arithmetic) {
+    add_attribute(list, image_column_of(builder, kind, reference));
+    return;
+  }
+  add_reference(builder, kind, reference->arithmetic->left.reference, list);
+  add_reference(builder, kind, reference->arithmetic->right.reference, list);
+}
+
 static void add_attributes(struct image_builder *builder, enum event_kind kind, const struct expression *expression,
                            struct attribute_list *list) {
   if (!expression) return;
-  if (expression->node == NODE_PREDICATE && expression->reference)
-    add_attribute(list, image_column_of(builder, kind, expression->reference));
+  if (expression->node == NODE_PREDICATE) {
+    add_reference(builder, kind, expression->reference, list);
+    add_reference(builder, kind, expression->right, list);
+  }
   for (const struct expression *operand = expression->first; operand; operand = operand->next)
     add_attributes(builder, kind, operand, list);
 }
@@ -55,6 +69,8 @@ static struct image_rule make_rule(struct image_builder *builder, enum event_kin
       .version = definition->version,
       .severity = definition->severity,
       .on = definition->on,
+      .shadow = definition->mode == RULE_SHADOW,
+      .match_slot = image_match_slot_of(builder, definition),
       .condition = image_program_of(builder, kind, parsed->condition),
   };
   struct attribute_list list = {.count = 0};
@@ -144,6 +160,7 @@ static struct image_candidates selector_candidates(struct image_builder *builder
 static void finish(struct image_builder *builder) {
   struct compiled_image *compiled = builder->compiled;
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) image_kind_finish(builder, (enum event_kind)kind);
+  image_zones_finish(builder);
   struct image_selector *selectors = region_take(builder->region, builder->selector_count * sizeof *selectors);
   struct image_text *texts = region_take(builder->region, builder->selector_count * sizeof *texts);
   for (size_t i = 0; i < builder->selector_count; i++) {
@@ -179,6 +196,7 @@ static void builder_free(struct image_builder *builder) {
   free(builder->trace_rules);
   image_story_free(builder);
   free(builder->program);
+  free(builder->zones);
   text_index_free(&builder->selector_by_text);
 }
 
@@ -207,8 +225,12 @@ struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t gener
   collect_selectors(&builder, set);
   if (rule_errors_total(errors) == before) {
     image_selectors_assign(&builder, builder.previous);
-    make_rules(&builder, set);
-    finish(&builder);
+    if (image_match_slots_assign(&builder, set)) {
+      make_rules(&builder, set);
+      finish(&builder);
+    } else {
+      rule_errors_add_file(errors, "", 0, "too many rules come and go at once");
+    }
   }
   if (rule_errors_total(errors) == before) image_patterns_compile(&builder, shards);
   builder_free(&builder);
@@ -228,6 +250,8 @@ void rule_image_free(struct rule_image *image) {
       hs_free_database(image->kinds[kind].columns[c].literals);
     }
   for (unsigned shard = 0; shard < IMAGE_SHARDS_MAX; shard++) hs_free_scratch(image->scratch[shard]);
-  struct region region = ((struct compiled_image *)image)->region;
+  struct compiled_image *compiled = (struct compiled_image *)image;
+  text_index_free(&compiled->match_slot_by_rule);
+  struct region region = compiled->region;
   region_free(&region);
 }

@@ -7,6 +7,11 @@ static uint16_t bit_of(const struct image_builder *builder, const struct express
   return (uint16_t)image_selector_of(builder, selector)->bit;
 }
 
+static uint32_t identity_of(const struct image_builder *builder, uint16_t column) {
+  const struct kind_builder *spans = &builder->kinds[EVENT_SPAN];
+  return column < spans->column_count ? spans->columns[column].column.identity : 0; /* too many columns: an error was added */
+}
+
 static struct image_measure measure_of(struct image_builder *builder, const struct trace_measure *measure) {
   struct image_measure made = {.kind = (uint8_t)measure->kind};
   if (measure->kind == MEASURE_CONSTANT) made.constant = measure->constant.value;
@@ -56,10 +61,37 @@ static struct image_fact fact_of(struct image_builder *builder, const struct exp
   return made;
 }
 
+static void key_selector(const struct image_builder *builder, const struct expression *selector, struct growing_text *key) {
+  const struct image_selector *of = image_selector_of(builder, selector);
+  growing_text_format(key, " %u@%llu", of->bit, (unsigned long long)of->since_generation);
+}
+
+static void key_measure(struct image_builder *builder, const struct trace_measure *measure, struct growing_text *key) {
+  growing_text_format(key, " %d", (int)measure->kind);
+  if (measure->kind == MEASURE_CONSTANT) literal_print(&measure->constant, NULL, key);
+  if (measure->selector) key_selector(builder, measure->selector, key);
+  if (measure->value) growing_text_format(key, " %u", identity_of(builder, image_column_of(builder, EVENT_SPAN, measure->value)));
+}
+
+/* Equal for equal facts of one set, and of the sets of two generations. */
+static void key_of(struct image_builder *builder, const struct expression *expression, struct growing_text *key) {
+  const struct trace_fact *fact = expression->fact;
+  growing_text_format(key, "%d %d", (int)expression->node, fact->negated);
+  if (expression->node == NODE_AGGREGATE) {
+    growing_text_format(key, " %d", (int)expression->operation);
+    key_measure(builder, &fact->left, key);
+    key_measure(builder, &fact->right, key);
+    return;
+  }
+  growing_text_format(key, " %d %llu", (int)fact->relation, (unsigned long long)fact->within_ns);
+  key_selector(builder, expression->first, key);
+  key_selector(builder, expression->first->next, key);
+}
+
 uint32_t image_fact_of(struct image_builder *builder, const struct expression *fact) {
-  struct growing_text text = {0};
-  expression_print(fact, &text);
-  uint32_t index = text_index_find(&builder->fact_by_text, growing_text_view(&text));
+  struct growing_text key = {0};
+  key_of(builder, fact, &key);
+  uint32_t index = text_index_find(&builder->fact_by_key, growing_text_view(&key));
   if (index == TEXT_INDEX_NONE && builder->fact_count == IMAGE_FACTS_MAX) {
     if (!builder->too_many_facts)
       RULE_COMPLAIN(builder, "rule `%s`: the trace rules have more than %u different aggregates, orders and relations",
@@ -71,11 +103,11 @@ uint32_t image_fact_of(struct image_builder *builder, const struct expression *f
     builder->facts = growing_list_reserve(builder->facts, builder->fact_count, &builder->fact_capacity, sizeof *builder->facts);
     index = (uint32_t)builder->fact_count++;
     struct fact_builder *made = &builder->facts[index];
-    *made = (struct fact_builder){.text = region_image_text(builder->region, text.at, text.length)};
+    *made = (struct fact_builder){.key = region_image_text(builder->region, key.at, key.length)};
     made->fact = fact_of(builder, fact);
-    text_index_add(&builder->fact_by_text, made->text, index);
+    text_index_add(&builder->fact_by_key, made->key, index);
   }
-  growing_text_free(&text);
+  growing_text_free(&key);
   return PROGRAM_FACT | index;
 }
 

@@ -41,10 +41,25 @@ static void set_list(struct image_builder *builder, struct column_builder *colum
   made->list_count = predicate->literal_count;
 }
 
+static void set_networks(struct image_builder *builder, struct image_predicate *made, const struct expression *predicate) {
+  struct image_network *networks = region_take(builder->region, predicate->literal_count * sizeof *networks);
+  for (uint32_t i = 0; i < predicate->literal_count; i++) {
+    const struct value *value = &predicate->literals[i].value;
+    ALWAYS_ASSERT(!network_read((struct image_text){.at = value->text, .length = value->length}, &networks[i]));
+  }
+  made->networks = networks;
+  made->list_count = predicate->literal_count;
+}
+
 static struct image_predicate make(struct image_builder *builder, enum event_kind kind, const struct expression *predicate,
-                                   uint16_t column_at) {
-  struct image_predicate made = {.column = column_at, .operation = (uint8_t)predicate->operation};
-  if (predicate->operation == PREDICATE_TRUE) return made;
+                                   uint16_t column_at, uint16_t other) {
+  struct image_predicate made = {
+      .column = column_at, .operation = (uint8_t)predicate->operation, .between = predicate->right != NULL, .other = other};
+  if (predicate->operation == PREDICATE_TRUE || predicate->operation == PREDICATE_EXISTS || predicate->right) return made;
+  if (predicate->operation == PREDICATE_IN_NETWORKS) {
+    set_networks(builder, &made, predicate);
+    return made;
+  }
   if (predicate->operation == PREDICATE_CONSTANT) {
     made.constant = predicate->literals[0].value;
     return made;
@@ -65,10 +80,12 @@ static struct image_predicate make(struct image_builder *builder, enum event_kin
 uint32_t image_predicate_of(struct image_builder *builder, enum event_kind kind, const struct expression *predicate) {
   struct kind_builder *into = &builder->kinds[kind];
   const uint16_t column = predicate->reference ? image_column_of(builder, kind, predicate->reference) : 0;
+  const uint16_t other = predicate->right ? image_column_of(builder, kind, predicate->right) : IMAGE_NO_COLUMN;
   if (into->too_many_columns) return 0;
   struct growing_text key = {0};
   const char operation = (char)predicate->operation;
   growing_text_append(&key, &operation, 1);
+  growing_text_append(&key, (const char *)&other, sizeof other);
   growing_text_append(&key, (const char *)&column, sizeof column);
   for (uint32_t i = 0; i < predicate->literal_count; i++) key_value(&key, &predicate->literals[i].value);
   uint32_t index = text_index_find(&into->predicate_by_key, growing_text_view(&key));
@@ -85,7 +102,7 @@ uint32_t image_predicate_of(struct image_builder *builder, enum event_kind kind,
     into->predicate_rules = growing_list_reserve(into->predicate_rules, into->predicate_count, &into->predicate_rule_capacity,
                                                  sizeof(struct rule_entry *));
     index = (uint32_t)into->predicate_count++;
-    into->predicates[index] = make(builder, kind, predicate, column);
+    into->predicates[index] = make(builder, kind, predicate, column, other);
     into->predicate_rules[index] = builder->rule;
     text_index_add(&into->predicate_by_key, region_image_text(builder->region, key.at, key.length), index);
   }
@@ -135,12 +152,16 @@ static void emit_expression(struct image_builder *builder, enum event_kind kind,
 /* What to ask first: what most often is false of all rows, then what costs least. */
 static unsigned rank_of(const struct expression *operand) {
   if (operand->node != NODE_PREDICATE) return operand->node == NODE_SELECTOR ? 0 : 4;
+  if (operand->right || (operand->reference && operand->reference->arithmetic)) return 2;
   switch (operand->operation) {
   case PREDICATE_EQUAL:
   case PREDICATE_IN:
   case PREDICATE_CONSTANT:
     return 0;
   case PREDICATE_CONTAINS:
+  case PREDICATE_STARTS_WITH:
+  case PREDICATE_ENDS_WITH:
+  case PREDICATE_IN_NETWORKS:
     return 2;
   case PREDICATE_MATCHES:
   case PREDICATE_NOT_MATCHES:

@@ -87,7 +87,7 @@ static void identify(struct image_builder *builder, uint32_t index) {
   struct fact_builder *made = &builder->facts[index];
   made->fact.identity = compiled->next_fact_identity;
   made->fact.since_generation = compiled->image.generation;
-  const uint32_t at = text_index_find(&builder->previous_facts, made->text);
+  const uint32_t at = text_index_find(&builder->previous_facts, made->key);
   if (at != TEXT_INDEX_NONE) {
     const struct image_fact *before = &builder->previous->image.story.facts[at];
     if (before->early || !made->fact.early) {
@@ -105,16 +105,16 @@ static void take_facts(struct image_builder *builder) {
   const struct compiled_image *previous = builder->previous;
   compiled->next_fact_identity = previous ? previous->next_fact_identity : 1;
   for (uint32_t i = 0; previous && i < previous->image.story.fact_count; i++)
-    text_index_add(&builder->previous_facts, previous->fact_texts[i], i);
+    text_index_add(&builder->previous_facts, previous->fact_keys[i], i);
   struct image_fact *facts = region_take(builder->region, builder->fact_count * sizeof *facts);
-  struct image_text *texts = region_take(builder->region, builder->fact_count * sizeof *texts);
+  struct image_text *keys = region_take(builder->region, builder->fact_count * sizeof *keys);
   for (uint32_t i = 0; i < builder->fact_count; i++) {
     identify(builder, i);
     facts[i] = builder->facts[i].fact;
-    texts[i] = builder->facts[i].text;
+    keys[i] = builder->facts[i].key;
     story->every_span |= is_of_every_span(&facts[i]);
   }
-  compiled->fact_texts = texts;
+  compiled->fact_keys = keys;
   story->facts = facts;
   story->fact_count = (uint32_t)builder->fact_count;
 }
@@ -180,7 +180,7 @@ void image_story_finish(struct image_builder *builder) {
 }
 
 void image_story_free(struct image_builder *builder) {
-  text_index_free(&builder->fact_by_text);
+  text_index_free(&builder->fact_by_key);
   text_index_free(&builder->previous_facts);
   free(builder->facts);
   free(builder->fact_rules.items);

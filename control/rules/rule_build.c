@@ -8,6 +8,7 @@
 const char *const rule_severity_words[] = {
     [SEVERITY_INFO] = "info", [SEVERITY_LOW] = "low",           [SEVERITY_MEDIUM] = "medium",
     [SEVERITY_HIGH] = "high", [SEVERITY_CRITICAL] = "critical", NULL};
+const char *const rule_mode_words[] = {[RULE_ENFORCE] = "enforce", [RULE_SHADOW] = "shadow", NULL};
 const char *const rule_on_words[] = {
     [RULE_ON_SPAN] = "span", [RULE_ON_TRACE] = "trace", [RULE_ON_WEBHOOK] = "webhook", [RULE_ON_ALERT] = "alert", NULL};
 
@@ -75,6 +76,12 @@ static void build_severity(struct builder *builder) {
   const int severity =
       build_word(builder, FIELD_SEVERITY, rule_severity_words, true, "severity (critical, high, medium, low, info)");
   if (severity >= 0) builder->parsed->definition.severity = (enum severity)severity;
+}
+
+static void build_mode(struct builder *builder) {
+  if (!field_at(builder, FIELD_MODE)) return;
+  const int mode = build_word(builder, FIELD_MODE, rule_mode_words, false, "mode (enforce, shadow)");
+  if (mode >= 0) builder->parsed->definition.mode = (enum rule_mode)mode;
 }
 
 static void build_on(struct builder *builder) {
@@ -205,6 +212,7 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   struct builder builder = {.raw = raw, .source = source, .errors = errors, .parsed = parsed};
   build_name(&builder);
   build_severity(&builder);
+  build_mode(&builder);
   build_on(&builder);
   check_shape(&builder);
   struct rule_definition *definition = &parsed->definition;

@@ -25,12 +25,15 @@ void rule_errors_free(struct rule_errors *errors);
 /* file:line:column: message, the line, and a caret under the column. */
 void rule_errors_print(const struct rule_errors *errors, FILE *out);
 
+enum rule_mode { RULE_ENFORCE, RULE_SHADOW /* matched and counted, never published */, RULE_MODES };
+
 /* A parsed, checked rule: its normalised source is kept so that it can be journalled and shown. */
 struct rule_definition {
   char *name, *description, *message;
   enum severity severity;
   enum rule_on on;
   bool enabled;
+  enum rule_mode mode;
   uint32_t version; /* set by rule_set_adopt_versions */
   char **tags;
   size_t tag_count;
@@ -76,3 +79,12 @@ struct rule_set_difference rule_set_compare(const struct rule_set *set, const st
 struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t generation, const struct rule_image *previous,
                                       uint32_t shards, struct rule_errors *errors);
 void rule_image_free(struct rule_image *image);
+
+/* Where the engine counts a rule's matches (image_rule.match_slot). */
+#define RULE_MATCH_SLOT_NONE UINT32_MAX /* not in the image: disabled, or not there */
+uint32_t rule_image_match_slot(const struct rule_image *image, const struct rule_definition *rule);
+/* Slots below this one have been given. */
+uint32_t rule_image_match_slots(const struct rule_image *image);
+/* Whether a rule has it now, and of which mode. `fresh`: it got it in this generation; what is counted there already is not its.
+ */
+bool rule_image_match_slot_used(const struct rule_image *image, uint32_t slot, enum rule_mode *mode, bool *fresh);

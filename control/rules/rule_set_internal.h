@@ -6,7 +6,7 @@
 #include "text_index_internal.h"
 #include <stdatomic.h>
 
-#define RULES_MAX 100000u
+#define RULES_MAX IMAGE_RULES_MAX
 #define RULE_FILE_BYTES_MAX (16u << 20)
 
 struct parsed_rule {
@@ -49,6 +49,7 @@ enum rule_field {
   FIELD_ENABLED,
   FIELD_DESCRIPTION,
   FIELD_VERSION,
+  FIELD_MODE,
   FIELD_TAGS,
   RULE_FIELDS,
 };
@@ -71,4 +72,5 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
 void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out);
 
 extern const char *const rule_severity_words[]; /* by enum severity */
+extern const char *const rule_mode_words[];     /* by enum rule_mode */
 extern const char *const rule_on_words[];       /* by enum rule_on */

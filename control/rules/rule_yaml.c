@@ -10,7 +10,7 @@ static const char *const field_words[RULE_FIELDS + 1] = {
     [FIELD_NAME] = "name",       [FIELD_SEVERITY] = "severity", [FIELD_ON] = "on",           [FIELD_IF] = "if",
     [FIELD_WHEN] = "when",       [FIELD_ALWAYS] = "always",     [FIELD_NEVER] = "never",     [FIELD_MESSAGE] = "message",
     [FIELD_ENABLED] = "enabled", [FIELD_TAGS] = "tags",         [FIELD_VERSION] = "version", [FIELD_DESCRIPTION] = "description",
-    [FIELD_WITHIN] = "within",
+    [FIELD_MODE] = "mode",       [FIELD_WITHIN] = "within",
 };
 
 struct loader {

@@ -105,7 +105,7 @@ static void print_measure(const struct trace_measure *measure, struct growing_te
   expression_print(measure->selector, out);
   if (measure->value) {
     growing_text_append_string(out, ", ");
-    growing_text_append(out, measure->value->spelling.at, measure->value->spelling.length);
+    reference_print(measure->value, out);
   }
   growing_text_append_string(out, ")");
 }

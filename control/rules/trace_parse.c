@@ -118,17 +118,19 @@ static bool measured_value(struct parser *parser, struct trace_measure *measure)
   const struct token *token = &parser->token;
   if (token->kind != TOKEN_COMMA) return parser_expected(parser, "`,` and the value to take, as in sum({...}, span.KEY)") != NULL;
   parser_advance(parser);
-  if (token->kind != TOKEN_REFERENCE && token->kind != TOKEN_WORD) return parser_expected(parser, "a reference") != NULL;
-  const struct reference *value =
-      reference_make(parser->context, token->offset, token->word, token->segments, token->segment_count);
-  if (!value) return false;
-  if (value->type != REFERENCE_ANY && value->type != REFERENCE_DURATION) {
-    expression_error(parser->context, token->offset, "`%.*s` is no number: sum, min, max and avg take numbers",
-                     (int)value->spelling.length, value->spelling.at);
+  struct operand value;
+  if (!parse_value(parser, &value)) return false;
+  if (!value.reference) {
+    expression_error(parser->context, value.offset, "sum, min, max and avg take a value of the spans, not a constant");
     return false;
   }
-  measure->value = value;
-  parser_advance(parser);
+  if (value.reference->type != REFERENCE_ANY && !reference_is_numeric(value.reference->type)) {
+    char shown[REFERENCE_SHOWN_BYTES];
+    reference_show(value.reference, shown);
+    expression_error(parser->context, value.offset, "`%s` is no number: sum, min, max and avg take numbers", shown);
+    return false;
+  }
+  measure->value = value.reference;
   return true;
 }
 
@@ -153,17 +155,17 @@ static bool trace_intrinsic_at(const struct parser *parser) {
 static bool take_trace_intrinsic(struct parser *parser, struct trace_measure *measure) {
   static const char *const words[] = {"duration", "span_count", "root_name", "root_service", NULL};
   const struct token *token = &parser->token;
-  if (token->segment_count == 1 && image_text_is(token->segments[0], "duration")) {
+  if (token->segment_count == 1 && image_text_is(token->segments[0].key, "duration")) {
     measure->kind = MEASURE_DURATION;
-  } else if (token->segment_count == 1 && image_text_is(token->segments[0], "span_count")) {
+  } else if (token->segment_count == 1 && image_text_is(token->segments[0].key, "span_count")) {
     measure->kind = MEASURE_SPAN_COUNT;
   } else {
-    const bool text = token->segment_count == 1 &&
-                      (image_text_is(token->segments[0], "root_name") || image_text_is(token->segments[0], "root_service"));
-    const char *meant = text || token->segment_count > 1 ? NULL : suggest(token->segments[0], words);
+    const bool text = token->segment_count == 1 && (image_text_is(token->segments[0].key, "root_name") ||
+                                                    image_text_is(token->segments[0].key, "root_service"));
+    const char *meant = text || token->segment_count > 1 ? NULL : suggest(token->segments[0].key, words);
     if (text)
       expression_error(parser->context, token->offset, "`trace.%.*s` stands on the left of a comparison with a constant",
-                       (int)token->segments[0].length, token->segments[0].at);
+                       (int)token->segments[0].key.length, token->segments[0].key.at);
     else
       expression_error(parser->context, token->offset, "of a trace there are duration, span_count, root_name, root_service%s%s%s",
                        meant ? "; did you mean `trace." : "", meant ? meant : "", meant ? "`?" : "");
@@ -177,9 +179,10 @@ static bool parse_measure(struct parser *parser, struct trace_measure *measure) 
   *measure = (struct trace_measure){.kind = MEASURE_CONSTANT};
   if (aggregate_at(parser, &measure->kind)) return parse_aggregate(parser, measure);
   if (trace_intrinsic_at(parser)) return take_trace_intrinsic(parser, measure);
-  if (parser->token.kind != TOKEN_LITERAL) return parser_expected(parser, "a number or an aggregate, as in count({...})") != NULL;
-  measure->constant = parser->token.literal;
-  parser_advance(parser);
+  const struct literal *constant =
+      parser_at_constant(parser) && parser->token.kind != TOKEN_WORD ? parser_take_constant(parser) : NULL;
+  if (!constant) return parser_expected(parser, "a number or an aggregate, as in count({...})") != NULL;
+  measure->constant = *constant;
   return true;
 }
 
@@ -219,10 +222,11 @@ static struct expression *parse_root_text(struct parser *parser, const char *int
 struct expression *trace_parse_operand(struct parser *parser) {
   enum trace_measure_kind kind;
   if (trace_intrinsic_at(parser) && parser->token.segment_count == 1) {
-    if (image_text_is(parser->token.segments[0], "root_name")) return parse_root_text(parser, "name");
-    if (image_text_is(parser->token.segments[0], "root_service")) return parse_root_text(parser, "service");
+    if (image_text_is(parser->token.segments[0].key, "root_name")) return parse_root_text(parser, "name");
+    if (image_text_is(parser->token.segments[0].key, "root_service")) return parse_root_text(parser, "service");
   }
-  const bool measure = parser->token.kind == TOKEN_LITERAL || aggregate_at(parser, &kind) || trace_intrinsic_at(parser);
+  const bool measure = (parser_at_constant(parser) && parser->token.kind != TOKEN_WORD) || aggregate_at(parser, &kind) ||
+                       trace_intrinsic_at(parser);
   return measure ? parse_comparison(parser) : parse_from_selector(parser);
 }
 

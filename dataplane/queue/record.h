@@ -12,6 +12,7 @@ enum record_type {
   RECORD_RETENTION = 6,    /* control/journal/journal.h: old segments are removed */
   RECORD_REPLAY_IDS = 7,   /* control/journal/state_records.h: webhook ids that are remembered, in a snapshot of the state */
   RECORD_STATE_COMMIT = 8, /* the snapshot is whole */
+  RECORD_CHECKPOINT = 9,   /* control/journal/journal_checkpoint.h: the hash chain up to here, signed */
 };
 
 struct record_header {

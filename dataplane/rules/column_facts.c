@@ -1,14 +1,22 @@
 #include "rules_internal.h"
 
-struct column_facts *column_facts_of(struct evaluation *evaluation, uint16_t column) {
-  ALWAYS_ASSERT(column < evaluation->kind->column_count);
+void column_facts_begin(struct evaluation *evaluation, uint16_t column) {
   struct column_facts *facts = &evaluation->columns[column];
-  if (facts->stamp == evaluation->stamp) return facts;
   facts->stamp = evaluation->stamp;
   facts->present = evaluation->batch->present[column];
   facts->integers = facts->patterns_seen = facts->patterns_scanned = facts->literals_seen = 0;
   facts->has_integers = facts->has_ids = false;
   facts->passes = 0;
+}
+
+struct column_facts *column_facts_of(struct evaluation *evaluation, uint16_t column) {
+  ALWAYS_ASSERT(column < evaluation->kind->column_count);
+  struct column_facts *facts = &evaluation->columns[column];
+  if (facts->stamp == evaluation->stamp) return facts;
+  if (evaluation->kind->columns[column].computation)
+    column_compute(evaluation, column);
+  else
+    column_facts_begin(evaluation, column);
   return facts;
 }
 

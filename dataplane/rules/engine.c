@@ -19,6 +19,7 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
   (void)now_ns;
   if (!engine) return NULL;
   engine->config = *config;
+  if (!match_counts_create(&engine->matches, arena)) return NULL;
   if (!evaluation_create(&engine->evaluation, arena, config->column_capacity) || !create_batches(engine, arena)) return NULL;
   if (!trace_table_create(&engine->traces, arena, config->traces_max, config->captures_max, &config->trace_key)) return NULL;
   return engine;
@@ -26,7 +27,7 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
 
 bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity) {
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
-    if (image->kinds[kind].column_count > column_capacity || image->kinds[kind].column_count > 1024 ||
+    if (image->kinds[kind].column_count > column_capacity || image->kinds[kind].column_count > ENGINE_COLUMNS_MAX ||
         image->kinds[kind].predicate_count > ENGINE_PREDICATES_MAX || image->kinds[kind].rule_count > ENGINE_PROGRAMS_MAX)
       return false;
   return image_is_sound(image);
@@ -89,6 +90,8 @@ static void fill_attributes(struct violation *violation, const struct image_rule
 
 static bool raise(struct engine *engine, const struct event_batch *batch, uint32_t row, const struct image_rule *rule,
                   uint64_t wall_ns) {
+  match_count_pending(&engine->matches, rule->match_slot);
+  if (rule->shadow) return true;
   const struct image_column *columns = engine->image->kinds[batch->kind].columns;
   const struct event_fields *fields = &batch->fields[row];
   struct violation *violation = &engine->violation;
@@ -165,6 +168,7 @@ uint64_t engine_commit(struct engine *engine) {
     for (uint16_t to = 0; to < engine->config.shards; to++) line_ring_publish(engine->config.digests_to[to]);
   engine->counters.violations_emitted += engine->transaction.violations;
   engine->counters.digests_sent += engine->transaction.digests;
+  match_counts_commit(&engine->matches);
   end_transaction(engine, engine->counters.events_evaluated);
   return record_ring_publish(engine->config.records);
 }
@@ -173,6 +177,7 @@ void engine_rollback(struct engine *engine) {
   for (uint16_t to = 0; to < engine->config.shards; to++) line_ring_rollback(engine->config.digests_to[to]);
   record_ring_rollback(engine->config.records);
   engine->counters.violations_rolled_back += engine->transaction.violations;
+  match_counts_rollback(&engine->matches);
   end_transaction(engine, engine->counters.events_rolled_back);
 }
 

@@ -74,3 +74,6 @@ uint32_t engine_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns,
 /* Ends every live trace: `never` stands, `always` is not judged. At most `most` a call; returns live traces left. */
 uint32_t engine_drain(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most);
 const struct engine_counters *engine_counters(const struct engine *engine);
+/* Matches of the rule with this image_rule.match_slot: of single events those that were committed, of traces the verdicts. Never
+ * falls, never starts anew: control remembers what a slot held when a rule got it. Threads: any. */
+uint64_t engine_rule_matches(const struct engine *engine, uint32_t match_slot);

@@ -73,6 +73,10 @@ static void fill_violation(struct engine *engine, const struct trace *trace, con
 
 /* Published at once: a verdict is its own transaction. */
 static bool raise(struct engine *engine, const struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
+  if (rule->shadow) {
+    match_count_now(&engine->matches, rule->match_slot);
+    return true;
+  }
   fill_violation(engine, trace, rule, wall_ns);
   if (!engine_reserve_violation(engine)) {
     memset(&engine->transaction, 0, sizeof engine->transaction);
@@ -81,6 +85,7 @@ static bool raise(struct engine *engine, const struct trace *trace, const struct
   record_ring_publish(engine->config.records);
   memset(&engine->transaction, 0, sizeof engine->transaction);
   engine->counters.violations_emitted++;
+  match_count_now(&engine->matches, rule->match_slot);
   return true;
 }
 

@@ -59,7 +59,15 @@ struct event_fields {
   uint64_t start_ns, end_ns; /* Unix; an end before start gives a duration of 0 */
 };
 
-enum column_scope { SCOPE_INTRINSIC, SCOPE_SPAN, SCOPE_RESOURCE, SCOPE_BODY, SCOPE_LABEL, SCOPE_ANNOTATION };
+enum column_scope {
+  SCOPE_INTRINSIC,
+  SCOPE_SPAN,
+  SCOPE_RESOURCE,
+  SCOPE_BODY,
+  SCOPE_LABEL,
+  SCOPE_ANNOTATION,
+  SCOPE_COMPUTED, /* made from other columns of the batch, never decoded */
+};
 
 enum intrinsic {
   INTRINSIC_NAME,
@@ -71,6 +79,10 @@ enum intrinsic {
   INTRINSIC_TRACE_ID, /* text: lower-case hex */
   INTRINSIC_SPAN_ID,
   INTRINSIC_PARENT_ID, /* null for a root */
+  INTRINSIC_START,     /* integer nanoseconds, Unix; null beyond the year 2262 */
+  INTRINSIC_END,
+  INTRINSIC_TIME_OF_DAY, /* of start in the column's time zone: integer nanoseconds since midnight */
+  INTRINSIC_WEEKDAY,     /* text: monday to sunday */
   INTRINSICS,
 };
 

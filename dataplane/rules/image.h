@@ -15,6 +15,9 @@
 #define IMAGE_PROGRAM_DEPTH_MAX 64 /* operand stack */
 #define IMAGE_MESSAGE_BYTES_MAX 1024u
 #define IMAGE_SHARDS_MAX 64
+#define IMAGE_RULES_MAX 100000u
+/* A rule that comes never takes the slot of one that has just gone: what shards still count for that one is not its. */
+#define IMAGE_MATCH_SLOTS (2u * IMAGE_RULES_MAX)
 
 enum severity { SEVERITY_INFO, SEVERITY_LOW, SEVERITY_MEDIUM, SEVERITY_HIGH, SEVERITY_CRITICAL };
 enum rule_on { RULE_ON_SPAN, RULE_ON_TRACE, RULE_ON_WEBHOOK, RULE_ON_ALERT };
@@ -30,8 +33,21 @@ enum predicate_operation {
   PREDICATE_NOT_MATCHES, /* !~: a valid string that does not match; null and other types are false */
   PREDICATE_IN,          /* any of list */
   PREDICATE_CONTAINS,    /* substring, case-sensitive */
+  PREDICATE_STARTS_WITH,
+  PREDICATE_ENDS_WITH,
+  PREDICATE_IN_NETWORKS, /* text that is an address inside any of networks */
+  PREDICATE_EXISTS,      /* not null */
   PREDICATE_TRUE,        /* a bare boolean reference */
   PREDICATE_CONSTANT,    /* `true` or `false` in an expression; constant.boolean, column unused */
+};
+
+enum column_computation {
+  COMPUTE_ADD,
+  COMPUTE_SUBTRACT,
+  COMPUTE_MULTIPLY,
+  COMPUTE_DIVIDE,
+  COMPUTE_REMAINDER,
+  COMPUTE_NEGATE, /* of the right operand */
 };
 
 struct image_text {
@@ -39,9 +55,21 @@ struct image_text {
   uint32_t length;
 };
 
+#define IMAGE_NO_COLUMN 0xffffu
+struct image_operand {
+  uint16_t column;       /* lower than the column that is made of it; IMAGE_NO_COLUMN: the constant */
+  struct value constant; /* a number */
+};
+
+struct image_computation {
+  enum column_computation computation;
+  struct image_operand left, right; /* COMPUTE_NEGATE: the right only */
+};
+
 struct image_column {
   enum column_scope scope;
   enum intrinsic intrinsic;    /* SCOPE_INTRINSIC */
+  uint16_t zone;               /* INTRINSIC_TIME_OF_DAY and _WEEKDAY: index in the image's zones */
   uint32_t identity;           /* of the reference: the same in every generation, never that of another */
   struct image_text key;       /* attribute key; for SCOPE_BODY the dotted path */
   struct image_text reference; /* as spelled canonically in rules: span.http.method; the key in a violation's attributes */
@@ -49,16 +77,24 @@ struct image_column {
    * constant: those are told by `marks`, one bit a hash, slots * DICTIONARY_MARKS of them. */
   const struct image_constant *dictionary;
   const uint64_t *marks;
-  uint32_t dictionary_slots; /* 0: none */
-  uint32_t constants;        /* in it: ids 1 to this */
-  hs_database_t *patterns;   /* NULL: no regular expression on this column; block mode, HS_FLAG_UTF8 */
-  hs_database_t *literals;   /* of the `contains` on it that are scanned for; NULL: none */
+  uint32_t dictionary_slots;                   /* 0: none */
+  uint32_t constants;                          /* in it: ids 1 to this */
+  const struct image_computation *computation; /* SCOPE_COMPUTED, else NULL */
+  hs_database_t *patterns;                     /* NULL: no regular expression on this column; block mode, HS_FLAG_UTF8 */
+  hs_database_t *literals;                     /* of the `contains` on it that are scanned for; NULL: none */
 };
 
 struct image_constant {
   struct image_text text;
   struct text_print print;
   uint32_t id; /* 1.., 0: empty slot */
+};
+
+/* IPv4 addresses are mapped into IPv6 (::ffff:0:0/96): a prefix of 96 bits or more there is a network of them. */
+#define NETWORK_ADDRESS_BYTES 16u
+struct image_network {
+  uint8_t address[NETWORK_ADDRESS_BYTES]; /* zero behind the prefix */
+  uint8_t prefix_bits;                    /* to 128 */
 };
 
 struct image_predicate {
@@ -69,7 +105,10 @@ struct image_predicate {
   struct value constant;
   const struct value *list; /* IN; string members' interned ids are in list_interned */
   const uint32_t *list_interned;
+  const struct image_network *networks; /* IN_NETWORKS; list_count of them */
   uint32_t list_count;
+  bool between; /* the right side is the column `other`, not a constant: equality, order, CONTAINS, STARTS_WITH, ENDS_WITH */
+  uint16_t other;
 };
 
 static inline bool predicate_is_scanned(const struct image_predicate *predicate) {
@@ -150,6 +189,8 @@ struct image_rule {
   uint32_t version;
   enum severity severity;
   enum rule_on on;
+  bool shadow;                    /* matched and counted, never published */
+  uint32_t match_slot;            /* where its matches are counted: the same in every generation that has a rule of this name */
   struct image_program condition; /* span, webhook, alert rules: over predicates of that kind */
   const struct image_message_part *message;
   uint32_t message_parts;
@@ -190,6 +231,21 @@ struct image_kind {
   uint32_t lookup_slots; /* power of two; 0: no attribute columns */
 };
 
+#define IMAGE_ZONES_MAX 1024u
+#define IMAGE_ZONE_CHANGES_MAX 1024u
+#define ZONE_OFFSET_MAX_S 93600 /* 26 hours, as RFC 9636 has it */
+
+struct image_zone_change {
+  int64_t from_s; /* Unix; of the first INT64_MIN */
+  int32_t offset_s;
+};
+
+struct image_zone { /* a time zone of a rule */
+  struct image_text name;
+  const struct image_zone_change *changes; /* oldest first */
+  uint32_t change_count;                   /* at least one */
+};
+
 struct rule_image {
   uint64_t generation; /* 1.. */
   uint8_t sha256[32];  /* of the canonical rule set text */
@@ -201,14 +257,24 @@ struct rule_image {
   uint32_t trace_rule_count;
   struct image_story story;
   uint32_t rule_count;
+  const struct image_zone *zones;
+  uint32_t zone_count;
   hs_scratch_t *scratch[IMAGE_SHARDS_MAX]; /* one a shard, NULL when no pattern; cloned before publish */
 };
 
 /* Two values: -1, 0, 1; 2 when they cannot be ordered (NaN, different types). Exact across int64 and double. The order of
  * image_limit lists (value_order.c). */
 int value_compare(const struct value *a, const struct value *b);
+/* Arithmetic of rules: int64 with int64 stays one but for a division, which is of doubles; a double makes a double. Null when it
+ * overflows 64 bits, divides by zero or an operand is no number (value_arithmetic.c). */
+struct value value_compute(enum column_computation computation, const struct value *left, const struct value *right);
 /* Equal numbers to one value: the integer, where one is equal. False for what equals no number. */
 bool value_identity(const struct value *value, struct value *identity);
+
+/* The address that is all of a text, IPv4 or IPv6 without a zone; false: it is none (address_text.c). */
+bool address_read(const char *text, uint32_t length, uint8_t address[NETWORK_ADDRESS_BYTES]);
+/* An IPv4 address, also a mapped one, is in no network of IPv6 addresses, ::/0 included. */
+bool network_holds(const struct image_network *network, const uint8_t address[NETWORK_ADDRESS_BYTES]);
 
 /* The hashes are part of the image format: compiler and engine share them (image.c). */
 uint32_t image_key_hash(enum column_scope scope, const char *key, uint32_t length);

@@ -36,9 +36,33 @@ static bool dictionary_is_sound(const struct image_column *column) {
   return used == column->constants && used < column->dictionary_slots;
 }
 
-static bool columns_are_sound(const struct image_kind *kind) {
+static bool operand_is_sound(const struct image_operand *operand, uint32_t column) {
+  if (operand->column != IMAGE_NO_COLUMN) return operand->column < column;
+  return operand->constant.type == VALUE_INTEGER || operand->constant.type == VALUE_DOUBLE;
+}
+
+/* Operands stand before what is made of them: there is no circle. */
+static bool computation_is_sound(const struct image_column *column, uint32_t at) {
+  const struct image_computation *computation = column->computation;
+  if (!computation) return column->scope != SCOPE_COMPUTED;
+  if (column->scope != SCOPE_COMPUTED || column->patterns || column->literals || column->dictionary_slots) return false;
+  if ((unsigned)computation->computation > COMPUTE_NEGATE || !operand_is_sound(&computation->right, at)) return false;
+  return computation->computation == COMPUTE_NEGATE || operand_is_sound(&computation->left, at);
+}
+
+static bool scope_is_sound(const struct rule_image *image, const struct image_column *column) {
+  if ((unsigned)column->scope > SCOPE_COMPUTED) return false;
+  if (column->scope != SCOPE_INTRINSIC) return true;
+  if ((unsigned)column->intrinsic >= INTRINSICS) return false;
+  const bool calendar = column->intrinsic == INTRINSIC_TIME_OF_DAY || column->intrinsic == INTRINSIC_WEEKDAY;
+  return !calendar || column->zone < image->zone_count;
+}
+
+static bool columns_are_sound(const struct rule_image *image, const struct image_kind *kind) {
   for (uint32_t i = 0; i < kind->column_count; i++)
-    if (!dictionary_is_sound(&kind->columns[i])) return false;
+    if (!dictionary_is_sound(&kind->columns[i]) || !scope_is_sound(image, &kind->columns[i]) ||
+        !computation_is_sound(&kind->columns[i], i))
+      return false;
   if (kind->lookup_slots == 0) return true;
   uint32_t used = 0;
   if (!power_of_two(kind->lookup_slots)) return false;
@@ -66,14 +90,29 @@ static bool constant_is_sound(const struct image_kind *kind, uint16_t column, ui
   return interned == 0 || (constant->type == VALUE_STRING && interned <= kind->columns[column].constants);
 }
 
+static bool pair_is_sound(const struct image_kind *kind, const struct image_predicate *predicate) {
+  const unsigned operation = predicate->operation;
+  const bool compares = operation <= PREDICATE_GREATER_OR_EQUAL || operation == PREDICATE_CONTAINS ||
+                        operation == PREDICATE_STARTS_WITH || operation == PREDICATE_ENDS_WITH;
+  return compares && !predicate->scanned && predicate->other < kind->column_count;
+}
+
+static bool networks_are_sound(const struct image_predicate *predicate) {
+  for (uint32_t i = 0; i < predicate->list_count; i++)
+    if (predicate->networks[i].prefix_bits > NETWORK_ADDRESS_BYTES * 8) return false;
+  return true;
+}
+
 static bool predicate_is_sound(const struct image_kind *kind, const struct image_predicate *predicate) {
   if (predicate->operation > PREDICATE_CONSTANT) return false;
   if (predicate->operation == PREDICATE_CONSTANT) return true;
   if (predicate->column >= kind->column_count) return false;
+  if (predicate->between) return pair_is_sound(kind, predicate);
   const bool pattern = predicate->operation == PREDICATE_MATCHES || predicate->operation == PREDICATE_NOT_MATCHES;
   if (pattern && !kind->columns[predicate->column].patterns) return false;
   if (predicate->scanned && (predicate->operation != PREDICATE_CONTAINS || !kind->columns[predicate->column].literals))
     return false;
+  if (predicate->operation == PREDICATE_IN_NETWORKS) return networks_are_sound(predicate);
   if (predicate->operation == PREDICATE_IN) {
     for (uint32_t i = 0; i < predicate->list_count; i++)
       if (!constant_is_sound(kind, predicate->column, predicate->list_interned[i], &predicate->list[i])) return false;
@@ -113,7 +152,7 @@ static bool is_equality(const struct image_kind *kind, const struct image_key *k
 }
 
 static bool key_is_sound(const struct image_kind *kind, const struct image_key *key, uint32_t programs) {
-  if (key->column >= kind->column_count) return false;
+  if (key->column >= kind->column_count || kind->columns[key->column].computation) return false;
   const struct image_column *column = &kind->columns[key->column];
   if ((key->patterns && !column->patterns) || (key->literals && !column->literals)) return false;
   if (key->constants) {
@@ -149,6 +188,7 @@ static bool candidates_are_sound(const struct image_kind *kind, const struct ima
 }
 
 static bool rule_is_sound(const struct image_kind *kind, const struct image_rule *rule) {
+  if (rule->match_slot >= IMAGE_MATCH_SLOTS) return false;
   for (uint32_t i = 0; i < rule->message_parts; i++)
     if (rule->message[i].slot >= 0 && (uint32_t)rule->message[i].slot >= kind->column_count) return false;
   for (uint32_t i = 0; i < rule->attribute_count; i++)
@@ -156,8 +196,8 @@ static bool rule_is_sound(const struct image_kind *kind, const struct image_rule
   return program_is_sound(&rule->condition, kind->predicate_count);
 }
 
-static bool kind_is_sound(const struct image_kind *kind) {
-  if (!columns_are_sound(kind) || !paths_are_sound(kind)) return false;
+static bool kind_is_sound(const struct rule_image *image, const struct image_kind *kind) {
+  if (!columns_are_sound(image, kind) || !paths_are_sound(kind)) return false;
   for (uint32_t i = 0; i < kind->predicate_count; i++)
     if (!predicate_is_sound(kind, &kind->predicates[i])) return false;
   for (uint32_t i = 0; i < kind->rule_count; i++)
@@ -184,8 +224,24 @@ static bool traces_are_sound(const struct rule_image *image) {
   return image_story_is_sound(image) && candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
 }
 
+static bool zones_are_sound(const struct rule_image *image) {
+  if (image->zone_count > IMAGE_ZONES_MAX) return false;
+  for (uint32_t i = 0; i < image->zone_count; i++) {
+    const struct image_zone *zone = &image->zones[i];
+    if (zone->change_count == 0 || zone->change_count > IMAGE_ZONE_CHANGES_MAX || zone->changes[0].from_s != INT64_MIN)
+      return false;
+    for (uint32_t c = 0; c < zone->change_count; c++) {
+      const struct image_zone_change *change = &zone->changes[c];
+      if (change->offset_s < -ZONE_OFFSET_MAX_S || change->offset_s > ZONE_OFFSET_MAX_S) return false;
+      if (c > 0 && change->from_s <= zone->changes[c - 1].from_s) return false;
+    }
+  }
+  return true;
+}
+
 bool image_is_sound(const struct rule_image *image) {
+  if (!zones_are_sound(image)) return false;
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
-    if (!kind_is_sound(&image->kinds[kind])) return false;
+    if (!kind_is_sound(image, &image->kinds[kind])) return false;
   return traces_are_sound(image);
 }

@@ -59,6 +59,18 @@ static struct value duration_of(const struct event_fields *fields) {
   return (struct value){.integer = duration > INT64_MAX ? INT64_MAX : (int64_t)duration, .type = VALUE_INTEGER};
 }
 
+static struct value time_of(uint64_t ns) {
+  return (struct value){.integer = (int64_t)ns, .type = ns > INT64_MAX ? VALUE_NULL : VALUE_INTEGER};
+}
+
+static void fill_times(struct event_batch *batch, int slot, enum intrinsic intrinsic) {
+  for (uint32_t row = 0; row < batch->count; row++) {
+    const struct event_fields *fields = &batch->fields[row];
+    const struct value value = time_of(intrinsic == INTRINSIC_END ? fields->end_ns : fields->start_ns);
+    event_batch_set(batch, row, slot, &value);
+  }
+}
+
 /* Values that are no text: nothing to intern, no row without one. */
 static void fill_plain(struct event_batch *batch, int slot, enum intrinsic intrinsic) {
   struct value *values = batch->columns + (size_t)slot * EVENT_BATCH_ROWS;
@@ -104,6 +116,14 @@ static void fill(struct event_batch *batch, int slot, enum intrinsic intrinsic, 
   case INTRINSIC_SPAN_ID:
   case INTRINSIC_PARENT_ID:
     fill_identifier(batch, slot, intrinsic, text);
+    break;
+  case INTRINSIC_START:
+  case INTRINSIC_END:
+    fill_times(batch, slot, intrinsic);
+    break;
+  case INTRINSIC_TIME_OF_DAY:
+  case INTRINSIC_WEEKDAY:
+    calendar_fill(batch, slot);
     break;
   case INTRINSICS:
     break;

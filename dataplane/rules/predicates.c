@@ -12,6 +12,24 @@ static bool contains(const struct value *value, const struct value *part) {
          (part->length == 0 || memmem(value->text, value->length, part->text, part->length) != NULL);
 }
 
+static bool starts_with(const struct value *value, const struct value *part) {
+  return value->type == VALUE_STRING && part->length <= value->length &&
+         (part->length == 0 || memcmp(value->text, part->text, part->length) == 0);
+}
+
+static bool ends_with(const struct value *value, const struct value *part) {
+  return value->type == VALUE_STRING && part->length <= value->length &&
+         (part->length == 0 || memcmp(value->text + (value->length - part->length), part->text, part->length) == 0);
+}
+
+static bool in_networks(const struct image_predicate *predicate, const struct value *value) {
+  uint8_t address[NETWORK_ADDRESS_BYTES];
+  if (value->type != VALUE_STRING || !address_read(value->text, value->length, address)) return false;
+  for (uint32_t i = 0; i < predicate->list_count; i++)
+    if (network_holds(&predicate->networks[i], address)) return true;
+  return false;
+}
+
 static bool in_list(const struct image_predicate *predicate, const struct value *value, uint32_t interned) {
   for (uint32_t i = 0; i < predicate->list_count; i++)
     if (equals(value, interned, &predicate->list[i], predicate->list_interned[i])) return true;
@@ -40,6 +58,14 @@ static bool holds(const struct image_predicate *predicate, const struct value *v
     return in_list(predicate, value, interned);
   case PREDICATE_CONTAINS:
     return contains(value, constant);
+  case PREDICATE_STARTS_WITH:
+    return starts_with(value, constant);
+  case PREDICATE_ENDS_WITH:
+    return ends_with(value, constant);
+  case PREDICATE_IN_NETWORKS:
+    return in_networks(predicate, value);
+  case PREDICATE_EXISTS:
+    return true;
   case PREDICATE_TRUE:
     return value->type == VALUE_BOOL && value->boolean;
   case PREDICATE_MATCHES:
@@ -151,10 +177,14 @@ uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index, uint6
   if (predicate->operation == PREDICATE_CONSTANT) return predicate->constant.boolean ? ~0ull : 0;
   struct column_facts *facts = column_facts_of(evaluation, predicate->column);
   if ((facts->present & wanted) == 0) return 0;
+  if (predicate->operation == PREDICATE_EXISTS) return facts->present;
   if (predicate_is_scanned(predicate)) return rows_matched(evaluation, predicate, index, wanted & facts->present);
   struct predicate_state *state = predicate_state_of(evaluation, index);
   uint64_t rows;
-  if (evaluate_whole(evaluation, facts, predicate, &rows)) {
+  if (predicate->between) {
+    state->rows |= column_pairs_compared(evaluation, predicate, wanted & ~state->known);
+    state->known |= wanted;
+  } else if (evaluate_whole(evaluation, facts, predicate, &rows)) {
     state->known = ~0ull;
     state->rows = rows;
   } else {

@@ -47,24 +47,68 @@ uint64_t rows_above(const int64_t values[EVENT_BATCH_ROWS], int64_t limit) {
   return mask;
 }
 
+uint64_t rows_above_each(const int64_t values[EVENT_BATCH_ROWS], const int64_t limits[EVENT_BATCH_ROWS]) {
+  uint64_t mask = 0;
+  for (unsigned at = 0; at < EVENT_BATCH_ROWS; at += 16) {
+    __m128i hits[8];
+    for (unsigned i = 0; i < 8; i++) hits[i] = _mm_cmpgt_epi64(load(values + at + 2 * i), load(limits + at + 2 * i));
+    mask |= bits_of_64(hits) << at;
+  }
+  return mask;
+}
+
+uint64_t rows_equal_each(const int64_t values[EVENT_BATCH_ROWS], const int64_t wanted[EVENT_BATCH_ROWS]) {
+  uint64_t mask = 0;
+  for (unsigned at = 0; at < EVENT_BATCH_ROWS; at += 16) {
+    __m128i hits[8];
+    for (unsigned i = 0; i < 8; i++) hits[i] = _mm_cmpeq_epi64(load(values + at + 2 * i), load(wanted + at + 2 * i));
+    mask |= bits_of_64(hits) << at;
+  }
+  return mask;
+}
+
 #else
 
-uint64_t rows_equal(const uint32_t numbers[EVENT_BATCH_ROWS], uint32_t wanted) {
+uint64_t rows_equal(const uint32_t numbers[EVENT_BATCH_ROWS], uint32_t wanted) { return rows_equal_scalar(numbers, wanted); }
+uint64_t rows_of_integer(const int64_t values[EVENT_BATCH_ROWS], int64_t wanted) {
+  return rows_of_integer_scalar(values, wanted);
+}
+uint64_t rows_above(const int64_t values[EVENT_BATCH_ROWS], int64_t limit) { return rows_above_scalar(values, limit); }
+uint64_t rows_above_each(const int64_t values[EVENT_BATCH_ROWS], const int64_t limits[EVENT_BATCH_ROWS]) {
+  return rows_above_each_scalar(values, limits);
+}
+uint64_t rows_equal_each(const int64_t values[EVENT_BATCH_ROWS], const int64_t wanted[EVENT_BATCH_ROWS]) {
+  return rows_equal_each_scalar(values, wanted);
+}
+
+#endif
+
+uint64_t rows_equal_scalar(const uint32_t numbers[EVENT_BATCH_ROWS], uint32_t wanted) {
   uint64_t mask = 0;
   for (uint32_t row = 0; row < EVENT_BATCH_ROWS; row++) mask |= (uint64_t)(numbers[row] == wanted) << row;
   return mask;
 }
 
-uint64_t rows_of_integer(const int64_t values[EVENT_BATCH_ROWS], int64_t wanted) {
+uint64_t rows_of_integer_scalar(const int64_t values[EVENT_BATCH_ROWS], int64_t wanted) {
   uint64_t mask = 0;
   for (uint32_t row = 0; row < EVENT_BATCH_ROWS; row++) mask |= (uint64_t)(values[row] == wanted) << row;
   return mask;
 }
 
-uint64_t rows_above(const int64_t values[EVENT_BATCH_ROWS], int64_t limit) {
+uint64_t rows_above_scalar(const int64_t values[EVENT_BATCH_ROWS], int64_t limit) {
   uint64_t mask = 0;
   for (uint32_t row = 0; row < EVENT_BATCH_ROWS; row++) mask |= (uint64_t)(values[row] > limit) << row;
   return mask;
 }
 
-#endif
+uint64_t rows_above_each_scalar(const int64_t values[EVENT_BATCH_ROWS], const int64_t limits[EVENT_BATCH_ROWS]) {
+  uint64_t mask = 0;
+  for (uint32_t row = 0; row < EVENT_BATCH_ROWS; row++) mask |= (uint64_t)(values[row] > limits[row]) << row;
+  return mask;
+}
+
+uint64_t rows_equal_each_scalar(const int64_t values[EVENT_BATCH_ROWS], const int64_t wanted[EVENT_BATCH_ROWS]) {
+  uint64_t mask = 0;
+  for (uint32_t row = 0; row < EVENT_BATCH_ROWS; row++) mask |= (uint64_t)(values[row] == wanted[row]) << row;
+  return mask;
+}

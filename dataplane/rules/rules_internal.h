@@ -5,6 +5,7 @@
 #include "violation.h"
 #include <string.h>
 
+#define ENGINE_COLUMNS_MAX 1024u
 #define ENGINE_PREDICATES_MAX 65536u
 #define ENGINE_PROGRAMS_MAX 131072u
 #define ENGINE_SELECTOR_WORDS (IMAGE_SELECTORS_MAX / 64)
@@ -14,6 +15,8 @@ struct intrinsic_text {
   char trace_id[EVENT_BATCH_ROWS][32], span_id[EVENT_BATCH_ROWS][16], parent_id[EVENT_BATCH_ROWS][16];
 };
 void intrinsics_fill(struct event_batch *batch, struct intrinsic_text *text);
+/* calendar.c: the time of day or the weekday of each row's start, in the column's time zone. */
+void calendar_fill(struct event_batch *batch, int slot);
 
 /* What the predicates and keys on one column share about the batch at hand. Each part is made when first asked for. */
 #define COLUMN_ID_SLOTS 128u /* open addressing over the at most 64 ids of a batch */
@@ -73,12 +76,27 @@ static inline uint64_t predicate_rows(struct evaluation *evaluation, uint32_t in
 uint64_t rows_equal(const uint32_t numbers[EVENT_BATCH_ROWS], uint32_t wanted);
 uint64_t rows_of_integer(const int64_t values[EVENT_BATCH_ROWS], int64_t wanted);
 uint64_t rows_above(const int64_t values[EVENT_BATCH_ROWS], int64_t limit);
+uint64_t rows_above_each(const int64_t values[EVENT_BATCH_ROWS], const int64_t limits[EVENT_BATCH_ROWS]);
+uint64_t rows_equal_each(const int64_t values[EVENT_BATCH_ROWS], const int64_t wanted[EVENT_BATCH_ROWS]);
+/* The same row by row, to build where there is no such instruction and to test against. */
+uint64_t rows_equal_scalar(const uint32_t numbers[EVENT_BATCH_ROWS], uint32_t wanted);
+uint64_t rows_of_integer_scalar(const int64_t values[EVENT_BATCH_ROWS], int64_t wanted);
+uint64_t rows_above_scalar(const int64_t values[EVENT_BATCH_ROWS], int64_t limit);
+uint64_t rows_above_each_scalar(const int64_t values[EVENT_BATCH_ROWS], const int64_t limits[EVENT_BATCH_ROWS]);
+uint64_t rows_equal_each_scalar(const int64_t values[EVENT_BATCH_ROWS], const int64_t wanted[EVENT_BATCH_ROWS]);
 
-/* column_facts.c */
+/* column_facts.c: computes the column if need be, once a batch. */
 struct column_facts *column_facts_of(struct evaluation *evaluation, uint16_t column);
+void column_facts_begin(struct evaluation *evaluation, uint16_t column);
 const struct column_facts *column_integers(struct evaluation *evaluation, uint16_t column);
 const struct column_facts *column_ids(struct evaluation *evaluation, uint16_t column);
 uint64_t column_rows_of_id(const struct column_facts *facts, uint32_t id);
+
+/* column_compute.c: the values of a computed column and of those it is made of, into the batch; their facts begin. */
+void column_compute(struct evaluation *evaluation, uint16_t column);
+
+/* column_pairs.c: the wanted rows in which one column compares so with another. */
+uint64_t column_pairs_compared(struct evaluation *evaluation, const struct image_predicate *predicate, uint64_t wanted);
 
 /* column_scans.c: bring the matches of the column's patterns, or literals, up to the wanted rows. Return the rows that were
  * looked at so far, for patterns without those that are no text. */
@@ -172,12 +190,29 @@ struct trace_capture *trace_capture_of(struct trace_table *table, struct trace *
 /* Rules have moved: `to[old]` is the new index, or 0xffff. */
 void trace_table_renumber(struct trace_table *table, const uint16_t to[IMAGE_TRACE_RULES_MAX]);
 
+/* match_counts.c: by match slot. What a request raised counts when it is committed. */
+struct match_counts {
+  uint64_t *counted; /* shard:rw any:ro */
+  uint32_t *pending;
+  uint32_t *touched; /* slots with something pending */
+  uint32_t touched_count;
+};
+bool match_counts_create(struct match_counts *counts, struct arena *arena);
+void match_count_pending(struct match_counts *counts, uint32_t slot);
+void match_counts_commit(struct match_counts *counts);
+void match_counts_rollback(struct match_counts *counts);
+/* Of a verdict that is its own transaction. */
+static inline void match_count_now(struct match_counts *counts, uint32_t slot) {
+  __atomic_store_n(&counts->counted[slot], counts->counted[slot] + 1, __ATOMIC_RELAXED);
+}
+
 struct engine {
   struct engine_config config;
   const struct rule_image *image;
   struct event_batch batches[EVENT_KINDS];
   struct intrinsic_text intrinsic_text;
   struct evaluation evaluation; /* of the batch at hand */
+  struct match_counts matches;
   uint64_t all_when_bits[ENGINE_SELECTOR_WORDS];
   struct trace_table traces;
   struct violation violation; /* being built */

@@ -141,6 +141,9 @@ bool shard_restore_replay(struct shard *shard, const struct shard_replay_entry *
   return replay_restore(shard->replay, &entry->key, entry->body_sha256, entry->remember_until_ns, &entry->answer);
 }
 
+uint64_t shard_rule_matches(const struct shard *shard, uint32_t match_slot) {
+  return engine_rule_matches(shard->engine, match_slot);
+}
 uint64_t shard_generation(const struct shard *shard) { return atomic_load_explicit(&shard->generation, memory_order_acquire); }
 
 uint64_t shard_tls_generation(const struct shard *shard) {

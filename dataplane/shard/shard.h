@@ -163,6 +163,7 @@ uint16_t shard_of_replay_key(const struct siphash_key *key, const struct replay_
 
 /* Any thread. */
 uint64_t shard_generation(const struct shard *shard);     /* adopted; older images are no longer read */
+uint64_t shard_rule_matches(const struct shard *shard, uint32_t match_slot);
 uint64_t shard_tls_generation(const struct shard *shard); /* likewise, of the TLS identities */
 void shard_set_journal_failed(struct shard *shard, bool failed);
 void shard_request_drain(struct shard *shard);

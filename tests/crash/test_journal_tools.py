@@ -9,17 +9,20 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from appliance_process import Appliance, enter_namespace, expect, expect_true  # noqa: E402
+from appliance_process import Appliance, enter_namespace, expect, expect_true, metric, wait_for  # noqa: E402
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
 CONFIG = """shards: {count: 1, idle_sleep: 100us}
 rules: {files: [rules.yaml]}
-journal: {segment_bytes: 2MiB}
+journal:
+  segment_bytes: 2MiB
+  signing: {key_id: k1, key_file: private.pem, interval: 200ms}
 webhooks:
   sources:
     - {name: orders, kind: json}
@@ -29,6 +32,18 @@ RULES = """rules:
   - {name: order, on: webhook, if: body.n > 0, severity: high, message: "${body.n}, \\"quoted\\""}
 """
 OK, FAILED, USAGE = range(3)
+PUBLIC = ("--key", "k1=public.pem")
+
+
+def openssl(*arguments):
+    return subprocess.run(["openssl", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def new_key():
+    """Private and public half, as an operator makes them."""
+    private = openssl("genpkey", "-algorithm", "ed25519")
+    public = subprocess.run(["openssl", "pkey", "-pubout"], input=private, capture_output=True, text=True, check=True).stdout
+    return private, public
 
 
 def post(path, number, wanted):
@@ -59,9 +74,49 @@ def online(appliance):
     expect("no damage", (verified["damages"], verified["torn_tail_bytes"]), (0, 0))
     expect_true("the chain has an end", len(verified["hash_chain_end"]) == 64)
     status = json.loads(appliance.run_cli("status", "-o", "json").stdout)
+    signed = wait_signed(appliance, flushed)
+    expect_true(f"signed: {signed}", signed["checkpoints_verified"] > 0 and signed["checkpoints_wrong"] == 0)
+    expect("without the key none is verified", verified["checkpoints_verified"], 0)
     expect_true("status tells what may be lost", "100 ms" in status["durability"]["relaxed"]["loss_window"])
     expect("answers that waited", status["durability"]["strict"]["park"]["answers"], 10)
     return appliance.violations()
+
+
+def wait_signed(appliance, lsn):
+    """Until the journal is signed up to there; verified by the public half alone."""
+    found = {}
+
+    def signed():
+        found.update(json.loads(journal(appliance, "verify", *PUBLIC, "-o", "json").stdout))
+        return (found["signed_lsn"] or 0) >= lsn
+
+    wait_for("a checkpoint", lambda: appliance.run_cli("journal", "verify", *PUBLIC).returncode == OK, 20)
+    wait_for("all is signed", signed, 20)
+    return found
+
+
+def rotate(appliance, other):
+    """A new key in the old one's file: after SIGHUP its public half is needed, too."""
+    with open("private.pem", "w", encoding="ascii") as file:
+        file.write("no key\n")
+    os.kill(appliance.process.pid, signal.SIGHUP)
+    wait_for("the refusal", lambda: "the signing key before stays in force" in appliance.log())
+    with open("private.pem", "w", encoding="ascii") as file:
+        file.write(other[0])
+    with open("other.pem", "w", encoding="ascii") as file:
+        file.write(other[1])
+    before = metric("tripline_journal_checkpoints_total")
+    os.kill(appliance.process.pid, signal.SIGHUP)
+    time.sleep(0.5)
+    post("/webhook/orders", 12, 200)
+    wait_for("another checkpoint", lambda: metric("tripline_journal_checkpoints_total") > before)
+    refused = journal(appliance, "verify", "--key", "k1=other.pem", code=FAILED)
+    expect_true("the first is not of the new key", "first wrong checkpoint: LSN" in refused.stderr)
+    refused = journal(appliance, "verify", *PUBLIC, code=FAILED)
+    expect_true("the last is not of the old key", "the signature of key k1 does not hold" in refused.stderr)
+    journal(appliance, "verify", *PUBLIC, "--key", "k1=other.pem")
+    journal(appliance, "verify", "--key", "k9=public.pem", code=FAILED)
+    journal(appliance, "verify", "--key", "public.pem", code=USAGE)
 
 
 def offline(appliance, violations):
@@ -107,8 +162,13 @@ def damage_and_salvage(appliance, dump):
 
 
 def main():
-    with Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, {"rules.yaml": RULES}) as appliance:
-        violations = online(appliance)
+    os.umask(0o077)
+    private, public = new_key()
+    files = {"rules.yaml": RULES, "private.pem": private, "public.pem": public}
+    with Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, files) as appliance:
+        online(appliance)
+        rotate(appliance, new_key())
+        violations = appliance.violations()
         expect("it ends", appliance.stop(), 0)
         lost = damage_and_salvage(appliance, offline(appliance, violations))
         appliance.start()

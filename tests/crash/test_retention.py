@@ -10,6 +10,7 @@ import http.client
 import itertools
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -35,6 +36,7 @@ APPLIED_NAMES = [f"applied-{index:02}" for index in range(24)]
 APPLIED = "rules:\n" + "".join(
     f'  - {{name: {name}, on: webhook, if: body.n > 0, message: "${{body.n}} ${{body.fill}}"}}\n' for name in APPLIED_NAMES)
 SENDERS = 8
+SMALL_REPLAY_CAPACITY = 1024
 FILL = "x" * 3500
 
 
@@ -75,6 +77,22 @@ def fill(first, until):
     return last
 
 
+def start_without_room(appliance):
+    """A table too small for the ids of the journal: the start fails, as a forgotten id could have its effect twice."""
+    connection = http.client.HTTPConnection("10.86.0.2", 8080, timeout=60)
+    moment = int(time.time())
+    statuses = {signed(connection, f"room-{index}", moment)[0] for index in range(SMALL_REPLAY_CAPACITY + 1)}
+    expect("ids for a full table", statuses, {200})
+    appliance.kill()
+    small = CONFIG.replace("webhooks:", f"webhooks:\n  replay_capacity: {SMALL_REPLAY_CAPACITY}")
+    with open("small.yaml", "w", encoding="utf-8") as file:
+        file.write(small)
+    refused = subprocess.run([TRIPLINED, "--config", "small.yaml"], capture_output=True, timeout=60, check=False)
+    expect("a start without room for them", refused.returncode, 1)
+    expect_true("says why", b"did not fit: raise webhooks.replay_capacity" in refused.stderr)
+    appliance.start()
+
+
 def main():
     with Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, {"rules.yaml": RULES, "applied.yaml": APPLIED}) as appliance:
         expect("apply", appliance.run_cli("rules", "apply", "applied.yaml").returncode, 0)
@@ -105,6 +123,7 @@ def main():
             oldest = metric("tripline_journal_oldest_lsn")
             expect_true("nothing that was kept is lost", {v["id"] for v in found if v["lsn"] >= oldest} <= listed)
             number = fill(number, lambda: metric("tripline_journal_removed_segments_total") >= 3)
+        start_without_room(appliance)
     print("retention: limits kept, state outlives its records, 2 kills")
 
 

@@ -238,6 +238,10 @@ static const struct {
     {"http: {requests_per_address: x}", "t.yaml:1:30: a whole number from 0 to 1048576 is expected here\n"},
     {"http: {body_bytes_per_address: 2GiB}", "t.yaml:1:32: a whole number from 0 to 1073741824 is expected here\n"},
     {"journal: {segment_bytes: 1MiB}", "t.yaml:1:26: a whole number from 2097152 to 4294967296 is expected here\n"},
+    {"journal: {signing: {key_id: k1}}", "t.yaml:1:20: signing needs a key_id and a key_file\n"},
+    {"journal: {signing: {interval: 99ms}}", "t.yaml:1:31: at least 100ms are needed here\n"},
+    {"journal: {signing: {key_id: k1, key_file: /nonexistent/key}}",
+     "t.yaml:1:43: /nonexistent/key cannot be read: No such file or directory\n"},
     {"listeners: {otlp_http: {acknowledge: maybe}}", "t.yaml:1:38: 'maybe' is not one of: received, durable\n"},
     {"webhooks: {sources: x}", "t.yaml:1:21: a list of sources is expected here\n"},
     {SOURCE "{kind: json}", "t.yaml:3:7: a source needs a name\n"},
@@ -328,6 +332,24 @@ static void a_secret_file_is_its_owners_alone(void **state) {
   assert_int_equal(ftruncate(file, 0), 0);
   assert_int_equal(parse_with_secret_file(path), -EINVAL);
   assert_non_null(strstr(complaints, "is empty or too long"));
+  close(file);
+  unlink(path);
+}
+
+static void signing_needs_the_chain(void **state) {
+  (void)state;
+  char path[] = "/tmp/test_config_key_XXXXXX", text[256];
+  const int file = mkstemp(path);
+  assert_int_equal(write(file, "0123456789abcdef\n", 17), 17);
+  snprintf(text, sizeof text, "journal: {signing: {key_id: k1, key_file: %s}, hash_chain: no}", path);
+  assert_int_equal(parse(text), -EINVAL);
+  assert_non_null(strstr(complaints, "signing signs the hash chain: it needs hash_chain: true"));
+  snprintf(text, sizeof text, "journal: {signing: {key_id: k1, key_file: %s}}", path);
+  assert_int_equal(parse(text), 0);
+  assert_int_equal(config.journal.signing.interval_ns, 60000000000u);
+  assert_int_equal(fchmod(file, 0640), 0);
+  assert_int_equal(parse(text), -EINVAL);
+  assert_non_null(strstr(complaints, "may be read by others than its owner"));
   close(file);
   unlink(path);
 }
@@ -435,6 +457,7 @@ int main(void) {
       cmocka_unit_test(a_standard_webhooks_secret_is_base64),
       cmocka_unit_test(at_most_eight_secrets),
       cmocka_unit_test(a_secret_file_is_its_owners_alone),
+      cmocka_unit_test(signing_needs_the_chain),
       cmocka_unit_test(a_file_that_is_not_there),
       cmocka_unit_test(tls_of_a_listener),
       cmocka_unit_test(tls_complaints_name_the_place),

@@ -22,6 +22,17 @@ static const struct rule_set *rules_acquire(void *context) {
 
 static void rules_release(void *context) { ((struct appliance_double *)context)->released++; }
 
+static bool rule_matches(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series) {
+  const struct appliance_double *appliance = context;
+  *matches = rule->mode == RULE_SHADOW ? 7 : 40 + rule->version;
+  *own_series = appliance->rules_in_others == 0 || strcmp(rule->name, appliance->rules_in_others) != 0;
+  return rule->enabled;
+}
+
+static void rule_matches_gone(void *context, uint64_t gone[RULE_MODES]) {
+  memcpy(gone, ((struct appliance_double *)context)->matches_gone, RULE_MODES * sizeof *gone);
+}
+
 static int rules_apply(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
                        struct rule_errors *errors, struct appliance_apply_result *result) {
   struct appliance_double *appliance = context;
@@ -59,6 +70,8 @@ void appliance_double_open(struct appliance_double *appliance) {
                                        .snapshot = snapshot,
                                        .rules_acquire = rules_acquire,
                                        .rules_release = rules_release,
+                                       .rule_matches = rule_matches,
+                                       .rule_matches_gone = rule_matches_gone,
                                        .rules_apply = rules_apply,
                                        .journal_flush = journal_flush,
                                        .certificates_reload = certificates_reload,

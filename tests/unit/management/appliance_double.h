@@ -15,6 +15,8 @@ struct appliance_double {
   int apply_result; /* what rules_apply returns; -EINVAL comes with an error */
   int reload_result;
   unsigned certificate_reloads;
+  const char *rules_in_others; /* a rule without a series of its own */
+  uint64_t matches_gone[RULE_MODES];
   char applied_name[64], applied_who[64];
   bool applied_merge;
   unsigned applies, acquired, released;

@@ -22,7 +22,7 @@ static int tear_down(void **state) {
 
 static char *render(void) {
   size_t length = 0;
-  char *text = metrics_render(&appliance.snapshot, appliance.violations, &length);
+  char *text = metrics_render(&appliance.face, &appliance.snapshot, &length);
   assert_non_null(text);
   assert_int_equal(strlen(text), length);
   return text;
@@ -179,12 +179,30 @@ static void an_impaired_port_says_what_was_done_to_its_frames(void **state) {
   free(text);
 }
 
+static void rules_without_a_series_of_their_own_are_summed(void **state) {
+  (void)state;
+  char *text = render();
+  expect_line(text, "tripline_rule_matches_total{rule=\"first\",mode=\"enforce\"} 40");
+  assert_null(strstr(text, "rule_matches_total{rule=\"second\"")); /* disabled */
+  assert_null(strstr(text, "rule_matches_total{rule=\"other\""));
+  free(text);
+  appliance.rules_in_others = "first";
+  appliance.matches_gone[RULE_ENFORCE] = 2;
+  appliance.matches_gone[RULE_SHADOW] = 3;
+  text = render();
+  assert_null(strstr(text, "rule_matches_total{rule=\"first\""));
+  expect_line(text, "tripline_rule_matches_total{rule=\"other\",mode=\"enforce\"} 42");
+  expect_line(text, "tripline_rule_matches_total{rule=\"other\",mode=\"shadow\"} 3");
+  free(text);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(every_family_is_described_once_before_its_samples, set_up, tear_down),
       cmocka_unit_test_setup_teardown(no_series_comes_twice, set_up, tear_down),
       cmocka_unit_test_setup_teardown(values_are_those_of_the_snapshot, set_up, tear_down),
       cmocka_unit_test_setup_teardown(an_impaired_port_says_what_was_done_to_its_frames, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(rules_without_a_series_of_their_own_are_summed, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

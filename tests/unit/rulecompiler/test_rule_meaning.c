@@ -56,6 +56,49 @@ static bool equal(const struct value *a, const struct value *b) {
   return a->type == VALUE_STRING && a->length == b->length && memcmp(a->text, b->text, a->length) == 0;
 }
 
+static struct value column_value(const struct image_kind *kind, const struct image_column *column);
+
+static struct value operand_value(const struct image_kind *kind, const struct image_operand *operand) {
+  return operand->column == IMAGE_NO_COLUMN ? operand->constant : column_value(kind, &kind->columns[operand->column]);
+}
+
+/* Numbers here are small: their arithmetic is exact in a long double. */
+static struct value column_value(const struct image_kind *kind, const struct image_column *column) {
+  const struct value null = {.type = VALUE_NULL};
+  if (!column->computation) return value_of(column);
+  const bool negate = column->computation->computation == COMPUTE_NEGATE;
+  const struct value right = operand_value(kind, &column->computation->right);
+  const struct value left = negate ? (struct value){.type = VALUE_INTEGER} : operand_value(kind, &column->computation->left);
+  if (!is_number(&left) || !is_number(&right)) return null;
+  const long double a = number_of(&left), b = number_of(&right);
+  bool integer = left.type == VALUE_INTEGER && right.type == VALUE_INTEGER;
+  long double result = 0;
+  switch (column->computation->computation) {
+  case COMPUTE_ADD:
+    result = a + b;
+    break;
+  case COMPUTE_NEGATE:
+  case COMPUTE_SUBTRACT:
+    result = a - b;
+    break;
+  case COMPUTE_MULTIPLY:
+    result = a * b;
+    break;
+  case COMPUTE_DIVIDE:
+    if (b == 0) return null;
+    result = a / b;
+    integer = false;
+    break;
+  case COMPUTE_REMAINDER:
+    if (!integer || b == 0) return null;
+    result = right.integer == -1 ? 0 : (long double)(left.integer % right.integer);
+    break;
+  }
+  if (!integer) return (struct value){.type = VALUE_DOUBLE, .real = (double)result};
+  if (result < -0x1p63L || result >= 0x1p63L) return null;
+  return (struct value){.type = VALUE_INTEGER, .integer = (int64_t)result};
+}
+
 static int note_match(unsigned id, unsigned long long from, unsigned long long to, unsigned flags, void *context) {
   (void)from, (void)to, (void)flags;
   ((bool *)context)[id] = true;
@@ -73,8 +116,13 @@ static bool judge_predicate(const struct rule_image *image, const struct image_k
   const struct image_predicate *predicate = &kind->predicates[id];
   if (predicate->operation == PREDICATE_CONSTANT) return predicate->constant.boolean;
   const struct image_column *column = &kind->columns[predicate->column];
-  const struct value value = value_of(column), *constant = &predicate->constant;
-  if (value.type == VALUE_NULL) return false;
+  const struct value value = column_value(kind, column);
+  const struct value other = predicate->between ? column_value(kind, &kind->columns[predicate->other]) : predicate->constant;
+  const struct value *constant = &other;
+  if (value.type == VALUE_NULL || (predicate->between && other.type == VALUE_NULL)) return false;
+  if (predicate->between && predicate->operation >= PREDICATE_CONTAINS &&
+      (value.type != VALUE_STRING || other.type != VALUE_STRING))
+    return false;
   const bool numbers = is_number(&value) && is_number(constant);
   switch ((enum predicate_operation)predicate->operation) {
   case PREDICATE_EQUAL:
@@ -100,6 +148,16 @@ static bool judge_predicate(const struct rule_image *image, const struct image_k
   case PREDICATE_IN:
     for (uint32_t i = 0; i < predicate->list_count; i++)
       if (equal(&value, &predicate->list[i])) return true;
+    return false;
+  case PREDICATE_STARTS_WITH:
+    return value.type == VALUE_STRING && value.length >= constant->length &&
+           strncmp(value.text, constant->text, constant->length) == 0;
+  case PREDICATE_ENDS_WITH:
+    return value.type == VALUE_STRING && value.length >= constant->length &&
+           memcmp(value.text + value.length - constant->length, constant->text, constant->length) == 0;
+  case PREDICATE_EXISTS:
+    return true;
+  case PREDICATE_IN_NETWORKS: /* the known span has no addresses */
     return false;
   case PREDICATE_CONSTANT:
     break;
