@@ -224,8 +224,8 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
   head(out, "tripline_traces_completed_total", "counter", "Traces that ended, by reason.");
   EACH_SHARD(i) {
     const uint64_t *completed = snapshot->shards[i].engine.traces_completed;
-    line(out, "tripline_traces_completed_total", i, "reason", "idle", completed[TRACE_COMPLETE_IDLE]);
-    line(out, "tripline_traces_completed_total", i, "reason", "drained", completed[TRACE_COMPLETE_DRAINED]);
+    for (unsigned r = 0; r < TRACE_COMPLETIONS; r++)
+      line(out, "tripline_traces_completed_total", i, "reason", trace_completion_name(r), completed[r]);
   }
   head(out, "tripline_otlp_requests_total", "counter", "OTLP requests decoded, by encoding.");
   EACH_SHARD(i) {

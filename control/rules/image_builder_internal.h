@@ -11,6 +11,7 @@ struct compiled_image {
   uint32_t next_fact_identity;             /* likewise */
   const struct image_text *fact_keys;      /* of each fact, equal in every generation */
   const uint64_t *kept_since;              /* by selector bit: the generation from which it is noted with spans */
+  uint32_t next_rule_identity;             /* of a trace rule; likewise */
   struct match_slot *match_slots;
   uint32_t match_slot_count;            /* given so far, to rules that are there or gone */
   struct text_index match_slot_by_rule; /* of those there */
@@ -87,7 +88,10 @@ struct image_builder {
   uint64_t kept_since[IMAGE_SELECTORS_MAX];
   struct image_zone *zones;
   size_t zone_count, zone_capacity;
-  uint32_t *program; /* the one being written */
+  struct parsed_rule const **trace_parsed; /* by the same index */
+  size_t trace_parsed_capacity;
+  struct text_index previous_trace_rules; /* by name: index among those of `previous` */
+  uint32_t *program;                      /* the one being written */
   size_t program_count, program_capacity;
 };
 
@@ -111,6 +115,11 @@ struct image_program image_program_of(struct image_builder *builder, enum event_
 void image_selectors_collect(struct image_builder *builder, const struct expression *expression);
 void image_selectors_assign(struct image_builder *builder, const struct compiled_image *previous);
 const struct image_selector *image_selector_of(const struct image_builder *builder, const struct expression *selector);
+
+/* Takes the rule at hand among the trace rules. */
+void image_trace_rule_add(struct image_builder *builder, struct image_rule made);
+/* The trace rules into the image, with what finds them. Selectors and columns are finished. */
+void image_traces_finish(struct image_builder *builder);
 
 /* Every enabled rule gets a place where its matches are counted: the one it has, else one that no rule of the generation before
  * has. False when there is none. */

@@ -85,22 +85,6 @@ static struct image_rule make_rule(struct image_builder *builder, enum event_kin
   return made;
 }
 
-/* Notes the selectors of a program; true when there is a negation in it. */
-static bool note_selectors(const struct image_builder *builder, const struct expression *expression, uint64_t *bits,
-                           uint64_t *since) {
-  if (!expression) return false;
-  if (expression->node == NODE_SELECTOR) {
-    const struct image_selector *selector = image_selector_of(builder, expression);
-    bits[selector->bit / 64] |= 1ull << selector->bit % 64;
-    if (selector->since_generation > *since) *since = selector->since_generation;
-    return false;
-  }
-  bool negated = expression->node == NODE_NOT;
-  for (const struct expression *operand = expression->first; operand; operand = operand->next)
-    negated |= note_selectors(builder, operand, bits, since);
-  return negated;
-}
-
 static void make_trace_rule(struct image_builder *builder) {
   const struct parsed_rule *parsed = builder->rule->parsed;
   if (builder->trace_rule_count == IMAGE_TRACE_RULES_MAX) {
@@ -111,16 +95,7 @@ static void make_trace_rule(struct image_builder *builder) {
   made.when = image_program_of(builder, EVENT_SPAN, parsed->when);
   made.always = image_program_of(builder, EVENT_SPAN, parsed->always);
   made.never = image_program_of(builder, EVENT_SPAN, parsed->never);
-  uint64_t always_bits[IMAGE_SELECTORS_MAX / 64] = {0};
-  const bool when_negated = note_selectors(builder, parsed->when, made.when_bits, &made.since_generation);
-  const bool never_negated = note_selectors(builder, parsed->never, made.never_bits, &made.since_generation);
-  note_selectors(builder, parsed->always, always_bits, &made.since_generation);
-  made.monotone_never = parsed->never && !when_negated && !never_negated;
-  made.trace_rule = (uint32_t)builder->trace_rule_count;
-  image_rule_facts(builder, parsed, &made);
-  builder->trace_rules = growing_list_reserve(builder->trace_rules, builder->trace_rule_count, &builder->trace_rule_capacity,
-                                              sizeof *builder->trace_rules);
-  builder->trace_rules[builder->trace_rule_count++] = made;
+  image_trace_rule_add(builder, made);
 }
 
 static void make_rules(struct image_builder *builder, const struct rule_set *set) {
@@ -167,15 +142,11 @@ static void finish(struct image_builder *builder) {
     selectors[i] = builder->selectors[i].selector;
     texts[i] = builder->selectors[i].text;
   }
-  image_story_finish(builder);
-  struct image_rule *rules = region_take(builder->region, builder->trace_rule_count * sizeof *rules);
-  if (builder->trace_rule_count) memcpy(rules, builder->trace_rules, builder->trace_rule_count * sizeof *rules);
   compiled->selector_texts = texts;
   compiled->image.selectors = selectors;
   compiled->image.selector_count = (uint32_t)builder->selector_count;
   compiled->image.selector_candidates = selector_candidates(builder);
-  compiled->image.trace_rules = rules;
-  compiled->image.trace_rule_count = (uint32_t)builder->trace_rule_count;
+  image_traces_finish(builder);
 }
 
 static void builder_free(struct image_builder *builder) {
@@ -195,9 +166,11 @@ static void builder_free(struct image_builder *builder) {
   free(builder->selectors);
   free(builder->trace_rules);
   image_story_free(builder);
+  free(builder->trace_parsed);
   free(builder->program);
   free(builder->zones);
   text_index_free(&builder->selector_by_text);
+  text_index_free(&builder->previous_trace_rules);
 }
 
 static void sign(struct rule_image *image, const struct rule_set *set) {
@@ -222,6 +195,7 @@ struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t gener
   struct image_builder builder = {
       .compiled = compiled, .region = &compiled->region, .previous = (const struct compiled_image *)previous, .errors = errors};
   compiled->next_identity = previous ? builder.previous->next_identity : 1;
+  compiled->next_rule_identity = previous ? builder.previous->next_rule_identity : 1;
   collect_selectors(&builder, set);
   if (rule_errors_total(errors) == before) {
     image_selectors_assign(&builder, builder.previous);

@@ -16,13 +16,26 @@ static bool create_batches(struct engine *engine, struct arena *arena) {
 
 struct engine *engine_create(struct arena *arena, const struct engine_config *config, uint64_t now_ns) {
   struct engine *engine = ARENA_NEW(arena, struct engine);
-  (void)now_ns;
   if (!engine) return NULL;
   engine->config = *config;
+  engine->digest_rows = ARENA_NEW(arena, struct digest_rows);
+  engine->judge = ARENA_NEW(arena, struct trace_judge);
+  if (!engine->digest_rows || !engine->judge) return NULL;
   if (!match_counts_create(&engine->matches, arena)) return NULL;
   if (!evaluation_create(&engine->evaluation, arena, config->column_capacity) || !create_batches(engine, arena)) return NULL;
-  if (!trace_table_create(&engine->traces, arena, config->traces_max, config->captures_max, &config->trace_key)) return NULL;
-  return engine;
+  const struct trace_table_sizes sizes = {.traces = config->traces_max,
+                                          .captures = config->captures_max,
+                                          .spills = config->spills_max ? config->spills_max : config->captures_max,
+                                          .idle_ns = config->idle_ns};
+  const uint32_t spans_max = config->max_spans ? config->max_spans : STORY_SPANS_DEFAULT;
+  const struct story_sizes story = {.traces = config->traces_max,
+                                    .lines = config->story_lines ? config->story_lines : config->captures_max,
+                                    .spans_max = spans_max + spans_max / 4, /* some of them late */
+                                    .steps_max = config->story_steps ? config->story_steps : STORY_STEPS_DEFAULT,
+                                    .tolerance_ns = config->clock_tolerance_ns,
+                                    .key = config->trace_key};
+  if (!trace_story_create(&engine->story, arena, &story)) return NULL;
+  return trace_table_create(&engine->traces, arena, &sizes, now_ns) ? engine : NULL;
 }
 
 bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity) {
@@ -33,32 +46,14 @@ bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity)
   return image_is_sound(image);
 }
 
-static bool same_rule(const struct image_rule *a, const struct image_rule *b) {
-  return a->version == b->version && a->name.length == b->name.length && memcmp(a->name.at, b->name.at, a->name.length) == 0;
-}
-
-/* Traces keep what they know of rules that stay; the order of the rules may have changed. */
-static void renumber(struct engine *engine, const struct rule_image *before, const struct rule_image *after) {
-  uint16_t to[IMAGE_TRACE_RULES_MAX];
-  memset(to, 0xff, sizeof to);
-  for (uint32_t i = 0; i < before->trace_rule_count; i++)
-    for (uint32_t j = 0; j < after->trace_rule_count; j++)
-      if (same_rule(&before->trace_rules[i], &after->trace_rules[j]))
-        to[before->trace_rules[i].trace_rule] = (uint16_t)after->trace_rules[j].trace_rule;
-  trace_table_renumber(&engine->traces, to);
-}
-
 void engine_adopt(struct engine *engine, const struct rule_image *image) {
   ALWAYS_ASSERT(record_ring_reserved_count(engine->config.records) == 0);
-  if (engine->image && image) renumber(engine, engine->image, image);
   engine->image = image;
-  memset(engine->all_when_bits, 0, sizeof engine->all_when_bits);
+  trace_story_adopt(&engine->story, image);
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
     engine->batches[kind].image = image;
     engine->batches[kind].count = 0;
   }
-  for (uint32_t r = 0; image && r < image->trace_rule_count; r++)
-    for (unsigned i = 0; i < ENGINE_SELECTOR_WORDS; i++) engine->all_when_bits[i] |= image->trace_rules[r].when_bits[i];
 }
 
 uint64_t engine_generation(const struct engine *engine) { return engine->image ? engine->image->generation : 0; }

@@ -7,6 +7,7 @@
  * stays in the trace table and is tried again. Memory: from the arena. Threads: one shard. */
 #include "arena.h"
 #include "digest.h"
+#include "histogram.h"
 #include "image.h"
 #include "record_ring.h"
 #include "siphash.h"
@@ -20,11 +21,26 @@ struct engine_config {
   struct line_ring *digests_to[IMAGE_SHARDS_MAX]; /* producer ends, one a shard, own included */
   uint32_t column_capacity;                       /* columns a kind may have; an image with more is refused at load */
   uint32_t traces_max;                            /* live and remembered */
-  uint32_t captures_max;                          /* (trace, rule) states: span ids and message values */
-  uint64_t idle_ns;                               /* completion: no span has arrived for this long */
+  uint32_t captures_max;                          /* spans whose values are kept for messages and attributes */
+  uint32_t spills_max; /* 64 bytes each: selectors, verdicts and spans of traces beyond the few in place; 0: as captures_max */
+  /* A trace is complete when no span has arrived for idle_ns, root_grace_ns after its root has, at max_age_ns after its first
+   * span, or with max_spans; of the last three 0 is off. */
+  uint64_t idle_ns, root_grace_ns, max_age_ns;
+  uint32_t max_spans;
+  uint32_t story_lines;        /* 64 bytes each: spans of traces that rules compare with one another; 0: as captures_max */
+  uint32_t story_steps;        /* that judging one trace by its spans may take; 0: 4 million */
+  uint64_t clock_tolerance_ns; /* how far the clocks of two spans of a trace may be apart */
 };
 
-enum trace_completion { TRACE_COMPLETE_IDLE, TRACE_COMPLETE_DRAINED, TRACE_COMPLETIONS };
+enum trace_completion {
+  TRACE_COMPLETE_IDLE,
+  TRACE_COMPLETE_ROOT,
+  TRACE_COMPLETE_AGE,
+  TRACE_COMPLETE_SPANS,
+  TRACE_COMPLETE_DRAINED,
+  TRACE_COMPLETIONS
+};
+const char *trace_completion_name(unsigned completion);
 
 /* Single writer: the shard. Conservation: spans_decoded (ingest) = spans_evaluated + rejected + in batch; digests_sent = applied
  * + waiting, summed over shards; traces_opened = completed + evicted + live; violations_emitted counts published records. */
@@ -37,6 +53,10 @@ struct engine_counters {
   uint64_t records_no_room;
   uint64_t traces_opened, traces_completed[TRACE_COMPLETIONS], traces_evicted, spans_late;
   uint64_t captures_exhausted, digests_unplaced;
+  uint64_t spills_exhausted;               /* what a trace met, or that it was judged, could not be kept */
+  uint64_t traces_unjudged;                /* complete, but not judged as something that they met was not kept */
+  uint64_t verdicts_lost;                  /* the record ring was full, and that they are due could not be kept */
+  struct histogram late_ns;                /* of late spans: since their trace was complete */
   uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */
   uint32_t traces_live, traces_remembered; /* gauges */
 };

@@ -4,14 +4,15 @@
  *
  * Shape: for each kind of event a list of columns, a list of distinct predicates over one column each (evaluated at most
  * once a batch into a 64-bit row mask), and boolean programs over those masks. Trace rules are programs over selectors (span
- * programs), whose "some span of this trace matched" bits live in the trace table. */
+ * programs), whose "some span of this trace matched" is kept in the trace table. */
 #include "event.h"
 #include "image_facts.h"
 #include "text_print.h"
 #include <hs/hs.h>
 
-#define IMAGE_SELECTORS_MAX 256 /* bits in a trace entry and digest */
-#define IMAGE_TRACE_RULES_MAX 256
+#define IMAGE_SELECTORS_MAX 16384u
+#define IMAGE_TRACE_RULES_MAX 16384u
+#define IMAGE_RULE_IDENTITIES_MAX 0x7fffffffu
 #define IMAGE_PROGRAM_DEPTH_MAX 64 /* operand stack */
 #define IMAGE_MESSAGE_BYTES_MAX 1024u
 #define IMAGE_SHARDS_MAX 64
@@ -184,6 +185,12 @@ struct image_message_part {
   int32_t slot;              /* column whose value is printed; null prints empty */
 };
 
+enum { MENTION_WHEN = 1, MENTION_NEVER = 2, MENTION_ALWAYS = 4 };
+struct image_mention { /* a selector of a trace rule */
+  uint16_t bit;
+  uint8_t in; /* MENTION_*, joined */
+};
+
 struct image_rule {
   struct image_text name;
   uint32_t version;
@@ -198,13 +205,14 @@ struct image_rule {
   uint32_t attribute_count;
   /* Trace rules: programs over selector bits. `always` or `never` may be absent, not both. */
   struct image_program when, always, never;
-  bool monotone_never;                           /* when && never has no negation: fires the moment it is known */
-  uint64_t when_bits[IMAGE_SELECTORS_MAX / 64];  /* selectors that occur in when */
-  uint64_t never_bits[IMAGE_SELECTORS_MAX / 64]; /* and in never: span_ids come from both */
-  uint64_t since_generation;                     /* the newest of its selectors; traces opened earlier are not judged by it */
-  uint32_t trace_rule;                           /* index among trace rules */
-  uint64_t within_ns;                            /* of `within:`; 0: without */
-  const uint16_t *anchors;                       /* with it: the selectors whose earliest span it counts from, lowest first */
+  bool monotone_never;                   /* when && never has no negation: fires the moment it is known */
+  const struct image_mention *selectors; /* each once, lowest bit first; span_ids come from those of when and never */
+  uint32_t selector_count;
+  uint64_t since_generation; /* the newest of its selectors; traces opened earlier are not judged by it */
+  uint32_t trace_rule;       /* index among trace rules */
+  uint32_t identity;         /* 1..: kept over generations by a rule that keeps its version, never that of another */
+  uint64_t within_ns;        /* of `within:`; 0: without */
+  const uint16_t *anchors;   /* with it: the selectors whose earliest span it counts from, lowest first */
   uint32_t anchor_count;
   bool needs_story; /* it is judged by the spans of the trace: it has facts or `within` */
   bool matures;     /* its never may hold once some span was not followed in time */
@@ -214,6 +222,32 @@ struct image_selector {
   struct image_program condition; /* over span predicates */
   uint32_t bit;                   /* stable across generations for the same canonical text */
   uint64_t since_generation;
+};
+
+/* Numbers by selector bit: those of one are numbers[first[bit]] up to, without, numbers[first[bit + 1]]. */
+struct image_bit_list {
+  const uint32_t *first; /* one more than there are bits; NULL: no numbers */
+  const uint16_t *numbers;
+  uint32_t count; /* of numbers */
+};
+
+struct image_rule_list {
+  const uint16_t *rules;
+  uint32_t count;
+};
+
+/* What is found from the selectors that were met, so that cost does not follow from how many rules there are. A key of a rule is
+ * a set of its selectors of which one at least is met whenever the rule is broken; a rule without one is listed apart. */
+struct image_trace_index {
+  uint32_t bits;                  /* one more than the highest of a selector */
+  const uint64_t *since;          /* by bit: since_generation of its selector; UINT64_MAX: no selector has it */
+  const uint8_t *in;              /* by bit: where rules mention it, MENTION_* joined */
+  struct image_bit_list mentions; /* rules with it in when or never */
+  struct image_bit_list columns;  /* what messages and attributes of the rules with it in `when` read */
+  struct image_bit_list complete; /* rules that it is a key of, when a trace is complete */
+  struct image_bit_list never;    /* and for their never alone */
+  struct image_rule_list complete_always, never_always; /* those without a key */
+  const uint16_t *by_identity;                          /* every trace rule, lowest identity first */
 };
 
 struct image_kind {
@@ -247,7 +281,7 @@ struct image_zone { /* a time zone of a rule */
 };
 
 struct rule_image {
-  uint64_t generation; /* 1.. */
+  uint64_t generation; /* 1.., of 32 bits */
   uint8_t sha256[32];  /* of the canonical rule set text */
   struct image_kind kinds[EVENT_KINDS];
   const struct image_selector *selectors;
@@ -256,6 +290,7 @@ struct rule_image {
   const struct image_rule *trace_rules;        /* on: trace, columns of EVENT_SPAN */
   uint32_t trace_rule_count;
   struct image_story story;
+  struct image_trace_index traces;
   uint32_t rule_count;
   const struct image_zone *zones;
   uint32_t zone_count;

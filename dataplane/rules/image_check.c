@@ -205,23 +205,61 @@ static bool kind_is_sound(const struct rule_image *image, const struct image_kin
   return candidates_are_sound(kind, &kind->candidates, kind->rule_count);
 }
 
+static bool trace_rule_is_sound(const struct image_kind *spans, const struct image_trace_index *index,
+                                const struct image_rule *rule, uint32_t all_facts) {
+  const uint32_t facts = rule->needs_story ? all_facts : 0;
+  for (uint32_t i = 0; i < rule->selector_count; i++)
+    if (rule->selectors[i].bit >= index->bits) return false;
+  return rule->identity > 0 && rule->identity <= IMAGE_RULE_IDENTITIES_MAX && rule_is_sound(spans, rule) &&
+         trace_program_is_sound(&rule->when, IMAGE_SELECTORS_MAX, facts) &&
+         trace_program_is_sound(&rule->always, IMAGE_SELECTORS_MAX, facts) &&
+         trace_program_is_sound(&rule->never, IMAGE_SELECTORS_MAX, facts);
+}
+
+static bool numbers_are_below(const uint16_t *numbers, uint32_t count, uint32_t limit) {
+  for (uint32_t i = 0; i < count; i++)
+    if (numbers[i] >= limit) return false;
+  return true;
+}
+
+static bool bit_list_is_sound(const struct image_bit_list *list, uint32_t bits, uint32_t limit) {
+  if (!list->first) return bits == 0;
+  for (uint32_t bit = 0; bit < bits; bit++)
+    if (list->first[bit + 1] < list->first[bit]) return false;
+  return list->first[bits] <= list->count && numbers_are_below(list->numbers, list->count, limit);
+}
+
+static bool trace_index_is_sound(const struct rule_image *image) {
+  const struct image_trace_index *index = &image->traces;
+  const uint32_t rules = image->trace_rule_count;
+  if (index->bits > IMAGE_SELECTORS_MAX || index->complete_always.count > rules || index->never_always.count > rules)
+    return false;
+  for (uint32_t i = 0; i < rules; i++)
+    if (index->by_identity[i] >= rules ||
+        (i > 0 && image->trace_rules[index->by_identity[i]].identity <= image->trace_rules[index->by_identity[i - 1]].identity))
+      return false;
+  return bit_list_is_sound(&index->mentions, index->bits, rules) &&
+         bit_list_is_sound(&index->columns, index->bits, image->kinds[EVENT_SPAN].column_count) &&
+         bit_list_is_sound(&index->complete, index->bits, rules) && bit_list_is_sound(&index->never, index->bits, rules) &&
+         numbers_are_below(index->complete_always.rules, index->complete_always.count, rules) &&
+         numbers_are_below(index->never_always.rules, index->never_always.count, rules);
+}
+
 static bool traces_are_sound(const struct rule_image *image) {
   const struct image_kind *spans = &image->kinds[EVENT_SPAN];
-  if (image->selector_count > IMAGE_SELECTORS_MAX || image->trace_rule_count > IMAGE_TRACE_RULES_MAX) return false;
+  if (image->generation > UINT32_MAX || image->selector_count > IMAGE_SELECTORS_MAX ||
+      image->trace_rule_count > IMAGE_TRACE_RULES_MAX)
+    return false;
   for (uint32_t i = 0; i < image->selector_count; i++)
-    if (image->selectors[i].bit >= IMAGE_SELECTORS_MAX ||
+    if (image->selectors[i].bit >= image->traces.bits ||
         !program_is_sound(&image->selectors[i].condition, spans->predicate_count))
       return false;
-  for (uint32_t i = 0; i < image->trace_rule_count; i++) {
-    const struct image_rule *rule = &image->trace_rules[i];
-    const uint32_t facts = rule->needs_story ? image->story.fact_count : 0;
-    if (rule->trace_rule != i || !rule_is_sound(spans, rule) ||
-        !trace_program_is_sound(&rule->when, IMAGE_SELECTORS_MAX, facts) ||
-        !trace_program_is_sound(&rule->always, IMAGE_SELECTORS_MAX, facts) ||
-        !trace_program_is_sound(&rule->never, IMAGE_SELECTORS_MAX, facts))
+  for (uint32_t i = 0; i < image->trace_rule_count; i++)
+    if (image->trace_rules[i].trace_rule != i ||
+        !trace_rule_is_sound(spans, &image->traces, &image->trace_rules[i], image->story.fact_count))
       return false;
-  }
-  return image_story_is_sound(image) && candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
+  return trace_index_is_sound(image) && image_story_is_sound(image) &&
+         candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
 }
 
 static bool zones_are_sound(const struct rule_image *image) {

@@ -31,7 +31,7 @@ uint64_t program_run(const struct image_program *program, struct evaluation *eva
   return depth ? stack[0] & rows : 0;
 }
 
-bool program_holds(const struct image_program *program, const uint64_t bits[ENGINE_SELECTOR_WORDS]) {
+bool program_holds(const struct image_program *program, const uint64_t bits[IMAGE_SELECTORS_MAX / 64]) {
   bool stack[IMAGE_PROGRAM_DEPTH_MAX];
   uint32_t depth = 0;
   for (uint32_t i = 0; i < program->count; i++) {

@@ -2,13 +2,14 @@
 /* Inside the rules room. */
 #include "always_assert.h"
 #include "engine.h"
+#include "trace_story_internal.h"
+#include "trace_table_internal.h"
 #include "violation.h"
 #include <string.h>
 
 #define ENGINE_COLUMNS_MAX 1024u
 #define ENGINE_PREDICATES_MAX 65536u
 #define ENGINE_PROGRAMS_MAX 131072u
-#define ENGINE_SELECTOR_WORDS (IMAGE_SELECTORS_MAX / 64)
 
 /* intrinsics.c: text that intrinsic columns point to, one batch at a time. */
 struct intrinsic_text {
@@ -115,7 +116,8 @@ uint32_t candidates_next(const struct evaluation *evaluation, uint32_t at, uint3
 
 /* programs.c: the rows among `rows` that the program is true of. */
 uint64_t program_run(const struct image_program *program, struct evaluation *evaluation, uint64_t rows);
-bool program_holds(const struct image_program *program, const uint64_t bits[ENGINE_SELECTOR_WORDS]);
+/* Of a trace that met these selectors. */
+bool program_holds(const struct image_program *program, const uint64_t bits[IMAGE_SELECTORS_MAX / 64]);
 
 /* message.c: renders a value the way a message shows it; returns bytes written, at most `room`. */
 uint32_t message_value(const struct value *value, bool duration, char *out, uint32_t room);
@@ -124,71 +126,21 @@ uint32_t message_render(const struct image_rule *rule, const struct image_column
                         const struct value *(*value_of)(void *context, uint32_t slot), void *context,
                         char out[IMAGE_MESSAGE_BYTES_MAX]);
 
-/* trace_table.c */
-enum trace_state { TRACE_FREE, TRACE_LIVE, TRACE_REMEMBERED };
-#define TRACE_NONE 0xffffffffu
-#define CAPTURE_PAYLOAD_BYTES 640u
-
-struct trace_capture { /* what one rule remembers of one trace */
-  uint32_t next;
-  uint16_t rule; /* trace_rule index of the current image */
-  uint8_t span_count;
-  bool has_values;
-  uint32_t spans_met;
-  uint16_t service_length, value_count;
-  uint32_t payload_bytes;
-  uint8_t span_ids[VIOLATION_SPAN_IDS_MAX][8];
-  uint8_t payload[CAPTURE_PAYLOAD_BYTES];
+/* The selectors that each row of a batch met, as far as they are not sent yet. */
+struct digest_rows {
+  uint16_t counts[EVENT_BATCH_ROWS];
+  bool begun[EVENT_BATCH_ROWS]; /* a message about the row was sent */
+  uint16_t bits[EVENT_BATCH_ROWS][DIGEST_SELECTORS_MAX];
 };
 
-struct trace {
-  /* One cache line for what each digest touches. */
-  CACHE_ALIGNED uint8_t trace_id[16];
-  uint32_t chain;        /* hash chain */
-  uint32_t older, newer; /* list of its state, by arrival */
-  uint8_t state;
-  bool on_retry;
-  uint64_t arrival_ns, first_ns, last_ns, opened_generation;
-  /* Another for those whose span met a selector. */
-  CACHE_ALIGNED uint64_t bits[ENGINE_SELECTOR_WORDS];
-  uint32_t captures;
-  uint32_t retry; /* list of those with verdicts due; TRACE_NONE at its end */
-  /* And one for those with a verdict. */
-  CACHE_ALIGNED uint64_t due[IMAGE_TRACE_RULES_MAX / 64]; /* that found no room yet */
-  uint64_t raised[IMAGE_TRACE_RULES_MAX / 64];            /* and those that did */
+/* What is looked at for one trace, and empty in between. */
+struct trace_judge {
+  uint64_t met[IMAGE_SELECTORS_MAX / 64];         /* by the trace */
+  uint64_t span[IMAGE_SELECTORS_MAX / 64];        /* by the span at hand, as far as it is not known of the trace */
+  uint64_t candidate[IMAGE_TRACE_RULES_MAX / 64]; /* of the list below */
+  uint16_t candidates[IMAGE_TRACE_RULES_MAX];
+  uint32_t candidate_count;
 };
-_Static_assert(offsetof(struct trace, bits) == CACHE_LINE_BYTES, "one line");
-
-struct trace_list {
-  uint32_t oldest, newest;
-};
-
-struct trace_table {
-  struct trace *traces;
-  uint32_t *buckets;
-  uint32_t bucket_mask, capacity, free_traces;
-  struct trace_capture *captures;
-  uint32_t free_captures;
-  struct trace_list live, remembered;
-  uint32_t retry;
-  struct siphash_key key;
-};
-
-bool trace_table_create(struct trace_table *table, struct arena *arena, uint32_t traces, uint32_t captures,
-                        const struct siphash_key *key);
-/* Fetches what digests of these traces will touch into the cache. */
-#define TRACES_EXPECTED_MAX 16u
-void trace_table_expect(struct trace_table *table, const uint8_t *const *trace_ids, uint32_t count);
-struct trace *trace_find(struct trace_table *table, const uint8_t trace_id[16]);
-/* NULL when none is free: make room first. */
-struct trace *trace_open(struct trace_table *table, const uint8_t trace_id[16], uint64_t now_ns);
-void trace_touch(struct trace_table *table, struct trace *trace, uint64_t now_ns);
-void trace_remember(struct trace_table *table, struct trace *trace, uint64_t now_ns);
-void trace_forget(struct trace_table *table, struct trace *trace);
-struct trace *trace_oldest(struct trace_table *table, const struct trace_list *list);
-struct trace_capture *trace_capture_of(struct trace_table *table, struct trace *trace, uint16_t rule, bool make);
-/* Rules have moved: `to[old]` is the new index, or 0xffff. */
-void trace_table_renumber(struct trace_table *table, const uint16_t to[IMAGE_TRACE_RULES_MAX]);
 
 /* match_counts.c: by match slot. What a request raised counts when it is committed. */
 struct match_counts {
@@ -212,9 +164,11 @@ struct engine {
   struct event_batch batches[EVENT_KINDS];
   struct intrinsic_text intrinsic_text;
   struct evaluation evaluation; /* of the batch at hand */
+  struct digest_rows *digest_rows;
+  struct trace_judge *judge;
   struct match_counts matches;
-  uint64_t all_when_bits[ENGINE_SELECTOR_WORDS];
   struct trace_table traces;
+  struct trace_story story;
   struct violation violation; /* being built */
   char message[IMAGE_MESSAGE_BYTES_MAX];
   struct {
@@ -227,19 +181,42 @@ struct engine {
 
 /* engine_digest.c */
 bool engine_send_digests(struct engine *engine, const struct event_batch *batch);
-/* engine_verdict.c */
-void engine_raise_due(struct engine *engine, struct trace *trace, uint64_t wall_ns);
-/* Reserves one violation of the ring, counted in the transaction. */
-bool engine_reserve_violation(struct engine *engine);
 /* The value list of a digest or capture: the value of a column, or null. */
 bool digest_value(const uint8_t *payload, uint32_t payload_bytes, uint16_t service_length, uint16_t value_count,
                   uint32_t identity, struct value *value);
 
+/* engine_violation.c: reserves one violation of the ring, counted in the transaction. */
+bool engine_reserve_violation(struct engine *engine);
+/* The verdict of a rule about a trace, published at once. False: no room. */
+bool engine_raise_trace(struct engine *engine, const struct trace *trace, const struct image_rule *rule, uint64_t wall_ns);
+
+/* engine_verdict.c */
+/* Verdicts of a trace that found no room are tried again; at most as many traces. */
+void engine_retry_due(struct engine *engine, uint64_t wall_ns, uint32_t most);
+/* Of what became known with `added`. `met` of the judge holds what the trace met. */
+void engine_judge_never(struct engine *engine, struct trace *trace, const uint16_t *added, uint32_t added_count, bool late,
+                        uint64_t wall_ns);
+void engine_judge_completed(struct engine *engine, struct trace *trace, uint64_t wall_ns);
+void engine_give_verdict(struct engine *engine, struct trace *trace, const struct image_rule *rule, uint64_t wall_ns);
+/* The rules that a late span may break though it met nothing new: by what it has to do with the others. */
+void engine_judge_late_story(struct engine *engine, struct trace *trace, uint64_t wall_ns);
+
+/* engine_traces.c: a digest of an earlier generation may carry bits that mean something else now. Returns how many are left. */
+uint32_t engine_digest_meaning(const struct engine *engine, const struct span_digest *digest,
+                               uint16_t bits[DIGEST_SELECTORS_MAX]);
+
+/* engine_story.c */
+/* False: this span was told before. */
+bool engine_story_tell(struct engine *engine, struct trace *trace, const struct span_digest *digest, uint64_t now_ns);
+/* Raises what the span told last broke by what it has to do with others. */
+void engine_story_judge(struct engine *engine, struct trace *trace, bool late, uint64_t wall_ns);
+/* `met` of the judge holds what the trace met. */
+bool engine_story_breaks(struct engine *engine, const struct trace *trace, const struct image_rule *rule,
+                         enum story_moment moment);
+/* Of a live trace that is to be looked at: raises what its deadlines broke, and says anew when it is due. Still in its place on
+ * the wheel, or off it. */
+void engine_story_settle(struct engine *engine, struct trace *trace, uint64_t now_ns, uint64_t wall_ns);
+
 static inline bool bit_get(const uint64_t *words, uint32_t bit) { return words[bit / 64] >> (bit % 64) & 1; }
 static inline void bit_set(uint64_t *words, uint32_t bit) { words[bit / 64] |= 1ull << (bit % 64); }
 static inline void bit_clear(uint64_t *words, uint32_t bit) { words[bit / 64] &= ~(1ull << (bit % 64)); }
-static inline bool bits_meet(const uint64_t *a, const uint64_t *b) {
-  uint64_t both = 0;
-  for (unsigned i = 0; i < ENGINE_SELECTOR_WORDS; i++) both |= a[i] & b[i];
-  return both != 0;
-}

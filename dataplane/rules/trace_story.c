@@ -1,5 +1,4 @@
 #include "rules_internal.h"
-#include "trace_story_internal.h"
 
 #define RECLAIMED_AT_ONCE 16u
 
@@ -346,9 +345,9 @@ bool trace_story_add(struct trace_story *story, uint32_t trace, const struct sto
   struct story_head *head = head_of(story, trace);
   if (head->flags & STORY_PARTIAL) return true;
   uint32_t line = STORY_NONE;
-  uint16_t fresh[DIGEST_BITS_MAX];
+  uint16_t fresh[DIGEST_SELECTORS_MAX];
   uint32_t fresh_count = 0;
-  ALWAYS_ASSERT(span->bit_count <= DIGEST_BITS_MAX);
+  ALWAYS_ASSERT(span->bit_count <= DIGEST_SELECTORS_MAX);
   if (asked->every_span || any_kept(asked, span)) {
     line = story_find_node(story, trace, span->span_id);
     if (line != STORY_NONE && !span->continued) {

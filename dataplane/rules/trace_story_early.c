@@ -1,5 +1,4 @@
 #include "rules_internal.h"
-#include "trace_story_internal.h"
 
 /* What an early fact is asked with each span costs no walk over the spans before it: it is kept in cells. */
 

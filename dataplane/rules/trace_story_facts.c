@@ -1,5 +1,4 @@
 #include "rules_internal.h"
-#include "trace_story_internal.h"
 
 bool story_compare(const struct value *left, uint8_t operation, const struct value *right) {
   const int order = value_compare(left, right);

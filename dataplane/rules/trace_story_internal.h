@@ -6,9 +6,11 @@
  * first; then the trace that finds no room is partial: what it had is given back, and rules that need its spans are not judged on
  * it any more. Memory: from the arena. Threads: one shard. */
 #include "arena.h"
-#include "image.h"
+#include "digest.h"
 #include "siphash.h"
 
+#define STORY_SPANS_DEFAULT 10000u
+#define STORY_STEPS_DEFAULT 4000000u
 #define STORY_NONE 0xffffffffu
 #define DIGEST_BITS_MAX 256u   /* selectors told at once */
 #define STORY_NEVER UINT64_MAX /* a time that does not come */

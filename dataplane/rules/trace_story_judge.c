@@ -1,5 +1,4 @@
 #include "rules_internal.h"
-#include "trace_story_internal.h"
 
 /* A trace is not asked again before this long a time for each of its spans: whoever sets many deadlines close together does not
  * have all of them looked at one by one. */

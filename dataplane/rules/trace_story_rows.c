@@ -1,5 +1,4 @@
 #include "rules_internal.h"
-#include "trace_story_internal.h"
 
 static void merge(const struct story_sort_item *from, struct story_sort_item *to, uint32_t start, uint32_t middle, uint32_t end) {
   uint32_t left = start, right = middle;

@@ -19,7 +19,7 @@ static char directory[32], socket_path[64];
 
 struct answer {
   long status;
-  char text[1 << 16];
+  char text[1u << 20];
   size_t length;
   json_t *json;
 };

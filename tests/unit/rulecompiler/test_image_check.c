@@ -34,7 +34,8 @@ static const char *const text =
     "  - {name: m1, on: span, if: 'span.e =~ \"z\"'}\n"
     "  - {name: w, on: webhook, if: 'body.a.b = 1 && body.a.c = \"k\"'}\n"
     "  - {name: t0, when: '{span.a = \"x\"} && !{root}', always: '{span.b = 1} || {span.c > 4}', never: '{span.a = \"y\"}'}\n"
-    "  - {name: t1, when: '{span.a = \"z\"}', never: '{span.a = \"v\"}'}\n";
+    "  - {name: t1, when: '{span.a = \"z\"}', never: '{span.a = \"v\"}'}\n"
+    "  - {name: t2, when: '!{span.a = \"z\"}', never: '!{span.a = \"v\"}'}\n";
 
 #define WRITABLE(pointer) ((void *)(uintptr_t)(pointer))
 
@@ -48,7 +49,7 @@ static struct words all_words[WORDS_MAX];
 static unsigned all_count;
 
 static void add_words(const void *at, size_t bytes) {
-  if (bytes == 0) return;
+  if (bytes < sizeof(uint32_t)) return;
   assert_true(all_count < WORDS_MAX);
   all_words[all_count++] = (struct words){.at = WRITABLE(at), .count = bytes / sizeof(uint32_t)};
 }
@@ -68,6 +69,26 @@ static void add_candidates(const struct image_kind *kind, const struct image_can
     for (uint32_t n = 0; n < key->number_slots; n++) add_words(&key->numbers[n].first, 8);
     for (uint32_t l = 0; l < key->above_count; l++) add_words(&key->above[l].program, 4);
     for (uint32_t l = 0; l < key->below_count; l++) add_words(&key->below[l].constant.integer, 8);
+  }
+}
+
+static void add_bit_list(const struct image_trace_index *index, const struct image_bit_list *list) {
+  add_words(list->first, (index->bits + 1) * 4ull);
+  add_words(list->numbers, list->count * 2ull);
+}
+
+static void add_trace_index(const struct rule_image *image) {
+  const struct image_trace_index *index = &image->traces;
+  add_bit_list(index, &index->mentions);
+  add_bit_list(index, &index->columns);
+  add_bit_list(index, &index->complete);
+  add_bit_list(index, &index->never);
+  add_words(index->complete_always.rules, index->complete_always.count * 2ull);
+  add_words(index->never_always.rules, index->never_always.count * 2ull);
+  add_words(index->by_identity, image->trace_rule_count * 2ull);
+  for (uint32_t i = 0; i < image->trace_rule_count; i++) {
+    add_words(&image->trace_rules[i].identity, 4);
+    add_words(image->trace_rules[i].selectors, image->trace_rules[i].selector_count * sizeof *image->trace_rules[i].selectors);
   }
 }
 
@@ -93,6 +114,7 @@ static void collect(const struct rule_image *image) {
   for (uint32_t i = 0; i < webhooks->path_count; i++) add_words(&webhooks->paths[i].first_child, 12);
   add_candidates(spans, &spans->candidates);
   add_candidates(spans, &image->selector_candidates);
+  add_trace_index(image);
 }
 
 struct world {
@@ -216,7 +238,25 @@ static void test_each_damage(void **state) {
   check_refused(image, &webhooks->paths[1].first_child, 4, 1);
   check_refused(image, &webhooks->paths[1].next_sibling, 4, webhooks->path_count);
   check_refused(image, &webhooks->paths[2].slot, 4, webhooks->column_count);
-  check_refused(image, &image->selectors[0].bit, 4, IMAGE_SELECTORS_MAX);
+  const struct image_trace_index *traces = &image->traces;
+  check_refused(image, &image->selectors[0].bit, 4, traces->bits);
+  check_refused(image, &traces->bits, 4, IMAGE_SELECTORS_MAX + 1);
+  check_refused(image, &traces->by_identity[0], 2, image->trace_rule_count);
+  check_refused(image, &traces->by_identity[1], 2, traces->by_identity[0]);
+  check_refused(image, &image->trace_rules[0].identity, 4, 0);
+  check_refused(image, &image->trace_rules[0].selectors[0].bit, 2, (uint16_t)traces->bits);
+  const struct image_bit_list *lists[] = {&traces->mentions, &traces->columns, &traces->complete, &traces->never};
+  for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++) {
+    assert_true(lists[i]->count > 0);
+    check_refused(image, &lists[i]->first[traces->bits], 4, lists[i]->count + 1);
+    check_refused(image, &lists[i]->first[0], 4, lists[i]->count + 1);
+    check_refused(image, &lists[i]->numbers[0], 2, i == 1 ? spans->column_count : image->trace_rule_count);
+  }
+  assert_true(traces->complete_always.count > 0 && traces->never_always.count > 0);
+  check_refused(image, &traces->complete_always.rules[0], 2, image->trace_rule_count);
+  check_refused(image, &traces->never_always.rules[0], 2, image->trace_rule_count);
+  check_refused(image, &traces->complete_always.count, 4, image->trace_rule_count + 1);
+  check_refused(image, &traces->never_always.count, 4, image->trace_rule_count + 1);
   check_refused(image, &image->trace_rules[1].trace_rule, 4, 0);
   check_refused(image, &image->trace_rules[0].when.operations[0], 4, IMAGE_SELECTORS_MAX);
   const struct image_candidates *candidates = &spans->candidates;

@@ -283,11 +283,11 @@ static void test_limits(void **state) {
   end = text + sprintf(text, "rules:\n");
   for (unsigned i = 0; i <= IMAGE_SELECTORS_MAX / 2; i++)
     end += sprintf(end, "  - {name: r%u, when: '{span.k = %u}', always: '{span.k = -%u}'}\n", i, i, i + 1);
-  check_compile_error(text, "rule `r128`: the trace rules have more than 256 different selectors");
+  check_compile_error(text, "rule `r8192`: the trace rules have more than 16384 different selectors");
   end = text + sprintf(text, "rules:\n");
   for (unsigned i = 0; i <= IMAGE_TRACE_RULES_MAX; i++)
     end += sprintf(end, "  - {name: r%u, when: '{root}', always: '{span.a}'}\n", i);
-  check_compile_error(text, "rule `r256`: more than 256 trace rules");
+  check_compile_error(text, "rule `r16384`: more than 16384 trace rules");
   end = text + sprintf(text, "rules:\n");
   for (unsigned i = 0; i < 60; i++)
     end += sprintf(end, "  - name: r%u\n    on: span\n    if: span.a =~ \"%u[a-z]{250}\"\n", i, i);

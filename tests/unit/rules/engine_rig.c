@@ -111,8 +111,8 @@ void rig_check_laws(struct engine_rig *rig) {
     sent += counters->digests_sent;
     applied += counters->digests_applied;
     opened += counters->traces_opened;
-    ended += counters->traces_completed[TRACE_COMPLETE_IDLE] + counters->traces_completed[TRACE_COMPLETE_DRAINED] +
-             counters->traces_evicted + counters->traces_live;
+    ended += counters->traces_evicted + counters->traces_live;
+    for (unsigned reason = 0; reason < TRACE_COMPLETIONS; reason++) ended += counters->traces_completed[reason];
     for (uint32_t to = 0; to < rig->engines; to++) {
       const struct line_ring_counters ring = line_ring_read_counters(rig->digests[i][to]);
       waiting += ring.published - ring.consumed;
