@@ -6,7 +6,7 @@
 struct compiled_image {
   struct rule_image image; /* first: what callers hold */
   struct region region;
-  const struct image_text *selector_texts; /* canonical text of each selector, for the bits of the next generation */
+  const struct image_text *selector_texts; /* identity of each selector, for the bits of the next generation */
   uint32_t next_identity;                  /* of a column; higher than any that was given */
   uint32_t next_fact_identity;             /* likewise */
   const struct image_text *fact_keys;      /* of each fact, equal in every generation */
@@ -134,6 +134,8 @@ void image_rule_facts(struct image_builder *builder, const struct parsed_rule *p
 void image_story_finish(struct image_builder *builder);
 void image_pair_note(struct fact_pairs *pairs, uint32_t key, uint32_t number);
 void image_story_free(struct image_builder *builder);
+
+void image_paths_finish(struct image_builder *builder, const struct kind_builder *from, struct image_kind *into);
 
 /* Which of these programs over the kind's predicates can be true of a batch. The kind is finished. */
 struct image_candidates image_candidates_of(struct image_builder *builder, const struct image_kind *kind,

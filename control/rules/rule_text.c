@@ -69,6 +69,7 @@ void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out)
   if (!rule->enabled) growing_text_append_string(out, "    enabled: false\n");
   if (rule->mode != RULE_ENFORCE) growing_text_format(out, "    mode: %s\n", rule_mode_words[rule->mode]);
   print_key("description", rule->description, out);
+  print_key("timezone", rule->timezone, out);
   print_key("if", rule->condition_text, out);
   print_key("when", rule->when_text, out);
   print_key("always", rule->always_text, out);

@@ -10,6 +10,10 @@ static bool create_batches(struct engine *engine, struct arena *arena) {
     batch->columns = ARENA_ARRAY(arena, struct value, cells);
     batch->interned = ARENA_ARRAY(arena, uint32_t, cells);
     if (!batch->present || !batch->columns || !batch->interned) return false;
+    if (kind != EVENT_WEBHOOK) continue;
+    batch->elements = ARENA_ARRAY(arena, struct event_element, BATCH_ELEMENTS_MAX);
+    batch->last_element = ARENA_ARRAY(arena, uint32_t, batch->column_capacity);
+    if (!batch->elements || !batch->last_element) return false;
   }
   return true;
 }
@@ -18,21 +22,24 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
   struct engine *engine = ARENA_NEW(arena, struct engine);
   if (!engine) return NULL;
   engine->config = *config;
+  engine->trace_hasher = trace_hasher_of(&config->trace_key);
   engine->digest_rows = ARENA_NEW(arena, struct digest_rows);
   engine->judge = ARENA_NEW(arena, struct trace_judge);
   if (!engine->digest_rows || !engine->judge) return NULL;
   if (!match_counts_create(&engine->matches, arena)) return NULL;
-  if (!evaluation_create(&engine->evaluation, arena, config->column_capacity) || !create_batches(engine, arena)) return NULL;
+  if (!evaluation_create(&engine->evaluation, arena, config->column_capacity, config->batch_steps_max) ||
+      !create_batches(engine, arena))
+    return NULL;
   const struct trace_table_sizes sizes = {.traces = config->traces_max,
                                           .captures = config->captures_max,
                                           .spills = config->spills_max ? config->spills_max : config->captures_max,
                                           .idle_ns = config->idle_ns};
-  const uint32_t spans_max = config->max_spans ? config->max_spans : STORY_SPANS_DEFAULT;
+  const uint32_t spans_max = config->limits.max_spans ? config->limits.max_spans : STORY_SPANS_DEFAULT;
   const struct story_sizes story = {.traces = config->traces_max,
                                     .lines = config->story_lines ? config->story_lines : config->captures_max,
                                     .spans_max = spans_max + spans_max / 4, /* some of them late */
-                                    .steps_max = config->story_steps ? config->story_steps : STORY_STEPS_DEFAULT,
-                                    .tolerance_ns = config->clock_tolerance_ns,
+                                    .steps_max = config->story_steps_max ? config->story_steps_max : STORY_STEPS_DEFAULT,
+                                    .tolerance_ns = config->limits.clock_tolerance_ns,
                                     .key = config->trace_key};
   if (!trace_story_create(&engine->story, arena, &story)) return NULL;
   return trace_table_create(&engine->traces, arena, &sizes, now_ns) ? engine : NULL;
@@ -115,12 +122,21 @@ static bool raise(struct engine *engine, const struct event_batch *batch, uint32
   return engine_reserve_violation(engine);
 }
 
+void engine_leave_unjudged(struct engine *engine, uint32_t from, uint32_t count) {
+  engine->counters.batches_over_steps++;
+  engine->counters.programs_unjudged += candidates_left(&engine->evaluation, from, count);
+}
+
 static bool judge(struct engine *engine, const struct event_batch *batch, uint64_t wall_ns) {
   const struct image_kind *kind = &engine->image->kinds[batch->kind];
   const uint64_t rows = event_batch_rows(batch);
   struct evaluation *evaluation = &engine->evaluation;
   candidates_find(evaluation, &kind->candidates, kind->rule_count);
   for (uint32_t r = 0; (r = candidates_next(evaluation, r, kind->rule_count)) < kind->rule_count; r++) {
+    if (evaluation_is_over(evaluation)) {
+      engine_leave_unjudged(engine, r, kind->rule_count);
+      break;
+    }
     uint64_t mask = program_run(&kind->rules[r].condition, evaluation, rows);
     for (; mask; mask &= mask - 1)
       if (!raise(engine, batch, (uint32_t)__builtin_ctzll(mask), &kind->rules[r], wall_ns)) return false;
@@ -136,7 +152,9 @@ bool engine_evaluate(struct engine *engine, struct event_batch *batch, uint64_t 
     intrinsics_fill(batch, &engine->intrinsic_text);
     evaluation_begin(&engine->evaluation, batch, engine->image->scratch[engine->config.shard]);
     engine->transaction.no_room = !judge(engine, batch, wall_ns);
+    engine->counters.elements_unjudged += batch->elements_left_out;
   }
+  batch->elements_left_out = 0;
   batch->count = 0;
   return !engine->transaction.no_room;
 }

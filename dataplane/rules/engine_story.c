@@ -78,8 +78,7 @@ bool engine_story_breaks(struct engine *engine, const struct trace *trace, const
   return trace_story_breaks(&engine->story, &question, rule);
 }
 
-/* Once for each rule; never again for a trace that could not keep what was raised. */
-static bool may_raise(struct engine *engine, const struct trace *trace, const struct image_rule *rule) {
+bool engine_story_may_raise(struct engine *engine, const struct trace *trace, const struct image_rule *rule) {
   return !(trace->flags & TRACE_MARKS_LOST) && !trace_mark_of(&engine->traces, trace, rule->identity);
 }
 
@@ -89,7 +88,8 @@ static void judge_fresh(struct engine *engine, struct trace *trace, uint64_t wal
     const uint16_t fact = engine->story.fresh[i];
     for (uint32_t at = asked->rules_first[fact]; at < asked->rules_first[fact + 1]; at++) {
       const struct image_rule *rule = &engine->image->trace_rules[asked->rules_of_facts[at]];
-      if (rule->monotone_never && may_raise(engine, trace, rule) && engine_story_breaks(engine, trace, rule, STORY_SPAN))
+      if (rule->monotone_never && engine_story_may_raise(engine, trace, rule) &&
+          engine_story_breaks(engine, trace, rule, STORY_SPAN))
         engine_give_verdict(engine, trace, rule, wall_ns);
     }
   }
@@ -117,7 +117,7 @@ void engine_story_settle(struct engine *engine, struct trace *trace, uint64_t no
   const uint32_t count = trace_story_mature(&engine->story, &question);
   for (uint32_t i = 0; i < count && !(trace->flags & TRACE_INCOMPLETE); i++) {
     const struct image_rule *rule = &engine->image->trace_rules[engine->story.broken[i]];
-    if (may_raise(engine, trace, rule)) engine_give_verdict(engine, trace, rule, wall_ns);
+    if (engine_story_may_raise(engine, trace, rule)) engine_give_verdict(engine, trace, rule, wall_ns);
   }
   end_met(engine, trace);
   take_times(engine, trace, true);

@@ -28,6 +28,7 @@ static void forget_remembered(struct engine *engine, struct trace *trace) {
   engine->counters.traces_remembered--;
   trace_take_remembered(&engine->traces);
   trace_story_forget(&engine->story, trace_number(&engine->traces, trace));
+  trace_table_expect_oldest(&engine->traces);
   trace_forget(&engine->traces, trace);
 }
 
@@ -59,7 +60,7 @@ static struct trace *open_trace(struct engine *engine, const struct span_digest 
     return NULL;
   }
   trace->opened_generation = digest->generation;
-  if (engine->config.max_age_ns) trace->limit_ns = now_ns + engine->config.max_age_ns;
+  if (engine->config.limits.max_age_ns) trace->limit_ns = now_ns + engine->config.limits.max_age_ns;
   trace_arm(table, trace);
   engine->counters.traces_opened++;
   engine->counters.traces_live++;
@@ -203,17 +204,17 @@ static void meet(struct engine *engine, struct trace *trace, const struct span_d
 
 /* What is due sooner than it was is put where it belongs. */
 static void see_root(struct engine *engine, struct trace *trace, uint64_t now_ns) {
-  const uint64_t limit_ns = now_ns + engine->config.root_grace_ns;
-  if (engine->config.root_grace_ns == 0 || limit_ns >= trace->limit_ns) return;
+  const uint64_t limit_ns = now_ns + engine->config.limits.root_grace_ns;
+  if (engine->config.limits.root_grace_ns == 0 || limit_ns >= trace->limit_ns) return;
   trace_disarm(&engine->traces, trace);
   trace->limit_ns = limit_ns;
   trace->flags |= TRACE_LIMIT_IS_GRACE;
   trace_arm(&engine->traces, trace);
 }
 
-void engine_expect_digests(struct engine *engine, const struct span_digest *const *digests, uint32_t count) {
-  trace_table_expect_slots(&engine->traces, digests, count);
-  trace_table_expect_traces(&engine->traces, digests, count);
+void engine_expect_digest(struct engine *engine, const struct span_digest *near, const struct span_digest *far) {
+  if (far) trace_table_expect_slot(&engine->traces, far);
+  if (near) trace_table_expect_trace(&engine->traces, near);
 }
 
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns) {
@@ -225,6 +226,7 @@ void engine_apply_digest(struct engine *engine, const struct span_digest *digest
   if (digest->generation < trace->opened_generation) trace->opened_generation = digest->generation;
   if (digest->start_ns < trace->first_ns) trace->first_ns = digest->start_ns;
   if (digest->end_ns > trace->last_ns) trace->last_ns = digest->end_ns;
+  if (digest->flags & DIGEST_UNJUDGED) trace->flags |= TRACE_INCOMPLETE;
   const bool late = trace->state == TRACE_REMEMBERED;
   if (!late) trace->arrival_ns = now_ns;
   const bool told = engine_story_tell(engine, trace, digest, now_ns);
@@ -237,7 +239,7 @@ void engine_apply_digest(struct engine *engine, const struct span_digest *digest
   }
   if (digest->selector_count) meet(engine, trace, digest, late, wall_ns);
   if (told && engine->image->story.needed) engine_story_judge(engine, trace, late, wall_ns);
-  if (late || engine->config.max_spans == 0 || trace->spans < engine->config.max_spans) return;
+  if (late || engine->config.limits.max_spans == 0 || trace->spans < engine->config.limits.max_spans) return;
   trace_disarm(&engine->traces, trace);
   complete(engine, trace, TRACE_COMPLETE_SPANS, now_ns, wall_ns);
 }
