@@ -165,6 +165,7 @@ static void builder_free(struct image_builder *builder) {
   }
   free(builder->selectors);
   free(builder->trace_rules);
+  image_story_free(builder);
   free(builder->trace_parsed);
   free(builder->program);
   free(builder->zones);

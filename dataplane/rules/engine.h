@@ -26,6 +26,8 @@ struct engine_config {
   uint32_t spills_max; /* 64 bytes each: selectors, verdicts and spans of traces beyond the few in place; 0: as captures_max */
   uint64_t idle_ns;    /* a trace is complete when no span has arrived for this long */
   struct trace_limits limits;
+  uint32_t story_lines; /* 64 bytes each: spans of traces that rules compare with one another; 0: as captures_max */
+  uint32_t story_steps; /* that judging one trace by its spans may take; 0: 4 million */
 };
 
 enum trace_completion {

@@ -47,25 +47,47 @@ static void put_service(struct span_digest *digest, struct event_text service) {
   put_text(digest, service.at, length);
 }
 
+static void put_column(const struct engine *engine, const struct event_batch *batch, uint32_t row, uint16_t slot,
+                       uint64_t done[ENGINE_COLUMNS_MAX / 64], struct span_digest *digest) {
+  const struct value *value = event_batch_value(batch, row, slot);
+  if (value->type == VALUE_NULL || bit_get(done, slot)) return;
+  bit_set(done, slot);
+  put_value(digest, engine->image->kinds[EVENT_SPAN].columns[slot].identity, value);
+}
+
+/* Before what is read for messages: a verdict hangs on it. */
+static void put_measured(const struct engine *engine, const struct event_batch *batch, uint32_t row,
+                         uint64_t done[ENGINE_COLUMNS_MAX / 64], struct span_digest *digest) {
+  const struct image_story *story = &engine->image->story;
+  const uint16_t *bits = digest_selectors(digest);
+  for (uint32_t i = 0; i < digest->selector_count && story->needed; i++)
+    for (uint32_t c = story->measured.first[bits[i]]; c < story->measured.first[bits[i] + 1]; c++) {
+      const enum value_type type = event_batch_value(batch, row, story->measured.numbers[c])->type;
+      if (type == VALUE_INTEGER || type == VALUE_DOUBLE) put_column(engine, batch, row, story->measured.numbers[c], done, digest);
+    }
+}
+
 /* What messages and attributes of the rules read, of a span that may be the first to meet a `when`. */
 static void put_payload(const struct engine *engine, const struct event_batch *batch, uint32_t row, struct span_digest *digest) {
   const struct rule_image *image = engine->image;
   const struct image_trace_index *index = &image->traces;
   const uint16_t *bits = digest_selectors(digest);
-  uint64_t done[16] = {0};
-  bool begun = false;
-  for (uint32_t i = 0; i < digest->selector_count; i++) {
-    if (!(index->in[bits[i]] & MENTION_WHEN)) continue;
-    if (!begun) put_service(digest, batch->fields[row].service);
-    begun = true;
-    for (uint32_t c = index->columns.first[bits[i]]; c < index->columns.first[bits[i] + 1]; c++) {
-      const uint16_t slot = index->columns.numbers[c];
-      const struct value *value = event_batch_value(batch, row, slot);
-      if (value->type == VALUE_NULL || bit_get(done, slot)) continue;
-      bit_set(done, slot);
-      put_value(digest, image->kinds[EVENT_SPAN].columns[slot].identity, value);
-    }
-  }
+  uint64_t done[ENGINE_COLUMNS_MAX / 64] = {0};
+  bool when = false;
+  for (uint32_t i = 0; i < digest->selector_count; i++) when |= (index->in[bits[i]] & MENTION_WHEN) != 0;
+  if (when) put_service(digest, batch->fields[row].service);
+  put_measured(engine, batch, row, done, digest);
+  for (uint32_t i = 0; i < digest->selector_count; i++)
+    for (uint32_t c = index->columns.first[bits[i]]; c < index->columns.first[bits[i] + 1]; c++)
+      put_column(engine, batch, row, index->columns.numbers[c], done, digest);
+}
+
+/* Only stories ask for it: a span that is of no interest to them needs no second line. */
+static void put_parent(const struct engine *engine, const struct event_fields *fields, struct span_digest *digest) {
+  const struct image_story *story = &engine->image->story;
+  if (!story->needed || !fields->has_parent || (!story->every_span && digest->selector_count == 0)) return;
+  digest->flags |= DIGEST_PARENT;
+  memcpy(digest->rest, fields->parent_id, sizeof fields->parent_id);
 }
 
 static void fill(const struct engine *engine, const struct event_batch *batch, uint32_t row, struct span_digest *digest) {
@@ -81,6 +103,7 @@ static void fill(const struct engine *engine, const struct event_batch *batch, u
       .service_length = DIGEST_SERVICE_NULL};
   memcpy(digest->trace_id, fields->trace_id, sizeof digest->trace_id);
   memcpy(digest->span_id, fields->span_id, sizeof digest->span_id);
+  put_parent(engine, fields, digest);
 }
 
 static bool send_row(struct engine *engine, const struct event_batch *batch, uint32_t row) {
@@ -92,10 +115,10 @@ static bool send_row(struct engine *engine, const struct event_batch *batch, uin
   fill(engine, batch, row, digest);
   digest->header.reserved = hash;
   if (rows->counts[row]) {
-    memcpy(digest->rest, rows->bits[row], rows->counts[row] * sizeof(uint16_t));
+    memcpy(digest->rest + digest_selectors_at(digest), rows->bits[row], rows->counts[row] * sizeof(uint16_t));
     put_payload(engine, batch, row, digest);
-    bytes += digest_payload_at(digest) + digest->payload_bytes;
   }
+  bytes += digest_payload_at(digest) + digest->payload_bytes;
   const uint32_t lines = (bytes + LINE_BYTES - 1) / LINE_BYTES;
   struct line_header *message = line_ring_reserve(engine->config.digests_to[trace_owner(hash, engine->config.shards)], lines);
   if (!message) {
@@ -137,6 +160,9 @@ static bool collect(struct engine *engine, const struct event_batch *batch) {
 
 bool engine_send_digests(struct engine *engine, const struct event_batch *batch) {
   const struct digest_rows *rows = engine->digest_rows;
+  const struct image_story *story = &engine->image->story;
+  for (uint32_t i = 0; story->bits && i < story->measured.first[story->bits]; i++)
+    column_facts_of(&engine->evaluation, story->measured.numbers[i]); /* makes those that are computed */
   if (!collect(engine, batch)) return false;
   for (uint32_t row = 0; row < batch->count; row++)
     if ((rows->counts[row] || !rows->begun[row]) && !send_row(engine, batch, row)) return false;

@@ -37,7 +37,7 @@ static void enqueue_retry(struct engine *engine, struct trace *trace) {
 }
 
 /* While one verdict of a trace waits the others do too, so that they come in order. */
-static void give_verdict(struct engine *engine, struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
+void engine_give_verdict(struct engine *engine, struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
   const bool raised = !(trace->flags & TRACE_ON_RETRY) && engine_raise_trace(engine, trace, rule, wall_ns);
   if (trace_mark_add(&engine->traces, trace, raised ? rule->identity : rule->identity | MARK_DUE)) {
     if (!raised) enqueue_retry(engine, trace);
@@ -142,9 +142,28 @@ void engine_judge_never(struct engine *engine, struct trace *trace, const uint16
   for (uint32_t i = 0; i < judge->candidate_count; i++) {
     const struct image_rule *rule = &engine->image->trace_rules[judge->candidates[i]];
     if (rule->never.count == 0 || (!rule->monotone_never && !negations) || too_young(trace, rule)) continue;
+    if (rule->needs_story) {
+      if (trace->flags & TRACE_MARKS_LOST || trace_mark_of(&engine->traces, trace, rule->identity)) continue;
+      if (engine_story_breaks(engine, trace, rule, late ? STORY_LATE : STORY_SPAN))
+        engine_give_verdict(engine, trace, rule, wall_ns);
+      continue;
+    }
     if (!never_is_broken(judge, rule) || trace_mark_of(&engine->traces, trace, rule->identity)) continue;
     if (trace->flags & TRACE_MARKS_LOST && raised_before(engine, rule, added, added_count)) continue;
-    give_verdict(engine, trace, rule, wall_ns);
+    engine_give_verdict(engine, trace, rule, wall_ns);
+  }
+  forget_candidates(judge);
+}
+
+void engine_judge_late_story(struct engine *engine, struct trace *trace, uint64_t wall_ns) {
+  const struct image_trace_index *index = &engine->image->traces;
+  struct trace_judge *judge = engine->judge;
+  add_candidates_by_met(engine, trace, &index->never, &index->never_always);
+  for (uint32_t i = 0; i < judge->candidate_count; i++) {
+    const struct image_rule *rule = &engine->image->trace_rules[judge->candidates[i]];
+    if (!rule->needs_story || rule->never.count == 0 || trace->flags & (TRACE_MARKS_LOST | TRACE_INCOMPLETE)) continue;
+    if (trace_mark_of(&engine->traces, trace, rule->identity)) continue;
+    if (engine_story_breaks(engine, trace, rule, STORY_LATE)) engine_give_verdict(engine, trace, rule, wall_ns);
   }
   forget_candidates(judge);
 }
@@ -161,6 +180,11 @@ void engine_judge_completed(struct engine *engine, struct trace *trace, uint64_t
   add_candidates_by_met(engine, trace, &index->complete, &index->complete_always);
   for (uint32_t i = 0; i < judge->candidate_count; i++) {
     const struct image_rule *rule = &engine->image->trace_rules[judge->candidates[i]];
+    if (rule->needs_story) {
+      if (trace->flags & TRACE_MARKS_LOST || trace_mark_of(&engine->traces, trace, rule->identity)) continue;
+      if (engine_story_breaks(engine, trace, rule, STORY_COMPLETE)) engine_give_verdict(engine, trace, rule, wall_ns);
+      continue;
+    }
     if (!program_holds(&rule->when, judge->met)) continue;
     if (trace_mark_of(&engine->traces, trace, rule->identity)) continue;
     if (too_young(trace, rule)) {
@@ -169,7 +193,7 @@ void engine_judge_completed(struct engine *engine, struct trace *trace, uint64_t
     }
     if (!is_broken(judge, rule)) continue;
     if (trace->flags & TRACE_MARKS_LOST && rule->monotone_never && never_is_broken(judge, rule)) continue;
-    give_verdict(engine, trace, rule, wall_ns);
+    engine_give_verdict(engine, trace, rule, wall_ns);
   }
   forget_candidates(judge);
   for (struct met_walk walk = met_walk(&engine->traces, trace); met_next(&walk);) bit_clear(judge->met, walk.met->bit);
