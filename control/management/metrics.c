@@ -102,8 +102,9 @@ static const struct shard_family families[] = {
     {"tripline_traces_evicted_total", "counter", "Live traces given up for want of room: always-rules were not judged.",
      FIELD(engine.traces_evicted)},
     {"tripline_spans_late_total", "counter", "Spans of traces that were already judged.", FIELD(engine.spans_late)},
-    {"tripline_traces_unjudged_total", "counter",
-     "Traces that were complete but not judged, as something that they met could not be kept.", FIELD(engine.traces_unjudged)},
+    {"tripline_trace_verdicts_withheld_total", "counter",
+     "Times that a trace was not judged, as something that it met or was judged could not be kept.",
+     FIELD(engine.verdicts_withheld)},
     {"tripline_trace_spills_exhausted_total", "counter", "Times that traces.spills_max was reached.",
      FIELD(engine.spills_exhausted)},
     {"tripline_trace_captures_exhausted_total", "counter",
@@ -137,6 +138,12 @@ static const struct shard_family families[] = {
     {"tripline_window_verdicts_cut_total", "counter",
      "Verdicts that waited for the journal ring and could not keep their event: it is about the key alone.",
      FIELD(engine.window_events_cut)},
+    {"tripline_rules_over_steps_total", "counter", "Batches whose step budget was spent before all rules were asked.",
+     FIELD(engine.batches_over_steps)},
+    {"tripline_rules_unjudged_total", "counter", "Rules and selectors not asked about a batch as its steps were spent.",
+     FIELD(engine.programs_unjudged)},
+    {"tripline_elements_unjudged_total", "counter", "Values of body paths with [*] that no rule judged: too many of one event.",
+     FIELD(engine.elements_unjudged)},
     {"tripline_replay_ids_refused_total", "counter", "Webhooks refused because the table of ids is full.", FIELD(replay.full)},
     {"tripline_replay_ids_expired_total", "counter", "Webhook ids forgotten after their window.", FIELD(replay.expired)},
     {"tripline_overload_answers_total", "counter", "Answers 503.", FIELD(shard.overload_answers)},
@@ -149,7 +156,7 @@ static const struct shard_family families[] = {
     {"tripline_long_loops_total", "counter", "Turns longer than a millisecond.", FIELD(shard.long_loops)},
     {"tripline_record_ring_waiting_bytes", "gauge", "Bytes of records that the journal has not taken yet.",
      FIELD(records.bytes_waiting)},
-    {"tripline_rules_generation", "gauge", "Generation of the rule set that the shard evaluates.", FIELD(generation)},
+    {"tripline_shard_rules_generation", "gauge", "Generation of the rule set that the shard evaluates.", FIELD(generation)},
 };
 
 static void head(struct text_buffer *out, const char *name, const char *type, const char *help) {
@@ -409,15 +416,6 @@ static void render_process(struct text_buffer *out, const struct appliance_snaps
               snapshot->version, snapshot->node, snapshot->config_sha256, snapshot->rules.sha256);
   single(out, "tripline_start_time_seconds", "gauge", "When it started, Unix time.", (double)snapshot->started_wall_ns / 1e9);
   single(out, "tripline_ready", "gauge", "1 when it takes traffic.", snapshot->ready);
-  single(out, "tripline_rules", "gauge", "Rules in the set in force.", snapshot->rules.rules);
-  single(out, "tripline_rules_enabled", "gauge", "Enabled rules in the set in force.", snapshot->rules.enabled);
-  single(out, "tripline_rules_reloads_total", "counter", "Attempts to change the rule set.", (double)snapshot->rules.reloads);
-  single(out, "tripline_rules_reload_failures_total", "counter", "Attempts that changed nothing.",
-         (double)snapshot->rules.reload_failures);
-  single(out, "tripline_rules_last_reload_success", "gauge", "1 when the last attempt succeeded.",
-         snapshot->rules.last_reload_succeeded);
-  single(out, "tripline_rules_last_reload_time_seconds", "gauge", "When that was, Unix time.",
-         (double)snapshot->rules.last_reload_wall_ns / 1e9);
   single(out, "tripline_log_lines_suppressed_total", "counter", "Log lines not written because there were too many.",
          (double)snapshot->logs_suppressed);
 }
@@ -506,6 +504,7 @@ char *metrics_render(const struct appliance *appliance, const struct appliance_s
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
   render_rules(&out, appliance->violations(appliance->context));
+  metrics_render_rule_set(&out, &snapshot->rules);
   metrics_render_rule_matches(&out, appliance);
   if (out.failed) {
     free(out.text);

@@ -121,8 +121,9 @@ struct expression {
   const struct reference *right;      /* right side when that is no constant; there are no literals then */
   const struct literal *literals;     /* one; for PREDICATE_IN and PREDICATE_IN_NETWORKS the list */
   uint32_t literal_count;
-  struct image_text selector_text; /* NODE_SELECTOR: canonical, without the braces */
-  const struct trace_fact *fact;   /* NODE_AGGREGATE (with `operation`), NODE_ORDERED, NODE_RELATED */
+  struct image_text selector_text;     /* NODE_SELECTOR: canonical, without the braces */
+  struct image_text selector_identity; /* and with the rule's time zone when it depends on that: equal = same selector */
+  const struct trace_fact *fact;       /* NODE_AGGREGATE (with `operation`), NODE_ORDERED, NODE_RELATED */
 };
 
 static inline bool expression_is_fact(const struct expression *expression) { return expression->node >= NODE_AGGREGATE; }

@@ -6,7 +6,7 @@
 struct compiled_image {
   struct rule_image image; /* first: what callers hold */
   struct region region;
-  const struct image_text *selector_texts; /* canonical text of each selector, for the bits of the next generation */
+  const struct image_text *selector_texts; /* identity of each selector, for the bits of the next generation */
   uint32_t next_identity;                  /* of a column; higher than any that was given */
   uint32_t next_rule_identity;             /* of a trace rule; likewise */
   const struct image_text *window_texts;   /* what each window judges, for the identities of the next generation */
@@ -118,6 +118,8 @@ uint32_t image_match_slot_of(const struct image_builder *builder, const struct r
 
 /* Operand of a fact about a trace, made when new. */
 uint32_t image_fact_of(struct image_builder *builder, const struct expression *fact);
+
+void image_paths_finish(struct image_builder *builder, const struct kind_builder *from, struct image_kind *into);
 
 /* Which of these programs over the kind's predicates can be true of a batch. The kind is finished. */
 struct image_candidates image_candidates_of(struct image_builder *builder, const struct image_kind *kind,

@@ -33,6 +33,7 @@ static uint16_t add_column(struct image_builder *builder, enum event_kind kind, 
   made->column.scope = reference->scope;
   made->column.intrinsic = reference->intrinsic;
   made->column.computation = computation;
+  made->column.every = reference->every;
   if (reference_is_calendar(reference)) made->column.zone = image_zone_of(builder, reference->zone);
   made->column.key = region_image_text(builder->region, reference->key.at, reference->key.length);
   made->column.reference = region_image_text(builder->region, text.at, text.length);
@@ -110,7 +111,7 @@ static void finish_dictionary(struct image_builder *builder, struct column_build
 }
 
 static bool attribute(const struct column_builder *column) {
-  return column->column.scope != SCOPE_INTRINSIC && column->column.scope != SCOPE_COMPUTED;
+  return column->column.scope != SCOPE_INTRINSIC && column->column.scope != SCOPE_COMPUTED && !column->column.every;
 }
 
 static void finish_lookup(struct image_builder *builder, struct kind_builder *from, struct image_kind *into) {
@@ -129,36 +130,6 @@ static void finish_lookup(struct image_builder *builder, struct kind_builder *fr
   }
   into->lookup = lookup;
   into->lookup_slots = slots;
-}
-
-static int32_t child_of(struct image_path_node *nodes, uint32_t *count, int32_t parent, struct image_text key) {
-  int32_t *link = &nodes[parent].first_child;
-  for (; *link >= 0; link = &nodes[*link].next_sibling)
-    if (nodes[*link].key.length == key.length && memcmp(nodes[*link].key.at, key.at, key.length) == 0) return *link;
-  const int32_t made = (int32_t)(*count)++;
-  nodes[made] = (struct image_path_node){.key = key, .first_child = -1, .next_sibling = -1, .slot = -1};
-  *link = made;
-  return made;
-}
-
-static void finish_paths(struct image_builder *builder, struct kind_builder *from, struct image_kind *into) {
-  size_t most = 1;
-  for (size_t i = 0; i < from->column_count; i++)
-    if (from->columns[i].column.scope == SCOPE_BODY) most += from->columns[i].reference->segment_count;
-  if (most == 1) return;
-  struct image_path_node *nodes = region_take(builder->region, most * sizeof *nodes);
-  uint32_t count = 1;
-  nodes[0] = (struct image_path_node){.first_child = -1, .next_sibling = -1, .slot = -1};
-  for (size_t i = 0; i < from->column_count; i++) {
-    const struct reference *reference = from->columns[i].reference;
-    if (reference->scope != SCOPE_BODY) continue;
-    int32_t node = 0;
-    for (uint32_t s = 0; s < reference->segment_count; s++) node = child_of(nodes, &count, node, reference->segments[s].key);
-    nodes[node].slot = (int32_t)i;
-  }
-  for (uint32_t i = 1; i < count; i++) nodes[i].key = region_image_text(builder->region, nodes[i].key.at, nodes[i].key.length);
-  into->paths = nodes;
-  into->path_count = count;
 }
 
 static void finish_candidates(struct image_builder *builder, struct image_kind *kind) {
@@ -191,6 +162,6 @@ void image_kind_finish(struct image_builder *builder, enum event_kind kind) {
       .rule_count = (uint32_t)from->rule_count,
   };
   finish_lookup(builder, from, into);
-  finish_paths(builder, from, into);
+  image_paths_finish(builder, from, into);
   finish_candidates(builder, into);
 }

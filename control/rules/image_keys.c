@@ -51,7 +51,8 @@ static bool indexable(const struct value *constant, uint32_t interned) {
 
 static uint64_t predicate_cost(const struct key_builder *keys, uint32_t index) {
   const struct image_predicate *predicate = &keys->kind->predicates[index];
-  if (predicate->between || keys->kind->columns[predicate->column].computation) return COST_NONE;
+  const struct image_column *column = &keys->kind->columns[predicate->column];
+  if (predicate->between || column->computation || column->every) return COST_NONE;
   switch ((enum predicate_operation)predicate->operation) {
   case PREDICATE_EQUAL:
     if (!indexable(&predicate->constant, predicate->interned)) return COST_NONE;

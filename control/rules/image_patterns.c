@@ -46,18 +46,18 @@ static bool affordable(struct image_builder *builder) {
 #define SCANNED_LITERALS_MIN 4u
 #define SCANNED_LITERAL_BYTES_MAX 512u
 
-static bool scannable(const struct image_predicate *predicate) {
-  return predicate->operation == PREDICATE_CONTAINS && predicate->constant.length > 0 &&
-         predicate->constant.length <= SCANNED_LITERAL_BYTES_MAX;
+static bool scannable(const struct kind_builder *kind, const struct image_predicate *predicate) {
+  return predicate->operation == PREDICATE_CONTAINS && !predicate->between && !kind->columns[predicate->column].column.every &&
+         predicate->constant.length > 0 && predicate->constant.length <= SCANNED_LITERAL_BYTES_MAX;
 }
 
 void image_literals_choose(struct kind_builder *kind) {
   uint32_t *counts = calloc(kind->column_count + 1, sizeof *counts);
   ALWAYS_ASSERT(counts);
-  for (size_t i = 0; i < kind->predicate_count; i++) counts[kind->predicates[i].column] += scannable(&kind->predicates[i]);
+  for (size_t i = 0; i < kind->predicate_count; i++) counts[kind->predicates[i].column] += scannable(kind, &kind->predicates[i]);
   for (size_t i = 0; i < kind->predicate_count; i++) {
     struct image_predicate *predicate = &kind->predicates[i];
-    predicate->scanned = scannable(predicate) && counts[predicate->column] >= SCANNED_LITERALS_MIN;
+    predicate->scanned = scannable(kind, predicate) && counts[predicate->column] >= SCANNED_LITERALS_MIN;
   }
   free(counts);
 }

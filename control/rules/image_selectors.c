@@ -9,7 +9,7 @@ void image_selectors_collect(struct image_builder *builder, const struct express
       image_selectors_collect(builder, operand);
     return;
   }
-  if (text_index_find(&builder->selector_by_text, expression->selector_text) != TEXT_INDEX_NONE) return;
+  if (text_index_find(&builder->selector_by_text, expression->selector_identity) != TEXT_INDEX_NONE) return;
   if (builder->selector_count == IMAGE_SELECTORS_MAX)
     RULE_COMPLAIN(builder, "rule `%s`: the trace rules have more than %u different selectors", builder->rule->definition.name,
                   IMAGE_SELECTORS_MAX);
@@ -17,7 +17,7 @@ void image_selectors_collect(struct image_builder *builder, const struct express
       growing_list_reserve(builder->selectors, builder->selector_count, &builder->selector_capacity, sizeof *builder->selectors);
   struct selector_builder *made = &builder->selectors[builder->selector_count];
   *made = (struct selector_builder){.condition = expression->first, .rule = builder->rule};
-  made->text = region_image_text(builder->region, expression->selector_text.at, expression->selector_text.length);
+  made->text = region_image_text(builder->region, expression->selector_identity.at, expression->selector_identity.length);
   text_index_add(&builder->selector_by_text, made->text, (uint32_t)builder->selector_count);
   builder->selector_count++;
 }
@@ -47,7 +47,7 @@ void image_selectors_assign(struct image_builder *builder, const struct compiled
 }
 
 const struct image_selector *image_selector_of(const struct image_builder *builder, const struct expression *selector) {
-  const uint32_t at = text_index_find(&builder->selector_by_text, selector->selector_text);
+  const uint32_t at = text_index_find(&builder->selector_by_text, selector->selector_identity);
   ALWAYS_ASSERT(at < builder->selector_count);
   return &builder->selectors[at].selector;
 }

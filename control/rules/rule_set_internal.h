@@ -7,7 +7,8 @@
 #include <stdatomic.h>
 
 #define RULES_MAX IMAGE_RULES_MAX
-#define RULE_FILE_BYTES_MAX (16u << 20)
+#define RULE_TAGS_MAX 64u
+#define RULE_FILE_BYTES_MAX (64u << 20)
 
 struct parsed_rule {
   atomic_uint holders;
@@ -17,6 +18,8 @@ struct parsed_rule {
   const struct message_part *message;
   uint32_t message_parts;
   const struct rule_window *window; /* NULL: none */
+  bool has_message;                 /* else it is the title, or the name */
+  struct image_text example_text;   /* canonical YAML of the example; empty: none */
   struct image_text content;        /* canonical YAML without the version: equal content = same rule */
 };
 
@@ -59,6 +62,7 @@ enum rule_field {
   FIELD_EXCEPTIONS,
   FIELD_EXAMPLE,
   FIELD_FRAMEWORKS,
+  FIELD_TIMEZONE,
   FIELD_TAGS,
   FIELD_WINDOW,
   FIELD_FOR,
@@ -102,6 +106,11 @@ const struct source_scalar *rule_name_scalar(const struct raw_rule *raw);
 /* NULL when errors were added. Keeps nothing of `raw`. */
 struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct shared_names *shared,
                                struct rule_errors *errors);
+/* Its canonical YAML, and what it says; empty when an error was added. All in the region. */
+struct image_text rule_example_build(const struct raw_node *node, struct rule_source *source, struct rule_errors *errors,
+                                     struct region *region, const struct rule_example **example);
+/* A YAML scalar that reads back as this text, whatever is in it. */
+void rule_text_print_scalar(const char *text, struct growing_text *out);
 /* The canonical YAML of one rule, without its version. */
 void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out);
 

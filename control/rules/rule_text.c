@@ -68,7 +68,9 @@ void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out)
                       rule_on_words[rule->on]);
   if (!rule->enabled) growing_text_append_string(out, "    enabled: false\n");
   if (rule->mode != RULE_ENFORCE) growing_text_format(out, "    mode: %s\n", rule_mode_words[rule->mode]);
+  print_key("title", rule->title, out);
   print_key("description", rule->description, out);
+  print_key("timezone", rule->timezone, out);
   print_key("if", rule->condition_text, out);
   print_key("when", rule->when_text, out);
   print_key("always", rule->always_text, out);
@@ -79,7 +81,10 @@ void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out)
     growing_text_append_string(out, "\n");
   }
   window_print_keys(parsed, out);
-  if (strcmp(rule->message, rule->name) != 0) print_key("message", rule->message, out);
+  const char *otherwise = rule->title ? rule->title : rule->name;
+  if (parsed->has_message && (strcmp(rule->message, otherwise) != 0 || strstr(rule->message, "${")))
+    print_key("message", rule->message, out);
+  growing_text_append(out, parsed->example_text.at ? parsed->example_text.at : "", parsed->example_text.length);
   if (rule->tag_count == 0) return;
   growing_text_append_string(out, "    tags: [");
   for (size_t i = 0; i < rule->tag_count; i++) {

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #define YAML_DEPTH_MAX 64u
-#define TAGS_MAX 64u
 
 static const char *const field_words[RULE_FIELDS + 1] = {
     [FIELD_NAME] = "name",
@@ -28,6 +27,7 @@ static const char *const field_words[RULE_FIELDS + 1] = {
     [FIELD_EXAMPLE] = "example_violation",
     [FIELD_FRAMEWORKS] = "compliance_frameworks",
     [FIELD_WITHIN] = "within",
+    [FIELD_TIMEZONE] = "timezone",
     [FIELD_WINDOW] = "window",
     [FIELD_FOR] = "for",
     [FIELD_REPEAT_AFTER] = "repeat_after",
@@ -153,7 +153,7 @@ bool yaml_read_text(struct loader *loader, const char *what, struct region *regi
 
 /* A list of texts, of which the rule has `*count` already. */
 static void read_tags(struct loader *loader, const char *what, struct raw_rule *raw, struct source_scalar **tags, size_t *count) {
-  struct source_scalar kept[TAGS_MAX];
+  struct source_scalar kept[RULE_TAGS_MAX];
   if (loader->event.type != YAML_SEQUENCE_START_EVENT) {
     COMPLAIN(loader, "`%s` must be a list of texts", what);
     yaml_skip_node(loader);
@@ -161,8 +161,8 @@ static void read_tags(struct loader *loader, const char *what, struct raw_rule *
   }
   while (yaml_next(loader) && loader->event.type != YAML_SEQUENCE_END_EVENT) {
     struct source_scalar tag;
-    if (*count == TAGS_MAX) {
-      COMPLAIN(loader, "a rule has at most %u tags", TAGS_MAX);
+    if (*count == RULE_TAGS_MAX) {
+      COMPLAIN(loader, "a rule has at most %u tags", RULE_TAGS_MAX);
       while (!loader->stopped && loader->event.type != YAML_SEQUENCE_END_EVENT) {
         yaml_skip_node(loader);
         yaml_next(loader);

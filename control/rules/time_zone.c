@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ZONEINFO "/usr/share/zoneinfo/"
@@ -110,13 +111,16 @@ static bool plain_name(struct image_text name) {
   return true;
 }
 
-static bool load(struct image_text name, struct zone_file *file) {
+static int open_zone(struct image_text name) {
   char path[sizeof ZONEINFO + NAME_BYTES_MAX];
   snprintf(path, sizeof path, "%s%.*s", ZONEINFO, (int)name.length, name.at);
-  const int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) return false;
+  return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool load(struct image_text name, struct zone_file *file) {
+  const int descriptor = open_zone(name);
   ssize_t got;
-  file->length = 0;
+  if (descriptor < 0) return false;
   while (file->length < sizeof file->bytes &&
          (got = read(descriptor, file->bytes + file->length, sizeof file->bytes - file->length)) > 0)
     file->length += (size_t)got;
@@ -140,19 +144,26 @@ static bool fixed_offset(struct image_text name, int32_t *offset_s) {
   return true;
 }
 
+const char *time_zone_check(struct image_text name) {
+  int32_t offset_s;
+  struct stat status;
+  if (fixed_offset(name, &offset_s)) return NULL;
+  if (!plain_name(name)) return "is no time zone: give an offset as in \"+02:00\", or a name as in Europe/Berlin";
+  const int descriptor = open_zone(name);
+  const bool file = descriptor >= 0 && fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+  if (descriptor >= 0) close(descriptor);
+  return file ? NULL : "is not among the time zones of this system (" ZONEINFO ")";
+}
+
 const char *time_zone_read(struct image_text name, struct region *region, struct image_zone *zone) {
   struct region scratch = {0};
   struct change_list *list = region_take(&scratch, sizeof *list);
   struct zone_file *file = region_take(&scratch, sizeof *file);
-  const char *why = NULL;
   int32_t offset_s;
-  if (fixed_offset(name, &offset_s))
+  const char *why = time_zone_check(name);
+  if (!why && fixed_offset(name, &offset_s))
     add_change(list, INT64_MIN, offset_s);
-  else if (!plain_name(name))
-    why = "is no time zone: give an offset as in \"+02:00\", or a name as in Europe/Berlin";
-  else if (!load(name, file))
-    why = "is not among the time zones of this system (" ZONEINFO ")";
-  else if (!read_zone(file, list))
+  else if (!why && (!load(name, file) || !read_zone(file, list)))
     why = "has no file in " ZONEINFO " that can be read";
   if (!why) {
     struct image_zone_change *changes = region_take(region, list->count * sizeof *changes);

@@ -8,12 +8,23 @@ static struct expression *node_make(const struct expression_context *context, en
   return made;
 }
 
+/* Also of a text that only mentions it, which costs a selector and no more. */
+static bool reads_calendar(struct image_text text) {
+  return memmem(text.at, text.length, "time_of_day", 11) || memmem(text.at, text.length, "weekday", 7);
+}
+
 struct expression *trace_selector_make(const struct expression_context *context, struct expression *condition) {
   struct expression *selector = node_make(context, NODE_SELECTOR);
   selector->first = condition;
   struct growing_text text = {0};
   expression_print(condition, &text);
   selector->selector_text = region_image_text(context->region, text.at, text.length);
+  selector->selector_identity = selector->selector_text;
+  if (context->zone.length && reads_calendar(selector->selector_text)) {
+    growing_text_append(&text, "@", 1);
+    growing_text_append(&text, context->zone.at, context->zone.length);
+    selector->selector_identity = region_image_text(context->region, text.at, text.length);
+  }
   growing_text_free(&text);
   return selector;
 }

@@ -9,34 +9,49 @@ bool webhook_reject(struct webhook_decode *decode, enum webhook_outcome outcome,
   return false;
 }
 
-/* Walks the body beside the trie of paths that rules read. Objects that no rule reads into are skipped whole, so the stack is as
+struct body_frame {
+  int node;
+  bool array;
+  uint32_t next_element;
+};
+
+/* The node of the next member or element that some rule reads; others are skipped. -1: there is none, the container is left. */
+static int next_node(struct webhook_decode *decode, struct body_frame *frame) {
+  const struct rule_image *image = decode->webhooks->image;
+  struct event_text key;
+  while (frame->array ? json_next_element(&decode->reader) : json_next_member(&decode->reader, &key)) {
+    const int node = frame->array ? event_path_element(image, EVENT_WEBHOOK, frame->node, frame->next_element++)
+                                  : event_path_child(image, EVENT_WEBHOOK, frame->node, key.at, key.length);
+    if (node >= 0) return node;
+    json_skip(&decode->reader);
+  }
+  return -1;
+}
+
+/* Walks the body beside the automaton of paths that rules read. What no rule reads into is skipped whole, so the stack is as
  * deep as the deepest rule path. */
 void webhook_read_body(struct webhook_decode *decode, uint32_t row) {
   const struct rule_image *image = decode->webhooks->image;
   struct json_reader *reader = &decode->reader;
-  int nodes[JSON_DEPTH_MAX + 1];
+  struct body_frame frames[JSON_DEPTH_MAX + 1] = {{.node = 0}};
   uint32_t depth = 0;
-  nodes[0] = 0;
   if (!json_enter_object(reader)) return;
   for (;;) {
-    struct event_text key;
-    struct value value = {.type = VALUE_OTHER};
-    if (!json_next_member(reader, &key)) {
+    const int node = next_node(decode, &frames[depth]);
+    if (node < 0) {
       if (reader->error || depth == 0) return;
       depth--;
       continue;
     }
-    const int node = image ? event_path_child(image, EVENT_WEBHOOK, nodes[depth], key.at, key.length) : -1;
-    if (node < 0) {
-      json_skip(reader);
-      continue;
-    }
-    const int slot = event_path_slot(image, EVENT_WEBHOOK, node);
-    if (json_peek(reader) == JSON_OBJECT && depth + 1 < JSON_DEPTH_MAX) {
-      if (slot >= 0) event_batch_set(decode->webhooks, row, slot, &value);
-      if (json_enter_object(reader)) nodes[++depth] = node;
-    } else if (json_read_value(reader, &value) && slot >= 0) {
-      event_batch_set(decode->webhooks, row, slot, &value);
+    struct value value = {.type = VALUE_OTHER};
+    const enum json_type type = json_peek(reader);
+    const bool array = type == JSON_ARRAY && event_path_has_elements(image, EVENT_WEBHOOK, node);
+    if ((array || type == JSON_OBJECT) && depth + 1 < JSON_DEPTH_MAX) {
+      event_path_set(decode->webhooks, row, node, &value);
+      if (array ? json_enter_array(reader) : json_enter_object(reader))
+        frames[++depth] = (struct body_frame){.node = node, .array = array};
+    } else if (json_read_value(reader, &value)) {
+      event_path_set(decode->webhooks, row, node, &value);
     }
   }
 }

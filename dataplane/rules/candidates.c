@@ -132,6 +132,12 @@ void candidates_find(struct evaluation *evaluation, const struct image_candidate
   if (index->first_of_match) add_by_match(evaluation, index);
 }
 
+uint32_t candidates_left(const struct evaluation *evaluation, uint32_t at, uint32_t count) {
+  uint32_t left = 0;
+  for (; (at = candidates_next(evaluation, at, count)) < count; at++) left++;
+  return left;
+}
+
 uint32_t candidates_next(const struct evaluation *evaluation, uint32_t at, uint32_t count) {
   while (at < count) {
     const uint64_t left = evaluation->candidates[at / 64] >> at % 64;

@@ -129,5 +129,8 @@ void column_compute(struct evaluation *evaluation, uint16_t column) {
     need(evaluation, &computation->right, needed);
   }
   for (uint32_t at = lowest; at <= column; at++)
-    if (bit_get(needed, at)) compute(evaluation, (uint16_t)at);
+    if (bit_get(needed, at)) {
+      evaluation->steps += EVENT_BATCH_ROWS;
+      compute(evaluation, (uint16_t)at);
+    }
 }

@@ -6,7 +6,7 @@ static bool texts(const struct value *left, const struct value *right) {
   return left->type == VALUE_STRING && right->type == VALUE_STRING && right->length <= left->length;
 }
 
-static bool holds(enum predicate_operation operation, const struct value *left, const struct value *right) {
+bool pair_holds(enum predicate_operation operation, const struct value *left, const struct value *right) {
   const bool ordered = is_number(left) && is_number(right);
   switch (operation) {
   case PREDICATE_EQUAL:
@@ -59,10 +59,13 @@ uint64_t column_pairs_compared(struct evaluation *evaluation, const struct image
   const struct value *left_values = evaluation->batch->columns + (size_t)predicate->column * EVENT_BATCH_ROWS;
   const struct value *right_values = evaluation->batch->columns + (size_t)predicate->other * EVENT_BATCH_ROWS;
   const uint64_t integers = left->integers & right->integers;
+  evaluation->steps += EVENT_BATCH_ROWS;
   uint64_t mask = integers & wanted ? integers & compare_integers(operation, left->values, right->values) : 0;
   for (uint64_t rest = wanted & left->present & right->present & ~integers; rest; rest &= rest - 1) {
     const unsigned row = (unsigned)__builtin_ctzll(rest);
-    mask |= (uint64_t)holds(operation, &left_values[row], &right_values[row]) << row;
+    if (operation == PREDICATE_CONTAINS && left_values[row].type == VALUE_STRING)
+      evaluation->steps += left_values[row].length / STEP_BYTES;
+    mask |= (uint64_t)pair_holds(operation, &left_values[row], &right_values[row]) << row;
   }
   return mask & wanted;
 }

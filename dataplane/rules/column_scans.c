@@ -58,6 +58,7 @@ static uint64_t scan_rows(struct evaluation *evaluation, uint16_t column, const 
   for (uint32_t i = 0; i < groups.count; i++) {
     const struct value *value = &values[groups.first[i]];
     struct scan scan = {.evaluation = evaluation, .rows = groups.rows[i]};
+    evaluation->steps += value->length / STEP_BYTES + 1;
     if (only_utf8 && !utf8_valid(value->text, value->length)) continue;
     if (hs_scan(database, value->text ? value->text : "", value->length, 0, evaluation->scratch, on_match, &scan) == HS_SUCCESS)
       scanned |= scan.rows;

@@ -27,10 +27,11 @@ enum {
   DIGEST_ROOT = 1,      /* the span has no parent */
   DIGEST_CONTINUED = 2, /* an earlier message was about the same span */
   DIGEST_PARENT = 4,
+  DIGEST_UNJUDGED = 8, /* it may have met selectors that were not asked: the steps of its batch were spent */
 };
 
 struct span_digest {
-  struct line_header header; /* `reserved`: upper half of the hash of the trace id, for the owner's table */
+  struct line_header header; /* `reserved`: the hash of the trace id, for the owner's table */
   uint8_t trace_id[16];
   uint8_t span_id[8];
   uint64_t start_ns, end_ns;

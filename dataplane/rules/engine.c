@@ -10,6 +10,10 @@ static bool create_batches(struct engine *engine, struct arena *arena) {
     batch->columns = ARENA_ARRAY(arena, struct value, cells);
     batch->interned = ARENA_ARRAY(arena, uint32_t, cells);
     if (!batch->present || !batch->columns || !batch->interned) return false;
+    if (kind != EVENT_WEBHOOK) continue;
+    batch->elements = ARENA_ARRAY(arena, struct event_element, BATCH_ELEMENTS_MAX);
+    batch->last_element = ARENA_ARRAY(arena, uint32_t, batch->column_capacity);
+    if (!batch->elements || !batch->last_element) return false;
   }
   return true;
 }
@@ -18,11 +22,14 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
   struct engine *engine = ARENA_NEW(arena, struct engine);
   if (!engine) return NULL;
   engine->config = *config;
+  engine->trace_hasher = trace_hasher_of(&config->trace_key);
   engine->digest_rows = ARENA_NEW(arena, struct digest_rows);
   engine->judge = ARENA_NEW(arena, struct trace_judge);
   if (!engine->digest_rows || !engine->judge) return NULL;
   if (!match_counts_create(&engine->matches, arena)) return NULL;
-  if (!evaluation_create(&engine->evaluation, arena, config->column_capacity) || !create_batches(engine, arena)) return NULL;
+  if (!evaluation_create(&engine->evaluation, arena, config->column_capacity, config->batch_steps_max) ||
+      !create_batches(engine, arena))
+    return NULL;
   const struct trace_table_sizes sizes = {.traces = config->traces_max,
                                           .captures = config->captures_max,
                                           .spills = config->spills_max ? config->spills_max : config->captures_max,
@@ -106,6 +113,11 @@ void engine_fill_violation(struct engine *engine, const struct event_batch *batc
   fill_attributes(violation, rule, columns, &values);
 }
 
+void engine_leave_unjudged(struct engine *engine, uint32_t from, uint32_t count) {
+  engine->counters.batches_over_steps++;
+  engine->counters.programs_unjudged += candidates_left(&engine->evaluation, from, count);
+}
+
 static bool raise(struct engine *engine, const struct event_batch *batch, const struct image_rule *rule, uint64_t rows,
                   uint64_t wall_ns) {
   for (; rows; rows &= rows - 1) {
@@ -123,6 +135,10 @@ static bool judge(struct engine *engine, const struct event_batch *batch, uint64
   struct evaluation *evaluation = &engine->evaluation;
   candidates_find(evaluation, &kind->candidates, kind->rule_count);
   for (uint32_t r = 0; (r = candidates_next(evaluation, r, kind->rule_count)) < kind->rule_count; r++) {
+    if (evaluation_is_over(evaluation)) {
+      engine_leave_unjudged(engine, r, kind->rule_count);
+      break;
+    }
     const struct image_rule *rule = &kind->rules[r];
     const uint64_t met = program_run(&rule->condition, evaluation, rows);
     if (!met) continue;
@@ -140,7 +156,9 @@ bool engine_evaluate(struct engine *engine, struct event_batch *batch, uint64_t 
     intrinsics_fill(batch, &engine->intrinsic_text);
     evaluation_begin(&engine->evaluation, batch, engine->image->scratch[engine->config.shard]);
     engine->transaction.no_room = !judge(engine, batch, now_ns, wall_ns);
+    engine->counters.elements_unjudged += batch->elements_left_out;
   }
+  batch->elements_left_out = 0;
   batch->count = 0;
   return !engine->transaction.no_room;
 }

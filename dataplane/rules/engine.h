@@ -14,6 +14,9 @@
 #include "trace_limits.h"
 #include "uuid7.h"
 
+/* A batch of 64 spans against 10,000 usual rules takes about 200,000. */
+#define ENGINE_BATCH_STEPS_DEFAULT (16u << 20)
+
 struct engine_config {
   uint16_t shard, shards;
   struct siphash_key trace_key; /* same on all shards: trace id to owner */
@@ -26,6 +29,7 @@ struct engine_config {
   uint32_t spills_max; /* 64 bytes each: selectors, verdicts and spans of traces beyond the few in place; 0: as captures_max */
   uint64_t idle_ns;    /* a trace is complete when no span has arrived for this long */
   struct trace_limits limits;
+  uint64_t batch_steps_max;   /* of judging one batch, see rules_internal.h; 0: ENGINE_BATCH_STEPS_DEFAULT */
   uint32_t window_keys_max;   /* keys of window rules; 0: none is kept, and their digests are unplaced */
   uint32_t window_blocks_max; /* of WINDOW_BLOCK_BYTES, for what the windows of these keys hold */
 };
@@ -62,11 +66,15 @@ struct engine_counters {
   uint64_t records_no_room;
   uint64_t traces_opened, traces_completed[TRACE_COMPLETIONS], traces_evicted, spans_late;
   uint64_t captures_exhausted, digests_unplaced;
-  uint64_t spills_exhausted;    /* what a trace met, or that it was judged, could not be kept */
-  uint64_t traces_unjudged;     /* complete, but not judged as something that they met was not kept */
-  uint64_t verdicts_lost;       /* the record ring was full, and that they are due could not be kept */
-  struct histogram late_ns;     /* of late spans: since their trace was complete */
-  uint64_t trace_rules_skipped; /* verdicts not given because a rule is younger than the trace */
+  uint64_t batches_over_steps,
+      programs_unjudged;                   /* rules and selectors that were not asked about a batch as its steps were spent */
+  uint64_t elements_unjudged;              /* values of body paths with `[*]` beyond those that are kept */
+  uint64_t spills_exhausted;               /* what a trace met, or that it was judged, could not be kept */
+  uint64_t verdicts_withheld;              /* of traces of which that is so */
+  uint64_t verdicts_lost;                  /* the record ring was full, and that they are due could not be kept */
+  struct histogram late_ns;                /* of late spans: since their trace was complete */
+  uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */
+  uint32_t traces_live, traces_remembered; /* gauges */
   /* Window keys: opened = expired + evicted + dropped + live. Their digests are among digests_sent and digests_applied. */
   uint64_t window_digests_sent, window_events; /* events: those in the digests that were applied */
   uint64_t window_keys_opened, window_keys_expired, window_keys_evicted;
@@ -79,7 +87,6 @@ struct engine_counters {
   uint64_t window_suppressed[WINDOW_SILENCES];     /* violations that were not raised */
   uint64_t window_events_cut;                      /* retried verdicts that lost their event for want of a block */
   uint32_t window_keys_live, window_blocks_in_use; /* gauges */
-  uint32_t traces_live, traces_remembered;         /* gauges */
 };
 
 struct engine;
@@ -105,9 +112,11 @@ enum engine_room engine_room(const struct engine *engine);
 uint64_t engine_commit(struct engine *engine);
 void engine_rollback(struct engine *engine);
 
-/* Those that will be applied next: their traces are fetched into the cache. */
-#define ENGINE_EXPECTED_MAX 16u
-void engine_expect_digests(struct engine *engine, const struct span_digest *const *digests, uint32_t count);
+/* Digests that will be applied soon: of the far one the place in the table's index is fetched into the cache, of the near one,
+ * which was far before, the trace. Rolling, so that misses are spread evenly. */
+#define ENGINE_NEAR_DIGESTS 8u /* ahead */
+#define ENGINE_FAR_DIGESTS 16u
+void engine_expect_digest(struct engine *engine, const struct span_digest *near, const struct span_digest *far);
 /* A LINE_SPAN_DIGEST that arrived from any shard. False: its verdict found no room; it is kept, do not resend. */
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns);
 /* A LINE_WINDOW_DIGEST, likewise. */

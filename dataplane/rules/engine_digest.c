@@ -71,14 +71,15 @@ static void put_payload(const struct engine *engine, const struct event_batch *b
 static void fill(const struct engine *engine, const struct event_batch *batch, uint32_t row, struct span_digest *digest) {
   const struct event_fields *fields = &batch->fields[row];
   const struct digest_rows *rows = engine->digest_rows;
-  *digest = (struct span_digest){
-      .header = {.type = LINE_SPAN_DIGEST},
-      .start_ns = fields->start_ns,
-      .end_ns = fields->end_ns > fields->start_ns ? fields->end_ns : fields->start_ns,
-      .generation = (uint32_t)engine->image->generation,
-      .flags = (uint16_t)((fields->has_parent ? 0 : DIGEST_ROOT) | (rows->begun[row] ? DIGEST_CONTINUED : 0)),
-      .selector_count = rows->counts[row],
-      .service_length = DIGEST_SERVICE_NULL};
+  *digest = (struct span_digest){.header = {.type = LINE_SPAN_DIGEST},
+                                 .start_ns = fields->start_ns,
+                                 .end_ns = fields->end_ns > fields->start_ns ? fields->end_ns : fields->start_ns,
+                                 .generation = (uint32_t)engine->image->generation,
+                                 .flags = (uint16_t)((fields->has_parent ? 0 : DIGEST_ROOT) |
+                                                     (rows->begun[row] ? DIGEST_CONTINUED : 0) |
+                                                     (rows->unjudged ? DIGEST_UNJUDGED : 0)),
+                                 .selector_count = rows->counts[row],
+                                 .service_length = DIGEST_SERVICE_NULL};
   memcpy(digest->trace_id, fields->trace_id, sizeof digest->trace_id);
   memcpy(digest->span_id, fields->span_id, sizeof digest->span_id);
 }
@@ -87,23 +88,27 @@ static bool send_row(struct engine *engine, const struct event_batch *batch, uin
   struct digest_buffer buffer;
   struct span_digest *digest = (struct span_digest *)(void *)buffer.bytes;
   struct digest_rows *rows = engine->digest_rows;
-  const uint64_t hash = siphash(&engine->config.trace_key, batch->fields[row].trace_id, sizeof batch->fields[row].trace_id);
+  const uint32_t hash = trace_hash(&engine->trace_hasher, batch->fields[row].trace_id);
   uint32_t bytes = sizeof *digest;
   fill(engine, batch, row, digest);
-  digest->header.reserved = (uint32_t)(hash >> 32);
+  digest->header.reserved = hash;
   if (rows->counts[row]) {
     memcpy(digest->rest, rows->bits[row], rows->counts[row] * sizeof(uint16_t));
     put_payload(engine, batch, row, digest);
     bytes += digest_payload_at(digest) + digest->payload_bytes;
   }
   const uint32_t lines = (bytes + LINE_BYTES - 1) / LINE_BYTES;
-  struct line_header *message = line_ring_reserve(engine->config.digests_to[hash % engine->config.shards], lines);
+  struct line_header *message = line_ring_reserve(engine->config.digests_to[trace_owner(hash, engine->config.shards)], lines);
   if (!message) {
     engine->counters.digests_no_room++;
     return false;
   }
   digest->header.lines = message->lines; /* the ring's own */
-  memcpy(message, buffer.bytes, bytes);
+  if (lines == 1) {
+    memcpy(message, buffer.bytes, LINE_BYTES); /* of known length: in line */
+  } else {
+    memcpy(message, buffer.bytes, bytes);
+  }
   engine->transaction.digests++;
   engine->transaction.digest_lines += lines;
   rows->begun[row] = true;
@@ -119,9 +124,15 @@ static bool collect(struct engine *engine, const struct event_batch *batch) {
   const uint64_t all = event_batch_rows(batch);
   memset(rows->counts, 0, sizeof rows->counts);
   memset(rows->begun, 0, sizeof rows->begun);
+  rows->unjudged = false;
   candidates_find(evaluation, &image->selector_candidates, image->selector_count);
   for (uint32_t i = 0; (i = candidates_next(evaluation, i, image->selector_count)) < image->selector_count; i++) {
     const struct image_selector *selector = &image->selectors[i];
+    if (evaluation_is_over(evaluation)) {
+      engine_leave_unjudged(engine, i, image->selector_count);
+      rows->unjudged = true;
+      return true;
+    }
     for (uint64_t mask = program_run(&selector->condition, evaluation, all); mask; mask &= mask - 1) {
       const uint32_t row = (uint32_t)__builtin_ctzll(mask);
       if (rows->counts[row] == DIGEST_SELECTORS_MAX && !send_row(engine, batch, row)) return false;

@@ -26,6 +26,7 @@ static enum trace_completion reason_of(const struct trace_table *table, const st
 static void forget_remembered(struct engine *engine, struct trace *trace) {
   engine->counters.traces_remembered--;
   trace_take_remembered(&engine->traces);
+  trace_table_expect_oldest(&engine->traces);
   trace_forget(&engine->traces, trace);
 }
 
@@ -162,7 +163,7 @@ static void keep_meeting(struct engine *engine, struct trace *trace, const struc
   }
   const bool again = known && is_recorded(&engine->traces, trace, digest->span_id);
   const bool recorded = wanted && (!again || meeting->added_count) &&
-                        record_span(engine, trace, digest, meeting->bits, meeting->count, values && digest->payload_bytes);
+                        record_span(engine, trace, digest, meeting->bits, meeting->count, values);
   for (uint32_t i = 0; i < meeting->known_count && !again; i++) {
     struct trace_met *met = meeting->known[i];
     if (recorded) {
@@ -203,9 +204,9 @@ static void see_root(struct engine *engine, struct trace *trace, uint64_t now_ns
   trace_arm(&engine->traces, trace);
 }
 
-void engine_expect_digests(struct engine *engine, const struct span_digest *const *digests, uint32_t count) {
-  trace_table_expect_slots(&engine->traces, digests, count);
-  trace_table_expect_traces(&engine->traces, digests, count);
+void engine_expect_digest(struct engine *engine, const struct span_digest *near, const struct span_digest *far) {
+  if (far) trace_table_expect_slot(&engine->traces, far);
+  if (near) trace_table_expect_trace(&engine->traces, near);
 }
 
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns) {
@@ -218,6 +219,7 @@ void engine_apply_digest(struct engine *engine, const struct span_digest *digest
   if (digest->generation < trace->opened_generation) trace->opened_generation = digest->generation;
   if (digest->start_ns < trace->first_ns) trace->first_ns = digest->start_ns;
   if (digest->end_ns > trace->last_ns) trace->last_ns = digest->end_ns;
+  if (digest->flags & DIGEST_UNJUDGED) trace->flags |= TRACE_INCOMPLETE;
   const bool late = trace->state == TRACE_REMEMBERED;
   if (!late) {
     trace->arrival_ns = now_ns;

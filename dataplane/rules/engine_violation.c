@@ -59,7 +59,10 @@ static const struct trace_capture *name_spans(const struct trace_table *table, c
                                               const struct image_rule *rule, struct violation_fixed *fixed) {
   const struct trace_capture *capture = NULL;
   uint32_t chunks[FINDINGS_RECORDS_MAX], count = 0, unnamed = 0;
-  if (!(trace->flags & TRACE_MET)) return NULL;
+  if (!(trace->flags & TRACE_MET)) {
+    fixed->count = 1; /* broken by what is not there: the trace itself */
+    return NULL;
+  }
   for (uint32_t chunk = table->findings[trace_number(table, trace)].records; chunk != TRACE_NONE;
        chunk = table->spills[chunk].next) {
     ALWAYS_ASSERT(count < FINDINGS_RECORDS_MAX);

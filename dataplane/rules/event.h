@@ -88,6 +88,18 @@ enum intrinsic {
 
 struct rule_image;
 
+/* Of the values of one body path with `[*]`, and of all of a batch. */
+#define EVENT_ELEMENTS_MAX 1024u
+#define BATCH_ELEMENTS_MAX 16384u
+
+struct event_element { /* a value of a path with `[*]` */
+  struct value value;
+  uint32_t interned;
+  uint32_t before; /* the one before it of its slot; BATCH_ELEMENTS_MAX: none */
+  uint16_t slot, ordinal;
+  uint8_t row;
+};
+
 /* Created by the engine; a decoder uses only the functions below. */
 struct event_batch {
   const struct rule_image *image; /* of the current generation; decoders ask it for columns */
@@ -98,6 +110,10 @@ struct event_batch {
   struct value *columns; /* [slot * EVENT_BATCH_ROWS + row] */
   uint32_t *interned;    /* same shape, of columns with a dictionary: id of the rule constant, 0 when not one */
   uint32_t column_capacity;
+  struct event_element *elements; /* BATCH_ELEMENTS_MAX; NULL: of this kind of event there are none */
+  uint32_t *last_element;         /* by slot; valid where the slot is present */
+  uint32_t element_count;
+  uint64_t elements_left_out; /* values that found no room since the engine last asked: no rule judges those */
 };
 
 /* Adds a row: fields zeroed, all columns of the kind null. The batch must not be full. */
@@ -120,10 +136,16 @@ void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const st
 uint32_t event_batch_intern(const struct event_batch *batch, int slot, const struct value *value);
 void event_batch_set_run(struct event_batch *batch, uint32_t first_row, int slot, const struct value *value, uint32_t interned);
 
-/* JSON body paths (`body.order.amount`): walk from the root (0) by member name; -1 when no rule reads below. A node may have a
- * slot (a rule reads exactly this path; else -1) and children. */
+/* JSON body paths (`body.order.amount`, `body.items[0].sku`, `body.items[*].sku`): walk from the root (0) by member name or by
+ * element; -1 when no rule reads below. */
 int event_path_child(const struct rule_image *image, enum event_kind kind, int node, const char *key, uint32_t key_length);
+int event_path_element(const struct rule_image *image, enum event_kind kind, int node, uint32_t element);
+/* Whether a rule reads an element of the array here. */
+bool event_path_has_elements(const struct rule_image *image, enum event_kind kind, int node);
+/* The column of the first path that ends here, or -1. */
 int event_path_slot(const struct rule_image *image, enum event_kind kind, int node);
+/* Sets the columns of all paths that end here; one of a path with `[*]` gains a value. */
+void event_path_set(struct event_batch *batch, uint32_t row, int node, const struct value *value);
 
 /* Where a decoder hands over full (and the last) batches. `evaluate` empties the batch; false: no room for what it raised,
  * stop decoding, the request will be rolled back. */

@@ -13,7 +13,10 @@ uint32_t event_batch_add(struct event_batch *batch) {
   ALWAYS_ASSERT(batch->count < EVENT_BATCH_ROWS);
   const uint32_t row = batch->count++;
   memset(&batch->fields[row], 0, sizeof batch->fields[row]);
-  if (row == 0) memset(batch->present, 0, column_count(batch) * sizeof *batch->present);
+  if (row == 0) {
+    memset(batch->present, 0, column_count(batch) * sizeof *batch->present);
+    batch->element_count = 0;
+  }
   return row;
 }
 
@@ -22,6 +25,10 @@ void event_batch_remove_last(struct event_batch *batch) {
   const uint64_t kept = ~(1ull << --batch->count);
   const uint32_t columns = column_count(batch);
   for (uint32_t slot = 0; slot < columns; slot++) batch->present[slot] &= kept;
+  while (batch->element_count > 0 && batch->elements[batch->element_count - 1].row == batch->count) {
+    const struct event_element *element = &batch->elements[--batch->element_count];
+    batch->last_element[element->slot] = element->before;
+  }
 }
 
 const struct value *event_batch_value(const struct event_batch *batch, uint32_t row, uint32_t slot) {
@@ -101,17 +108,4 @@ void event_batch_set_run(struct event_batch *batch, uint32_t first_row, int slot
 
 void event_batch_set(struct event_batch *batch, uint32_t row, int slot, const struct value *value) {
   if (slot >= 0) store(batch, row, slot, value, intern_value(batch, slot, value));
-}
-
-int event_path_child(const struct rule_image *image, enum event_kind kind, int node, const char *key, uint32_t key_length) {
-  if (!image || node < 0 || (uint32_t)node >= image->kinds[kind].path_count) return -1;
-  const struct image_path_node *paths = image->kinds[kind].paths;
-  for (int32_t child = paths[node].first_child; child >= 0; child = paths[child].next_sibling)
-    if (paths[child].key.length == key_length && memcmp(paths[child].key.at, key, key_length) == 0) return child;
-  return -1;
-}
-
-int event_path_slot(const struct rule_image *image, enum event_kind kind, int node) {
-  if (!image || node < 0 || (uint32_t)node >= image->kinds[kind].path_count) return -1;
-  return image->kinds[kind].paths[node].slot;
 }

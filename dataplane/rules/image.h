@@ -84,6 +84,7 @@ struct image_computation {
 struct image_column {
   enum column_scope scope;
   enum intrinsic intrinsic;    /* SCOPE_INTRINSIC */
+  bool every;                  /* SCOPE_BODY: a path with `[*]`; a comparison holds when it does of one of its values */
   uint16_t zone;               /* INTRINSIC_TIME_OF_DAY and _WEEKDAY: index in the image's zones */
   uint32_t identity;           /* of the reference: the same in every generation, never that of another */
   struct image_text key;       /* attribute key; for SCOPE_BODY the dotted path */
@@ -187,10 +188,18 @@ struct image_candidates {
   const uint64_t *always; /* one bit a program; NULL: too few programs for an index to pay, all are run */
 };
 
-struct image_path_node { /* trie of SCOPE_BODY paths; node 0 is the root */
-  struct image_text key;
-  int32_t first_child, next_sibling; /* -1: none */
-  int32_t slot;                      /* -1: none */
+struct image_path_edge {
+  struct image_text key; /* of a member; of an element empty */
+  uint32_t element;
+  int32_t node; /* higher than the one it leads from */
+};
+
+/* Automaton of SCOPE_BODY paths; node 0 is the root. */
+struct image_path_node {
+  uint32_t first_member, member_count;   /* in path_edges */
+  uint32_t first_element, element_count; /* those that some path names */
+  int32_t every;                         /* where all other elements lead; -1: nowhere */
+  uint32_t first_slot, slot_count;       /* in path_slots: the paths that end here */
 };
 
 struct image_message_part {
@@ -311,7 +320,9 @@ struct image_kind {
   uint32_t rule_count;
   struct image_candidates candidates; /* by index in rules */
   const struct image_path_node *paths;
-  uint32_t path_count;
+  const struct image_path_edge *path_edges;
+  const uint16_t *path_slots;
+  uint32_t path_count, path_edge_count, path_slot_count;
   /* Attribute lookup by (scope, key): open addressing over columns, 0xffff empty; hash = image_key_hash. */
   const uint16_t *lookup;
   uint32_t lookup_slots; /* power of two; 0: no attribute columns */

@@ -31,18 +31,19 @@ static bool dictionary_is_sound(const struct image_column *column) {
   return used == column->constants && used < column->dictionary_slots;
 }
 
-static bool operand_is_sound(const struct image_operand *operand, uint32_t column) {
-  if (operand->column != IMAGE_NO_COLUMN) return operand->column < column;
+static bool operand_is_sound(const struct image_column *columns, const struct image_operand *operand, uint32_t column) {
+  if (operand->column != IMAGE_NO_COLUMN) return operand->column < column && !columns[operand->column].every;
   return operand->constant.type == VALUE_INTEGER || operand->constant.type == VALUE_DOUBLE;
 }
 
 /* Operands stand before what is made of them: there is no circle. */
-static bool computation_is_sound(const struct image_column *column, uint32_t at) {
+static bool computation_is_sound(const struct image_column *columns, uint32_t at) {
+  const struct image_column *column = &columns[at];
   const struct image_computation *computation = column->computation;
   if (!computation) return column->scope != SCOPE_COMPUTED;
   if (column->scope != SCOPE_COMPUTED || column->patterns || column->literals || column->dictionary_slots) return false;
-  if ((unsigned)computation->computation > COMPUTE_NEGATE || !operand_is_sound(&computation->right, at)) return false;
-  return computation->computation == COMPUTE_NEGATE || operand_is_sound(&computation->left, at);
+  if ((unsigned)computation->computation > COMPUTE_NEGATE || !operand_is_sound(columns, &computation->right, at)) return false;
+  return computation->computation == COMPUTE_NEGATE || operand_is_sound(columns, &computation->left, at);
 }
 
 static bool scope_is_sound(const struct rule_image *image, const struct image_column *column) {
@@ -56,7 +57,7 @@ static bool scope_is_sound(const struct rule_image *image, const struct image_co
 static bool columns_are_sound(const struct rule_image *image, const struct image_kind *kind) {
   for (uint32_t i = 0; i < kind->column_count; i++)
     if (!dictionary_is_sound(&kind->columns[i]) || !scope_is_sound(image, &kind->columns[i]) ||
-        !computation_is_sound(&kind->columns[i], i))
+        !computation_is_sound(kind->columns, i))
       return false;
   if (kind->lookup_slots == 0) return true;
   uint32_t used = 0;
@@ -69,15 +70,26 @@ static bool columns_are_sound(const struct rule_image *image, const struct image
   return used < kind->lookup_slots;
 }
 
-/* Links lead forward only: a walk ends. */
-static bool paths_are_sound(const struct image_kind *kind) {
-  const int64_t count = kind->path_count, columns = kind->column_count;
-  for (int64_t i = 0; i < count; i++) {
+static bool edges_are_sound(const struct image_kind *kind, uint32_t from, uint32_t first, uint32_t count) {
+  if (first > kind->path_edge_count || count > kind->path_edge_count - first) return false;
+  for (uint32_t i = first; i < first + count; i++)
+    if (kind->path_edges[i].node <= (int64_t)from || (uint32_t)kind->path_edges[i].node >= kind->path_count) return false;
+  return true;
+}
+
+/* Edges lead forward only: a walk ends. A path with `[*]` is set in a list that only webhooks have. */
+static bool paths_are_sound(const struct image_kind *kind, bool elements) {
+  for (uint32_t i = 0; i < kind->path_count; i++) {
     const struct image_path_node *node = &kind->paths[i];
-    if (node->first_child >= 0 && (node->first_child <= i || node->first_child >= count)) return false;
-    if (node->next_sibling >= 0 && (node->next_sibling <= i || node->next_sibling >= count)) return false;
-    if (node->slot >= columns) return false;
+    if (!edges_are_sound(kind, i, node->first_member, node->member_count)) return false;
+    if (!edges_are_sound(kind, i, node->first_element, node->element_count)) return false;
+    if (node->every >= 0 && (node->every <= (int64_t)i || (uint32_t)node->every >= kind->path_count)) return false;
+    if (node->first_slot > kind->path_slot_count || node->slot_count > kind->path_slot_count - node->first_slot) return false;
   }
+  for (uint32_t i = 0; i < kind->path_slot_count; i++)
+    if (kind->path_slots[i] >= kind->column_count) return false;
+  for (uint32_t i = 0; i < kind->column_count; i++)
+    if (kind->columns[i].every && (!elements || kind->columns[i].scope != SCOPE_BODY || kind->columns[i].literals)) return false;
   return true;
 }
 
@@ -89,7 +101,7 @@ static bool pair_is_sound(const struct image_kind *kind, const struct image_pred
   const unsigned operation = predicate->operation;
   const bool compares = operation <= PREDICATE_GREATER_OR_EQUAL || operation == PREDICATE_CONTAINS ||
                         operation == PREDICATE_STARTS_WITH || operation == PREDICATE_ENDS_WITH;
-  return compares && !predicate->scanned && predicate->other < kind->column_count;
+  return compares && !predicate->scanned && predicate->other < kind->column_count && !kind->columns[predicate->other].every;
 }
 
 static bool networks_are_sound(const struct image_predicate *predicate) {
@@ -147,7 +159,8 @@ static bool is_equality(const struct image_kind *kind, const struct image_key *k
 }
 
 static bool key_is_sound(const struct image_kind *kind, const struct image_key *key, uint32_t programs) {
-  if (key->column >= kind->column_count || kind->columns[key->column].computation) return false;
+  if (key->column >= kind->column_count || kind->columns[key->column].computation || kind->columns[key->column].every)
+    return false;
   const struct image_column *column = &kind->columns[key->column];
   if ((key->patterns && !column->patterns) || (key->literals && !column->literals)) return false;
   if (key->constants) {
@@ -192,7 +205,7 @@ static bool rule_is_sound(const struct image_kind *kind, const struct image_rule
 }
 
 static bool kind_is_sound(const struct rule_image *image, const struct image_kind *kind) {
-  if (!columns_are_sound(image, kind) || !paths_are_sound(kind)) return false;
+  if (!columns_are_sound(image, kind) || !paths_are_sound(kind, kind == &image->kinds[EVENT_WEBHOOK])) return false;
   for (uint32_t i = 0; i < kind->predicate_count; i++)
     if (!predicate_is_sound(kind, &kind->predicates[i])) return false;
   for (uint32_t i = 0; i < kind->rule_count; i++)

@@ -36,7 +36,7 @@ static bool in_list(const struct image_predicate *predicate, const struct value 
   return false;
 }
 
-static bool holds(const struct image_predicate *predicate, const struct value *value, uint32_t interned) {
+bool predicate_holds(const struct image_predicate *predicate, const struct value *value, uint32_t interned) {
   const struct value *constant = &predicate->constant;
   const int order = predicate->operation >= PREDICATE_LESS && predicate->operation <= PREDICATE_GREATER_OR_EQUAL
                         ? value_compare(value, constant)
@@ -94,12 +94,16 @@ static uint64_t compare_integers(const struct column_facts *facts, enum predicat
   }
 }
 
-static uint64_t one_by_one(const struct event_batch *batch, const struct image_predicate *predicate, uint64_t rows) {
+static uint64_t one_by_one(struct evaluation *evaluation, const struct image_predicate *predicate, uint64_t rows) {
+  const struct event_batch *batch = evaluation->batch;
   const size_t first = (size_t)predicate->column * EVENT_BATCH_ROWS;
   uint64_t mask = 0;
+  evaluation->steps += (uint64_t)__builtin_popcountll(rows) * (uint64_t)(predicate->list_count + 1);
   for (uint64_t left = rows; left; left &= left - 1) {
     const unsigned row = (unsigned)__builtin_ctzll(left);
-    mask |= (uint64_t)holds(predicate, &batch->columns[first + row], batch->interned[first + row]) << row;
+    if (predicate->operation == PREDICATE_CONTAINS && batch->columns[first + row].type == VALUE_STRING)
+      evaluation->steps += batch->columns[first + row].length / STEP_BYTES;
+    mask |= (uint64_t)predicate_holds(predicate, &batch->columns[first + row], batch->interned[first + row]) << row;
   }
   return mask;
 }
@@ -107,6 +111,7 @@ static uint64_t one_by_one(const struct event_batch *batch, const struct image_p
 /* The rows whose string is the constant of this id: by one pass over the column, or from the index of its ids once that is there
  * or so many have asked that it pays. */
 static uint64_t rows_of_id(struct evaluation *evaluation, struct column_facts *facts, uint16_t column, uint32_t id) {
+  evaluation->steps += EVENT_BATCH_ROWS;
   if (facts->has_ids || facts->passes++ >= PASSES_BEFORE_INDEX) return column_rows_of_id(column_ids(evaluation, column), id);
   return facts->present & rows_equal(evaluation->batch->interned + (size_t)column * EVENT_BATCH_ROWS, id);
 }
@@ -128,7 +133,7 @@ static uint64_t rows_compared(struct evaluation *evaluation, struct column_facts
                               const struct image_predicate *predicate) {
   column_integers(evaluation, predicate->column);
   return compare_integers(facts, (enum predicate_operation)predicate->operation, predicate->constant.integer) |
-         one_by_one(evaluation->batch, predicate, facts->present & ~facts->integers);
+         one_by_one(evaluation, predicate, facts->present & ~facts->integers);
 }
 
 /* Of all rows at once, as that costs no more than of one. False: row by row. */
@@ -156,6 +161,7 @@ static bool evaluate_whole(struct evaluation *evaluation, struct column_facts *f
     return false;
   }
   if (predicate->constant.type != VALUE_INTEGER) return false;
+  evaluation->steps += EVENT_BATCH_ROWS;
   *rows = rows_compared(evaluation, facts, predicate);
   return true;
 }
@@ -178,6 +184,12 @@ uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index, uint6
   struct column_facts *facts = column_facts_of(evaluation, predicate->column);
   if ((facts->present & wanted) == 0) return 0;
   if (predicate->operation == PREDICATE_EXISTS) return facts->present;
+  if (evaluation->kind->columns[predicate->column].every) {
+    struct predicate_state *state = predicate_state_of(evaluation, index);
+    state->known = ~0ull;
+    state->rows = column_elements_hold(evaluation, index);
+    return state->rows;
+  }
   if (predicate_is_scanned(predicate)) return rows_matched(evaluation, predicate, index, wanted & facts->present);
   struct predicate_state *state = predicate_state_of(evaluation, index);
   uint64_t rows;
@@ -188,13 +200,14 @@ uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index, uint6
     state->known = ~0ull;
     state->rows = rows;
   } else {
-    state->rows |= one_by_one(evaluation->batch, predicate, facts->present & wanted & ~state->known);
+    state->rows |= one_by_one(evaluation, predicate, facts->present & wanted & ~state->known);
     state->known |= wanted;
   }
   return state->rows;
 }
 
-bool evaluation_create(struct evaluation *evaluation, struct arena *arena, uint32_t column_capacity) {
+bool evaluation_create(struct evaluation *evaluation, struct arena *arena, uint32_t column_capacity, uint64_t steps_max) {
+  evaluation->steps_max = steps_max ? steps_max : ENGINE_BATCH_STEPS_DEFAULT;
   evaluation->predicates = ARENA_ARRAY(arena, struct predicate_state, ENGINE_PREDICATES_MAX);
   evaluation->matched = ARENA_ARRAY(arena, uint32_t, ENGINE_PREDICATES_MAX);
   evaluation->columns = ARENA_ARRAY(arena, struct column_facts, column_capacity);
@@ -208,4 +221,5 @@ void evaluation_begin(struct evaluation *evaluation, const struct event_batch *b
   evaluation->scratch = scratch;
   evaluation->stamp++;
   evaluation->matched_count = 0;
+  evaluation->steps = 0;
 }

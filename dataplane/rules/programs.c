@@ -5,6 +5,7 @@
 uint64_t program_run(const struct image_program *program, struct evaluation *evaluation, uint64_t rows) {
   uint64_t stack[IMAGE_PROGRAM_DEPTH_MAX];
   uint32_t depth = 0;
+  evaluation->steps += program->count;
   for (uint32_t i = 0; i < program->count; i++) {
     const uint32_t operation = program->operations[i];
     switch (operation) {

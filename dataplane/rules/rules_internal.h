@@ -2,6 +2,7 @@
 /* Inside the rules room. */
 #include "always_assert.h"
 #include "engine.h"
+#include "trace_hash.h"
 #include "trace_table_internal.h"
 #include "violation.h"
 #include "window_internal.h"
@@ -43,11 +44,14 @@ struct predicate_state {
   uint64_t rows;  /* of scanned predicates: raw matches in the rows seen so far */
 };
 
-/* One batch against one kind of an image. Predicates are evaluated when a program first asks for them. */
+/* One batch against one kind of an image. `steps` counts what was done for it: about one for each operation of a program, for
+ * each row that a predicate looked at and each constant it compared that with, and for each 16 bytes that were searched.
+ * Predicates are evaluated when a program first asks for them. */
 struct evaluation {
   const struct event_batch *batch;
   const struct image_kind *kind;
   hs_scratch_t *scratch;
+  uint64_t steps, steps_max;
   uint64_t stamp;                     /* one more each batch: what older batches left behind needs no clearing */
   struct predicate_state *predicates; /* ENGINE_PREDICATES_MAX */
   uint32_t *matched;                  /* scanned predicates with a match in this batch, as they came; ENGINE_PREDICATES_MAX */
@@ -57,7 +61,7 @@ struct evaluation {
 };
 
 /* predicates.c */
-bool evaluation_create(struct evaluation *evaluation, struct arena *arena, uint32_t column_capacity);
+bool evaluation_create(struct evaluation *evaluation, struct arena *arena, uint32_t column_capacity, uint64_t steps_max);
 void evaluation_begin(struct evaluation *evaluation, const struct event_batch *batch, hs_scratch_t *scratch);
 uint64_t predicate_evaluate(struct evaluation *evaluation, uint32_t index, uint64_t wanted);
 static inline struct predicate_state *predicate_state_of(struct evaluation *evaluation, uint32_t index) {
@@ -72,6 +76,9 @@ static inline uint64_t predicate_rows(struct evaluation *evaluation, uint32_t in
   if (state->stamp == evaluation->stamp && (wanted & ~state->known) == 0) return state->rows;
   return predicate_evaluate(evaluation, index, wanted);
 }
+
+#define STEP_BYTES 16u
+static inline bool evaluation_is_over(const struct evaluation *evaluation) { return evaluation->steps > evaluation->steps_max; }
 
 /* row_masks.c: 64 rows at once, so that each is one vector loop; the caller keeps the rows that are there. */
 uint64_t rows_equal(const uint32_t numbers[EVENT_BATCH_ROWS], uint32_t wanted);
@@ -96,6 +103,13 @@ uint64_t column_rows_of_id(const struct column_facts *facts, uint32_t id);
 /* column_compute.c: the values of a computed column and of those it is made of, into the batch; their facts begin. */
 void column_compute(struct evaluation *evaluation, uint16_t column);
 
+/* column_elements.c: the rows of which some value of a path with `[*]` meets the predicate. */
+uint64_t column_elements_hold(struct evaluation *evaluation, uint32_t index);
+
+/* predicates.c: of one value, patterns apart. */
+bool predicate_holds(const struct image_predicate *predicate, const struct value *value, uint32_t interned);
+/* column_pairs.c: of two. */
+bool pair_holds(enum predicate_operation operation, const struct value *left, const struct value *right);
 /* column_pairs.c: the wanted rows in which one column compares so with another. */
 uint64_t column_pairs_compared(struct evaluation *evaluation, const struct image_predicate *predicate, uint64_t wanted);
 
@@ -109,6 +123,8 @@ bool image_is_sound(const struct rule_image *image);
 
 /* candidates.c: into evaluation.candidates, one bit for each of the `count` programs that may be true of some row. */
 void candidates_find(struct evaluation *evaluation, const struct image_candidates *index, uint32_t count);
+/* How many candidates there are from `at` on. */
+uint32_t candidates_left(const struct evaluation *evaluation, uint32_t at, uint32_t count);
 /* The first candidate from `at` on; `count` when there is none. */
 uint32_t candidates_next(const struct evaluation *evaluation, uint32_t at, uint32_t count);
 
@@ -128,6 +144,7 @@ uint32_t message_render(const struct image_rule *rule, const struct image_column
 struct digest_rows {
   uint16_t counts[EVENT_BATCH_ROWS];
   bool begun[EVENT_BATCH_ROWS]; /* a message about the row was sent */
+  bool unjudged;                /* not all selectors were asked */
   uint16_t bits[EVENT_BATCH_ROWS][DIGEST_SELECTORS_MAX];
 };
 
@@ -162,6 +179,7 @@ struct engine {
   struct event_batch batches[EVENT_KINDS];
   struct intrinsic_text intrinsic_text;
   struct evaluation evaluation; /* of the batch at hand */
+  struct trace_hasher trace_hasher;
   struct digest_rows *digest_rows;
   struct trace_judge *judge;
   struct match_counts matches;
@@ -181,6 +199,8 @@ struct engine {
 void engine_fill_violation(struct engine *engine, const struct event_batch *batch, uint32_t row, const struct image_rule *rule,
                            uint64_t wall_ns);
 /* engine_digest.c */
+/* Counts the programs from one on that are left unasked as the steps of the batch are spent. */
+void engine_leave_unjudged(struct engine *engine, uint32_t from, uint32_t count);
 bool engine_send_digests(struct engine *engine, const struct event_batch *batch);
 /* The value list of a digest or capture: the value of a column, or null. */
 bool digest_value(const uint8_t *payload, uint32_t payload_bytes, uint16_t service_length, uint16_t value_count,

@@ -111,7 +111,9 @@ static void collect(const struct rule_image *image) {
   for (uint32_t i = 0; i < spans->predicate_count; i++)
     if (spans->predicates[i].list_count) add_words(spans->predicates[i].list_interned, spans->predicates[i].list_count * 4ull);
   add_words(spans->lookup, spans->lookup_slots * 2ull);
-  for (uint32_t i = 0; i < webhooks->path_count; i++) add_words(&webhooks->paths[i].first_child, 12);
+  for (uint32_t i = 0; i < webhooks->path_count; i++) add_words(&webhooks->paths[i], sizeof webhooks->paths[i]);
+  for (uint32_t i = 0; i < webhooks->path_edge_count; i++) add_words(&webhooks->path_edges[i].node, 4);
+  add_words(webhooks->path_slots, webhooks->path_slot_count / 2 * 4);
   add_candidates(spans, &spans->candidates);
   add_candidates(spans, &image->selector_candidates);
   add_trace_index(image);
@@ -235,9 +237,13 @@ static void test_each_damage(void **state) {
   check_refused(image, &spans->rules[0].message[0].slot, 4, spans->column_count);
   check_refused(image, &spans->lookup[0], 2, spans->column_count);
   check_refused(image, &spans->lookup_slots, 4, spans->lookup_slots - 1);
-  check_refused(image, &webhooks->paths[1].first_child, 4, 1);
-  check_refused(image, &webhooks->paths[1].next_sibling, 4, webhooks->path_count);
-  check_refused(image, &webhooks->paths[2].slot, 4, webhooks->column_count);
+  check_refused(image, &webhooks->paths[0].first_member, 4, webhooks->path_edge_count + 1);
+  check_refused(image, &webhooks->paths[0].member_count, 4, webhooks->path_edge_count + 1);
+  check_refused(image, &webhooks->paths[1].every, 4, 1);
+  check_refused(image, &webhooks->paths[1].slot_count, 4, webhooks->path_slot_count + 1);
+  check_refused(image, &webhooks->path_edges[0].node, 4, 0);
+  check_refused(image, &webhooks->path_edges[0].node, 4, webhooks->path_count);
+  check_refused(image, &webhooks->path_slots[0], 2, webhooks->column_count);
   const struct image_trace_index *traces = &image->traces;
   check_refused(image, &image->selectors[0].bit, 4, traces->bits);
   check_refused(image, &traces->bits, 4, IMAGE_SELECTORS_MAX + 1);

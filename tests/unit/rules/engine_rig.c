@@ -2,12 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const char *rules) {
-  rig_open_windows(rig, engines, limits, 64, 128, rules);
-}
-
-void rig_open_windows(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, uint32_t keys, uint32_t blocks,
-                      const char *rules) {
+static void open_with(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const struct rig_traces *traces,
+                      uint32_t keys, uint32_t blocks, const char *rules) {
   *rig = (struct engine_rig){.heap = heap_arena_create(), .engines = engines, .now_ns = RIG_SECOND};
   struct arena *arena = heap_arena_arena(rig->heap);
   for (uint32_t i = 0; i < engines; i++) rig->records[i] = record_ring_create(arena, limits->record_bytes);
@@ -22,14 +18,31 @@ void rig_open_windows(struct engine_rig *rig, uint32_t engines, const struct rig
                                    .column_capacity = 64,
                                    .traces_max = limits->traces,
                                    .captures_max = limits->captures,
-                                   .idle_ns = 3 * RIG_SECOND,
+                                   .spills_max = traces->spills,
+                                   .limits = traces->limits,
                                    .window_keys_max = keys,
-                                   .window_blocks_max = blocks};
+                                   .window_blocks_max = blocks,
+                                   .idle_ns = 3 * RIG_SECOND};
     for (uint32_t to = 0; to < engines; to++) config.digests_to[to] = rig->digests[i][to];
     rig->engine[i] = engine_create(arena, &config, rig->now_ns);
     assert_non_null(rig->engine[i]);
   }
   rig_apply(rig, rules);
+}
+
+void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const char *rules) {
+  rig_open_windows(rig, engines, limits, 64, 128, rules);
+}
+
+void rig_open_traces(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const struct rig_traces *traces,
+                     const char *rules) {
+  open_with(rig, engines, limits, traces, 64, 128, rules);
+}
+
+void rig_open_windows(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, uint32_t keys, uint32_t blocks,
+                      const char *rules) {
+  const struct rig_traces traces = {.spills = 0};
+  open_with(rig, engines, limits, &traces, keys, blocks, rules);
 }
 
 void rig_apply(struct engine_rig *rig, const char *rules) {
@@ -63,11 +76,12 @@ bool rig_evaluate(struct engine_rig *rig, uint32_t engine, const struct rig_span
   struct event_fields *fields = &batch->fields[row];
   memcpy(fields->trace_id, &span->trace, sizeof span->trace);
   memcpy(fields->span_id, &span->span, sizeof span->span);
+  fields->has_parent = (span->span & RIG_CHILD) != 0;
   fields->name = text(span->name);
   fields->service = text(span->service);
   fields->status = span->error ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET;
-  fields->start_ns = 1000 + span->span;
-  fields->end_ns = 2000 + span->span;
+  fields->start_ns = 1000 + (span->span & ~RIG_CHILD);
+  fields->end_ns = 2000 + (span->span & ~RIG_CHILD);
   const struct value amount = {.integer = span->amount, .type = VALUE_INTEGER};
   const int slot = event_column_find(batch->image, EVENT_SPAN, SCOPE_SPAN, "amount", 6);
   if (span->amount >= 0) event_batch_set(batch, row, slot, &amount);
