@@ -65,6 +65,7 @@ static void a_file_overrides_key_by_key(void **state) {
             " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
             "traces: {live_max: 4096, captures_max: 2048, spills_max: 8192, idle: 750ms, root_grace: 500ms, max_age: 2m,"
             " max_spans: 99, clock_tolerance: 20ms}\n"
+            "windows: {keys_max: 512}\n"
             "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000, hash_chain: no, retain_age: 720h,"
             " retain_bytes: 10GiB, retain_records: 1000000}\n"
             "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
@@ -72,6 +73,7 @@ static void a_file_overrides_key_by_key(void **state) {
       0);
   assert_string_equal(complaints, "");
   assert_string_equal(config.data_dir, "/srv/trip");
+  assert_int_equal(config.windows.keys_max, 512);
   assert_false(config.journal.hash_chain);
   assert_true(config.journal.retain_age_ns == 720ull * 3600 * 1000000000);
   assert_true(config.journal.retain_bytes == 10ull << 30);
