@@ -133,7 +133,7 @@ static const struct shard_family families[] = {
     {"tripline_long_loops_total", "counter", "Turns longer than a millisecond.", FIELD(shard.long_loops)},
     {"tripline_record_ring_waiting_bytes", "gauge", "Bytes of records that the journal has not taken yet.",
      FIELD(records.bytes_waiting)},
-    {"tripline_rules_generation", "gauge", "Generation of the rule set that the shard evaluates.", FIELD(generation)},
+    {"tripline_shard_rules_generation", "gauge", "Generation of the rule set that the shard evaluates.", FIELD(generation)},
 };
 
 static void head(struct text_buffer *out, const char *name, const char *type, const char *help) {
@@ -385,15 +385,6 @@ static void render_process(struct text_buffer *out, const struct appliance_snaps
               snapshot->version, snapshot->node, snapshot->config_sha256, snapshot->rules.sha256);
   single(out, "tripline_start_time_seconds", "gauge", "When it started, Unix time.", (double)snapshot->started_wall_ns / 1e9);
   single(out, "tripline_ready", "gauge", "1 when it takes traffic.", snapshot->ready);
-  single(out, "tripline_rules", "gauge", "Rules in the set in force.", snapshot->rules.rules);
-  single(out, "tripline_rules_enabled", "gauge", "Enabled rules in the set in force.", snapshot->rules.enabled);
-  single(out, "tripline_rules_reloads_total", "counter", "Attempts to change the rule set.", (double)snapshot->rules.reloads);
-  single(out, "tripline_rules_reload_failures_total", "counter", "Attempts that changed nothing.",
-         (double)snapshot->rules.reload_failures);
-  single(out, "tripline_rules_last_reload_success", "gauge", "1 when the last attempt succeeded.",
-         snapshot->rules.last_reload_succeeded);
-  single(out, "tripline_rules_last_reload_time_seconds", "gauge", "When that was, Unix time.",
-         (double)snapshot->rules.last_reload_wall_ns / 1e9);
   single(out, "tripline_log_lines_suppressed_total", "counter", "Log lines not written because there were too many.",
          (double)snapshot->logs_suppressed);
 }
@@ -482,6 +473,7 @@ char *metrics_render(const struct appliance *appliance, const struct appliance_s
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
   render_rules(&out, appliance->violations(appliance->context));
+  metrics_render_rule_set(&out, &snapshot->rules);
   metrics_render_rule_matches(&out, appliance);
   if (out.failed) {
     free(out.text);

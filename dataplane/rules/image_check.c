@@ -285,5 +285,5 @@ bool image_is_sound(const struct rule_image *image) {
   if (!zones_are_sound(image)) return false;
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
     if (!kind_is_sound(image, &image->kinds[kind])) return false;
-  return traces_are_sound(image);
+  return traces_are_sound(image) && windows_are_sound(image);
 }
