@@ -114,21 +114,18 @@ static double evaluate(const struct judge *judge) {
 }
 
 /* As the shard's loop does. */
-static void look_ahead(const struct judge *judge) {
-  const struct line_header *messages[ENGINE_EXPECTED_MAX];
-  const struct span_digest *digests[ENGINE_EXPECTED_MAX];
-  const uint32_t count = line_ring_look_ahead(judge->ring, messages, ENGINE_EXPECTED_MAX);
-  for (uint32_t i = 0; i < count; i++) digests[i] = (const struct span_digest *)(const void *)messages[i];
-  engine_expect_digests(judge->engine, digests, count);
-}
-
 static double apply(const struct judge *judge) {
   const uint64_t start_ns = bench_now_ns();
-  const struct line_header *header;
-  for (uint32_t i = 0; (header = line_ring_peek(judge->ring)); i++) {
-    if (i % ENGINE_EXPECTED_MAX == 0) look_ahead(judge);
-    engine_apply_digest(judge->engine, (const struct span_digest *)(const void *)header, now_ns, now_ns);
-    line_ring_consume(judge->ring);
+  const struct line_header *messages[2 * ENGINE_FAR_DIGESTS];
+  uint32_t count;
+  while ((count = line_ring_look_ahead(judge->ring, messages, 2 * ENGINE_FAR_DIGESTS)) > 0) {
+    const struct span_digest *const *digests = (const struct span_digest *const *)(const void *)messages;
+    for (uint32_t i = 0; i < count && i < ENGINE_FAR_DIGESTS; i++) {
+      engine_expect_digest(judge->engine, i + ENGINE_NEAR_DIGESTS < count ? digests[i + ENGINE_NEAR_DIGESTS] : NULL,
+                           i + ENGINE_FAR_DIGESTS < count ? digests[i + ENGINE_FAR_DIGESTS] : NULL);
+      engine_apply_digest(judge->engine, line_ring_peek(judge->ring), now_ns, now_ns);
+      line_ring_consume(judge->ring);
+    }
   }
   return (double)(bench_now_ns() - start_ns) / SPANS;
 }

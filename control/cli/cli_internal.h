@@ -9,6 +9,7 @@ enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
 
 #define CLI_WORDS_MAX 1024
 #define CLI_KEYS_MAX 16
+#define CLI_RULE_FILES_MAX 256
 
 struct cli {
   const char *socket;
@@ -19,7 +20,9 @@ struct cli {
   const char *directory, *to, *format, *from; /* journal */
   const char *keys[CLI_KEYS_MAX];             /* --key ID=FILE of journal verify */
   int key_count;
-  long count; /* tail: stop after as many; 0: never */
+  long count;                                      /* tail: stop after as many; 0: never */
+  const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
+  int rules_count;
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };
@@ -50,5 +53,7 @@ int cli_status(const struct cli *cli);
 int cli_config(const struct cli *cli);
 int cli_shards(const struct cli *cli);
 int cli_rules(const struct cli *cli);
+/* cli_trial*.c */
+int cli_rules_test(const struct cli *cli);
 int cli_violations(const struct cli *cli);
 int cli_journal(const struct cli *cli);

@@ -16,7 +16,8 @@ int cli_usage(const struct cli *cli, bool asked) {
        "  tripline rules validate FILE|DIR...     check files here, without a daemon\n"
        "  tripline rules apply [FILE|DIR...] [--merge]\n"
        "                                          replace the whole set by these files (--merge: add or update by name);\n"
-       "                                          without files: read the configured ones again\n"},
+       "                                          without files: read the configured ones again\n"
+       "  tripline rules test FILE|DIR...         run the unit tests in *.test.yaml, without a daemon (-o json: all of it)\n"},
       {"violations", "  tripline violations list [FILTERS] [--order newest|oldest] [--limit N] [--after CURSOR]\n"
                      "  tripline violations count [FILTERS] [--by rule|severity|time] [--bucket 1h]\n"
                      "      FILTERS: --id ID --rule R --severity S --service S --source span|trace|webhook|alert --trace ID "
@@ -67,7 +68,7 @@ static bool read_output(struct cli *cli, const char *word) {
 }
 
 static bool read_options(struct cli *cli, int count, char **arguments) {
-  enum { COUNT = 256, MERGE, KEY, TEXTS };
+  enum { COUNT = 256, MERGE, KEY, RULES, TEXTS };
   static const struct option options[] = {{"socket", required_argument, NULL, 's'},
                                           {"output", required_argument, NULL, 'o'},
                                           {"help", no_argument, NULL, 'h'},
@@ -88,6 +89,8 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
                                           {"to", required_argument, NULL, TEXTS + 14},
                                           {"format", required_argument, NULL, TEXTS + 15},
                                           {"from", required_argument, NULL, TEXTS + 16},
+                                          {"against", required_argument, NULL, TEXTS + 17},
+                                          {"rules", required_argument, NULL, RULES},
                                           {"count", required_argument, NULL, COUNT},
                                           {"merge", no_argument, NULL, MERGE},
                                           {"key", required_argument, NULL, KEY},
@@ -95,7 +98,7 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
   /* In the order of the options above. */
   const char **const texts[] = {&cli->rule,   &cli->severity,  &cli->trace,  &cli->since,  &cli->until, &cli->limit,
                                 &cli->after,  &cli->service,   &cli->source, &cli->id,     &cli->order, &cli->by,
-                                &cli->bucket, &cli->directory, &cli->to,     &cli->format, &cli->from};
+                                &cli->bucket, &cli->directory, &cli->to,     &cli->format, &cli->from,  &cli->against};
   for (int option; (option = getopt_long(count, arguments, "s:o:h", options, NULL)) != -1;) {
     switch (option) {
     case 's':
@@ -113,6 +116,13 @@ static bool read_options(struct cli *cli, int count, char **arguments) {
     case KEY:
       if (cli->key_count == CLI_KEYS_MAX) return false;
       cli->keys[cli->key_count++] = optarg;
+      break;
+    case RULES:
+      if (cli->rules_count == CLI_RULE_FILES_MAX) {
+        fprintf(stderr, "tripline: at most %d times --rules\n", CLI_RULE_FILES_MAX);
+        return false;
+      }
+      cli->rules[cli->rules_count++] = optarg;
       break;
     case MERGE:
       cli->merge = true;

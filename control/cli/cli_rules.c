@@ -81,9 +81,11 @@ static int add_file(json_t *files, const char *path) {
   return result;
 }
 
+/* Unit tests (`checkout.test.yaml`) lie beside the rules. */
 static int is_rule_file(const struct dirent *entry) {
   const char *dot = strrchr(entry->d_name, '.');
-  return entry->d_name[0] != '.' && dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+  if (entry->d_name[0] == '.' || !dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0)) return 0;
+  return dot - entry->d_name < 5 || strncmp(dot - 5, ".test", 5) != 0;
 }
 
 static int add_path(json_t *files, const char *path) {
@@ -135,5 +137,6 @@ int cli_rules(const struct cli *cli) {
   if (strcmp(verb, "get") == 0 && cli->word_count == 3) return get_rule(cli, cli->words[2]);
   if (strcmp(verb, "validate") == 0 && cli->word_count >= 3) return validate(cli);
   if (strcmp(verb, "apply") == 0) return apply(cli);
+  if (strcmp(verb, "test") == 0) return cli_rules_test(cli);
   return cli_usage(cli, false);
 }

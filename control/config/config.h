@@ -2,6 +2,7 @@
 /* The appliance's configuration: YAML in, typed and checked values out. A missing key takes the embedded default; an unknown key,
  * a wrong type or a value out of range is an error with file:line:column, and all errors are reported. Threads: control. */
 #include "journal_checkpoint.h"
+#include "trace_limits.h"
 #include "webhook.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -86,8 +87,9 @@ struct config {
   } webhooks;
   struct {
     uint32_t live_max; /* a shard */
-    uint32_t captures_max;
+    uint32_t captures_max, spills_max;
     uint64_t idle_ns; /* 3 s */
+    struct trace_limits limits;
   } traces;
   struct {
     uint64_t segment_bytes;

@@ -138,13 +138,6 @@ static const struct config_key webhook_keys[] = {{"listen", read_webhook_listen}
                                                  {NULL, NULL}};
 READER(read_webhooks) { config_read_mapping(reader, node, webhook_keys, target); }
 
-READER(read_live_max) { CONFIG->traces.live_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
-READER(read_captures_max) { CONFIG->traces.captures_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 26); }
-READER(read_idle) { CONFIG->traces.idle_ns = config_read_duration(reader, node, 3600ull * 1000000000); }
-static const struct config_key trace_keys[] = {
-    {"live_max", read_live_max}, {"captures_max", read_captures_max}, {"idle", read_idle}, {NULL, NULL}};
-READER(read_traces) { config_read_mapping(reader, node, trace_keys, target); }
-
 READER(read_segment_bytes) { CONFIG->journal.segment_bytes = config_read_number(reader, node, 2u << 20, 1ull << 32) & ~4095ull; }
 READER(read_segments_ahead) { CONFIG->journal.segments_ahead = (uint32_t)config_read_number(reader, node, 1, 16); }
 READER(read_index) { CONFIG->journal.index_violations = (uint32_t)config_read_number(reader, node, 1000, 100000000); }
@@ -209,7 +202,7 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"rules", read_rules},
                                              {"listeners", read_listeners},
                                              {"webhooks", read_webhooks},
-                                             {"traces", read_traces},
+                                             {"traces", config_read_traces},
                                              {"journal", read_journal},
                                              {"tcp", read_tcp},
                                              {"http", read_http},

@@ -98,22 +98,6 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
   };
 }
 
-static void read_rules(struct daemon *daemon, struct appliance_rules *rules) {
-  pthread_mutex_lock(&daemon->rules.lock);
-  const struct daemon_rules *from = &daemon->rules;
-  *rules = (struct appliance_rules){.generation = from->generation,
-                                    .last_reload_wall_ns = from->last_reload_wall_ns,
-                                    .last_reload_succeeded = from->last_reload_succeeded,
-                                    .reloads = from->reloads,
-                                    .reload_failures = from->reload_failures};
-  if (from->set) {
-    rules->rules = (uint32_t)rule_set_count(from->set);
-    for (uint32_t i = 0; i < rules->rules; i++) rules->enabled += rule_set_at(from->set, i)->enabled;
-    for (unsigned i = 0; i < 32; i++) snprintf(rules->sha256 + 2 * i, 3, "%02x", from->image->sha256[i]);
-  }
-  pthread_mutex_unlock(&daemon->rules.lock);
-}
-
 static void add_check(struct appliance_snapshot *snapshot, const char *name, bool passed, const char *detail) {
   struct appliance_check *check = &snapshot->checks[snapshot->check_count++];
   *check = (struct appliance_check){.name = name, .passed = passed};
@@ -177,7 +161,7 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   const int result = read_shards(daemon, snapshot);
   read_ports(daemon, snapshot);
   read_journal(daemon, &snapshot->journal);
-  read_rules(daemon, &snapshot->rules);
+  rules_view(daemon, &snapshot->rules);
   certificates_view(daemon, snapshot);
   snapshot->violations_durable = violation_store_run_total(violations(daemon));
   run_checks(daemon, snapshot, result == 0);
@@ -186,22 +170,18 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   return result;
 }
 
-static const struct rule_set *rules_acquire(void *context) {
-  struct daemon *daemon = context;
-  pthread_mutex_lock(&daemon->rules.lock);
-  return daemon->rules.set;
-}
+static void rules_read(void *context, struct rule_view *view) { rule_book_read(((struct daemon *)context)->rules.book, view); }
 
-static void rules_release(void *context) { pthread_mutex_unlock(&((struct daemon *)context)->rules.lock); }
+static void rules_release(void *context) { rule_book_release(((struct daemon *)context)->rules.book); }
 
 void appliance_view_init(struct daemon *daemon) {
   daemon->appliance = (struct appliance){.context = daemon,
                                          .snapshot = take_snapshot,
-                                         .rules_acquire = rules_acquire,
+                                         .rules_read = rules_read,
                                          .rules_release = rules_release,
+                                         .rules_change = rules_change,
                                          .rule_matches = match_counts_read,
                                          .rule_matches_gone = match_counts_gone,
-                                         .rules_apply = rules_apply,
                                          .journal_flush = records_flush,
                                          .certificates_reload = certificates_reload,
                                          .violations = violations};

@@ -38,10 +38,9 @@ struct daemon_match_counts {
 };
 
 struct daemon_rules {
-  pthread_mutex_t lock; /* all of this, and the control record ring's producer end */
-  struct rule_set *set;
-  struct rule_image *image;
-  uint64_t generation;
+  struct rule_book *book;
+  struct rule_image *image; /* by the thread that changes, one at a time, under lock */
+  pthread_mutex_t lock;     /* what follows */
   uint64_t last_reload_wall_ns, reloads, reload_failures;
   bool last_reload_succeeded;
   struct daemon_match_counts matches;
@@ -54,14 +53,6 @@ struct daemon_certificates {
   struct tls_identities *set; /* NULL: no listener has TLS */
   uint64_t reloads, reload_failures;
   bool last_reload_succeeded;
-};
-
-/* A rule set that recovery is putting together from its chunks. */
-struct rules_recovery {
-  uint64_t set_id, total_bytes, got_bytes;
-  char *text;
-  char *committed; /* the newest whole one */
-  size_t committed_bytes;
 };
 
 /* checkpoint_service.c: signs the journal's hash chain now and then. */
@@ -101,12 +92,12 @@ struct daemon {
   struct daemon_port ports[CONFIG_PORTS_MAX];
   struct image_publication publication;
   struct record_ring *control_records;
+  pthread_mutex_t records_lock; /* its producer's end */
 
   struct journal_io *io;
   struct journal *journal;
   struct journal_recovery recovery;
   struct violation_store *violations;
-  struct rules_recovery rules_recovery;
   struct remembered_ids *remembered;
   bool ids_lost; /* recovery found no memory for one: the start fails */
   struct daemon_keeper keeper;
@@ -118,13 +109,12 @@ struct daemon {
   struct appliance appliance;
   struct management_server *management;
   pthread_t journal_thread;
-  atomic_bool stop_shards, stop_journal, stop_keeper;
+  atomic_bool stop_shards, stop_journal, stop_keeper, journal_ended;
   atomic_bool draining;
   struct arena arena;
 };
 
 #define SHARD_COLUMN_CAPACITY 512u /* columns a kind of event may have; the compiler keeps to the same */
-#define CONFIG_RULE_SET_BYTES_MAX (256ull << 20)
 
 uint64_t monotonic_ns(void);
 uint64_t wall_ns(void);
@@ -156,9 +146,14 @@ void shards_stop(struct daemon *daemon);
 /* record_keeping.c: the journal and what recovery brings back */
 int records_open(struct daemon *daemon);
 int records_start(struct daemon *daemon);
-/* The producer's end of the control ring is rules.lock's; the caller has it. Waits until all published is durable. 0 or -errno.
- */
+/* Room for a control record, with records_lock, which publish gives back: one at a time. Waits while the journal is behind, as
+ * long as neither it has failed nor `stopping` says so. NULL: none, and no lock. */
+void *records_reserve(struct daemon *daemon, uint32_t bytes, bool (*stopping)(struct daemon *daemon));
+uint64_t records_publish(struct daemon *daemon);
+/* Until all up to there is durable: 0, -EIO, or -ETIMEDOUT after ten seconds. */
 int records_wait_durable(struct daemon *daemon, uint64_t position);
+/* The same without that end, for what must be known either way: 0, -EIO, or -ECANCELED when the journal's thread has ended. */
+int records_wait_settled(struct daemon *daemon, uint64_t position);
 int records_flush(void *context, uint64_t *durable_lsn);
 void records_stop_thread(struct daemon *daemon); /* after the last record is durable */
 void records_close(struct daemon *daemon);
@@ -166,7 +161,7 @@ void records_close(struct daemon *daemon);
 /* keeper.c */
 int keeper_start(struct daemon *daemon);
 void keeper_stop(struct daemon *daemon); /* before the journal thread */
-/* For the keeper's thread: room for a control record, NULL when none came; the room is to be published. */
+/* For the keeper's thread: as records_reserve, until the keeper is to stop. */
 void *keeper_reserve(struct daemon *daemon, uint32_t bytes);
 uint64_t keeper_publish(struct daemon *daemon);
 struct record_header keeper_header(uint16_t type, size_t bytes);
@@ -180,14 +175,12 @@ void signing_look_after(struct daemon *daemon);
 void signing_stop(struct daemon *daemon);
 
 /* rule_service.c */
+int rules_create(struct daemon *daemon); /* before the journal is read */
 int rules_start(struct daemon *daemon);
-int rules_apply(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
-                struct rule_errors *errors, struct appliance_apply_result *result);
+int rules_change(void *context, const struct rule_request *request, struct rule_result *result);
 void rules_reload(struct daemon *daemon);
+void rules_view(struct daemon *daemon, struct appliance_rules *rules);
 void rules_stop(struct daemon *daemon);
-/* Writes the set in force into the journal again, for a snapshot; 0 when there is none. */
-int rules_journal_again(struct daemon *daemon);
-void rules_recover(struct daemon *daemon, const struct record_header *record);
 
 /* match_counts.c: before the image is published, and when every shard has it; `before` is not freed yet. */
 void match_counts_begin(struct daemon *daemon, const struct rule_image *image);

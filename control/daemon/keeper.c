@@ -14,7 +14,6 @@
 #define SNAPSHOT_SEGMENTS 4u    /* used since the last one; and it may cost an eighth of what is written at most */
 #define SNAPSHOT_PART 8u
 #define SNAPSHOT_PAUSE_NS 60000000000ull /* after one that failed */
-#define ROOM_WAIT_NS 10000000000ull
 
 static void set(_Atomic uint64_t *value, uint64_t to) { atomic_store_explicit(value, to, memory_order_relaxed); }
 
@@ -39,24 +38,9 @@ static bool index_on(struct daemon *daemon) {
   return false;
 }
 
-/* Room for a control record, under rules.lock, which is held when there is; waits while the journal is behind. */
-void *keeper_reserve(struct daemon *daemon, uint32_t bytes) {
-  const uint64_t deadline_ns = monotonic_ns() + ROOM_WAIT_NS;
-  do {
-    pthread_mutex_lock(&daemon->rules.lock);
-    void *record = record_ring_reserve(daemon->control_records, bytes);
-    if (record) return record;
-    pthread_mutex_unlock(&daemon->rules.lock);
-    usleep(1000);
-  } while (!stopping(daemon) && monotonic_ns() < deadline_ns);
-  return NULL;
-}
+void *keeper_reserve(struct daemon *daemon, uint32_t bytes) { return records_reserve(daemon, bytes, stopping); }
 
-uint64_t keeper_publish(struct daemon *daemon) {
-  const uint64_t position = record_ring_publish(daemon->control_records);
-  pthread_mutex_unlock(&daemon->rules.lock);
-  return position;
-}
+uint64_t keeper_publish(struct daemon *daemon) { return records_publish(daemon); }
 
 struct record_header keeper_header(uint16_t type, size_t bytes) {
   return (struct record_header){.type = type, .shard = RECORD_SHARD_CONTROL, .bytes = (uint32_t)bytes, .wall_ns = wall_ns()};
@@ -84,9 +68,9 @@ static int write_ids(struct daemon *daemon, const struct remembered_id *ids, siz
 static void snapshot_state(struct daemon *daemon) {
   const uint64_t covered_lsn = violation_store_last_lsn(daemon->violations);
   struct remembered_id *ids = NULL;
-  size_t count = 0;
+  size_t count = 0, rule_bytes = 0;
   int result = remembered_ids_copy(daemon->remembered, wall_ns(), &ids, &count);
-  if (result == 0) result = rules_journal_again(daemon);
+  if (result == 0) result = rule_book_snapshot(daemon->rules.book, &rule_bytes);
   if (result == 0) result = write_ids(daemon, ids, count, covered_lsn);
   free(ids);
   if (result < 0) {
@@ -97,7 +81,7 @@ static void snapshot_state(struct daemon *daemon) {
   journal_set_state_lsn(daemon->journal, covered_lsn + 1);
   set(&daemon->keeper.snapshots, daemon->keeper.snapshots + 1);
   set(&daemon->keeper.snapshot_lsn, covered_lsn);
-  set(&daemon->keeper.snapshot_bytes, count * sizeof *ids);
+  set(&daemon->keeper.snapshot_bytes, count * sizeof *ids + rule_bytes);
 }
 
 static bool snapshot_due(const struct daemon *daemon, const struct journal_segment *segments, size_t count, size_t held) {

@@ -74,6 +74,7 @@ static int start(struct daemon *daemon) {
   /* Threads that libraries start inherit this: none of them lands on a polling core. */
   if (result == 0) result = cores_pin(pthread_self(), daemon->cores.control);
   if (result == 0) result = ports_start(daemon);
+  if (result == 0) result = rules_create(daemon);
   if (result == 0) result = records_open(daemon);
   if (result == 0) result = certificates_start(daemon);
   if (result == 0) result = signing_start(daemon);
@@ -178,7 +179,7 @@ int main(int count, char **arguments) {
   daemon->certificates.memory_installed = tls_memory_install(&heap); /* before OpenSSL is asked for anything */
   const int configured = read_config(daemon, path);
   if (check || configured != 0) return configured;
-  pthread_mutex_init(&daemon->rules.lock, NULL);
+  pthread_mutex_init(&daemon->records_lock, NULL);
   pthread_mutex_init(&daemon->snapshot_lock, NULL);
   pthread_mutex_init(&daemon->certificates.lock, NULL);
   daemon->arena = arena_mapped(&daemon->config.shards.prefault);

@@ -1,5 +1,5 @@
-/* Per-rule counts over all shards. A slot's count never falls in a shard; what it held when a rule got it is not the rule's. All
- * under rules.lock. */
+/* Per-rule counts over all shards. A slot's count never falls in a shard; what it held when a rule got it is not the rule's.
+ * Begin and end under rules.lock, the readers take it. */
 #include "daemon_internal.h"
 #include <stdlib.h>
 
@@ -39,14 +39,18 @@ void match_counts_end(struct daemon *daemon, const struct rule_image *before, co
 bool match_counts_read(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series) {
   struct daemon *daemon = context;
   const struct daemon_match_counts *counts = &daemon->rules.matches;
+  pthread_mutex_lock(&daemon->rules.lock);
   const uint32_t slot = daemon->rules.image ? rule_image_match_slot(daemon->rules.image, rule) : RULE_MATCH_SLOT_NONE;
+  if (slot != RULE_MATCH_SLOT_NONE) *matches = counted(daemon, slot) - (slot < counts->capacity ? counts->at_start[slot] : 0);
+  pthread_mutex_unlock(&daemon->rules.lock);
   if (slot == RULE_MATCH_SLOT_NONE) return false;
-  *matches = counted(daemon, slot) - (slot < counts->capacity ? counts->at_start[slot] : 0);
   *own_series = slot < daemon->config.rule_series_max;
   return true;
 }
 
 void match_counts_gone(void *context, uint64_t gone[RULE_MODES]) {
-  const struct daemon *daemon = context;
+  struct daemon *daemon = context;
+  pthread_mutex_lock(&daemon->rules.lock);
   for (unsigned mode = 0; mode < RULE_MODES; mode++) gone[mode] = daemon->rules.matches.gone[mode];
+  pthread_mutex_unlock(&daemon->rules.lock);
 }

@@ -12,6 +12,7 @@
 #define JOURNAL_WAIT_NS 200000ull
 #define JOURNAL_NICE (-20)
 #define DURABLE_WAIT_NS 10000000000ull
+#define ROOM_WAIT_NS 10000000000ull
 
 static void visit(void *context, uint64_t lsn, const struct record_header *record) {
   struct daemon *daemon = context;
@@ -23,7 +24,7 @@ static void visit(void *context, uint64_t lsn, const struct record_header *recor
   case RECORD_RULES_BEGIN:
   case RECORD_RULES_CHUNK:
   case RECORD_RULES_COMMIT:
-    rules_recover(daemon, record);
+    rule_book_recover(daemon->rules.book, record);
     break;
   default:
     break;
@@ -134,6 +135,7 @@ static void *journal_thread(void *argument) {
   }
   if (!failed && journal_drain(daemon->journal, monotonic_ns(), wall_ns()) < 0)
     log_error("journal", "the last records are not durable");
+  atomic_store_explicit(&daemon->journal_ended, true, memory_order_release);
   return NULL;
 }
 
@@ -153,6 +155,34 @@ int records_wait_durable(struct daemon *daemon, uint64_t position) {
     usleep(200);
   }
   return 0;
+}
+
+int records_wait_settled(struct daemon *daemon, uint64_t position) {
+  for (;;) {
+    const bool ended = atomic_load_explicit(&daemon->journal_ended, memory_order_acquire);
+    if (record_ring_durable(daemon->control_records) >= position) return 0;
+    if (journal_failed(daemon->journal)) return -EIO;
+    if (ended) return -ECANCELED;
+    usleep(100);
+  }
+}
+
+void *records_reserve(struct daemon *daemon, uint32_t bytes, bool (*stopping)(struct daemon *daemon)) {
+  const uint64_t deadline_ns = monotonic_ns() + ROOM_WAIT_NS;
+  do {
+    pthread_mutex_lock(&daemon->records_lock);
+    void *record = record_ring_reserve(daemon->control_records, bytes);
+    if (record) return record;
+    pthread_mutex_unlock(&daemon->records_lock);
+    usleep(1000);
+  } while (!journal_failed(daemon->journal) && !(stopping && stopping(daemon)) && monotonic_ns() < deadline_ns);
+  return NULL;
+}
+
+uint64_t records_publish(struct daemon *daemon) {
+  const uint64_t position = record_ring_publish(daemon->control_records);
+  pthread_mutex_unlock(&daemon->records_lock);
+  return position;
 }
 
 static struct record_ring *ring_of(const struct daemon *daemon, uint32_t index) {

@@ -1,74 +1,11 @@
+/* The book of rules on this appliance: images for its shards, records in its journal. */
 #include "daemon_internal.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CHUNK_BYTES (32u * 1024u)
 #define ADOPT_WAIT_NS 5000000000ull
-
-/* A rule set in the journal: begin, chunks, commit. Only a committed one counts; who changed it is in its commit. */
-struct rules_begin {
-  struct record_header header;
-  uint64_t set_id, total_bytes;
-};
-
-struct rules_chunk {
-  struct record_header header;
-  uint64_t set_id;
-  uint32_t bytes, reserved;
-  char text[];
-};
-
-struct rules_commit {
-  struct record_header header;
-  uint64_t set_id;
-  char who[64];
-};
-
-static struct record_header header_of(uint16_t type, size_t bytes) {
-  return (struct record_header){.type = type, .shard = RECORD_SHARD_CONTROL, .bytes = (uint32_t)bytes, .wall_ns = wall_ns()};
-}
-
-static bool reserve_set(struct record_ring *ring, const char *text, size_t length, uint64_t set_id, const char *who) {
-  struct rules_begin *begin = record_ring_reserve(ring, sizeof *begin);
-  if (!begin) return false;
-  *begin = (struct rules_begin){.header = header_of(RECORD_RULES_BEGIN, sizeof *begin), .set_id = set_id, .total_bytes = length};
-  for (size_t at = 0; at < length; at += CHUNK_BYTES) {
-    const size_t bytes = length - at < CHUNK_BYTES ? length - at : CHUNK_BYTES;
-    struct rules_chunk *chunk = record_ring_reserve(ring, (uint32_t)(sizeof *chunk + bytes));
-    if (!chunk) return false;
-    *chunk = (struct rules_chunk){
-        .header = header_of(RECORD_RULES_CHUNK, sizeof *chunk + bytes), .set_id = set_id, .bytes = (uint32_t)bytes};
-    memcpy(chunk->text, text + at, bytes);
-  }
-  struct rules_commit *commit = record_ring_reserve(ring, sizeof *commit);
-  if (!commit) return false;
-  *commit = (struct rules_commit){.header = header_of(RECORD_RULES_COMMIT, sizeof *commit), .set_id = set_id};
-  snprintf(commit->who, sizeof commit->who, "%s", who);
-  return true;
-}
-
-/* Returns when the set is durable. A set larger than the ring is refused, not half written. */
-static int journal_set(struct daemon *daemon, const struct rule_set *set, uint64_t set_id, const char *who) {
-  size_t length = 0;
-  char *text = rule_set_text(set, &length);
-  if (!text) return -ENOMEM;
-  const bool reserved = reserve_set(daemon->control_records, text, length, set_id, who);
-  free(text);
-  if (!reserved) {
-    record_ring_rollback(daemon->control_records);
-    return -EFBIG;
-  }
-  return records_wait_durable(daemon, record_ring_publish(daemon->control_records));
-}
-
-int rules_journal_again(struct daemon *daemon) {
-  pthread_mutex_lock(&daemon->rules.lock);
-  const int result = daemon->rules.set ? journal_set(daemon, daemon->rules.set, wall_ns(), "snapshot") : 0;
-  pthread_mutex_unlock(&daemon->rules.lock);
-  return result;
-}
 
 static int wait_adopted(struct daemon *daemon, uint64_t generation) {
   const uint64_t deadline_ns = monotonic_ns() + ADOPT_WAIT_NS;
@@ -80,120 +17,84 @@ static int wait_adopted(struct daemon *daemon, uint64_t generation) {
   return 0;
 }
 
+static int compile_image(void *context, const struct rule_set *set, uint64_t generation, struct rule_errors *errors, void **image,
+                         uint8_t sha256[32]) {
+  struct daemon *daemon = context;
+  struct rule_image *made = rule_image_compile(set, generation, daemon->rules.image, daemon->shard_count, errors);
+  if (!made) return -EINVAL;
+  if (!engine_image_fits(made, SHARD_COLUMN_CAPACITY)) {
+    rule_image_free(made);
+    return -EINVAL;
+  }
+  memcpy(sha256, made->sha256, sizeof made->sha256);
+  *image = made;
+  return 0;
+}
+
+static void discard_image(void *context, void *image) {
+  (void)context;
+  rule_image_free(image);
+}
+
 /* The old image is freed when no shard reads it any more; if one does not move on in time it is kept rather than risked. */
-static void publish(struct daemon *daemon, struct rule_set *set, struct rule_image *image) {
-  struct rule_image *old_image = daemon->rules.image;
-  struct rule_set *old_set = daemon->rules.set;
+static void publish_image(void *context, void *made) {
+  struct daemon *daemon = context;
+  struct rule_image *image = made, *old_image = daemon->rules.image;
+  pthread_mutex_lock(&daemon->rules.lock);
   daemon->rules.image = image;
-  daemon->rules.set = set;
-  daemon->rules.generation = image->generation;
   match_counts_begin(daemon, image);
+  pthread_mutex_unlock(&daemon->rules.lock);
   atomic_store_explicit(&daemon->publication.image, image, memory_order_release);
   if (wait_adopted(daemon, image->generation) == 0) {
+    pthread_mutex_lock(&daemon->rules.lock);
     if (old_image) match_counts_end(daemon, old_image, image);
+    pthread_mutex_unlock(&daemon->rules.lock);
     if (old_image) rule_image_free(old_image);
   } else {
     log_error("rules", "a shard has not adopted generation %llu in time; the image before it is kept",
               (unsigned long long)image->generation);
   }
-  if (old_set) rule_set_free(old_set);
 }
 
-static void fill_result(const struct daemon *daemon, struct appliance_apply_result *result) {
-  result->generation = daemon->rules.generation;
-  result->rules = (uint32_t)rule_set_count(daemon->rules.set);
-  for (unsigned i = 0; i < 32; i++) snprintf(result->sha256 + 2 * i, 3, "%02x", daemon->rules.image->sha256[i]);
+struct written_stream {
+  struct daemon *daemon;
+  uint64_t position;
+};
+
+static void *reserve_record(void *context, uint32_t bytes) {
+  return records_reserve(((struct written_stream *)context)->daemon, bytes, NULL);
 }
 
-/* Takes ownership of `set`. Under the lock. */
-static int install(struct daemon *daemon, struct rule_set *set, bool journalled, const char *who, struct rule_errors *errors,
-                   struct appliance_apply_result *result) {
-  const uint64_t generation = daemon->rules.generation + 1;
-  if (!journalled) rule_set_adopt_versions(set, daemon->rules.set);
-  struct rule_image *image = rule_image_compile(set, generation, daemon->rules.image, daemon->shard_count, errors);
-  if (!image || !engine_image_fits(image, SHARD_COLUMN_CAPACITY)) {
-    if (image) rule_image_free(image);
-    rule_set_free(set);
-    return -EINVAL;
-  }
-  if (daemon->rules.set) {
-    result->difference = rule_set_compare(set, daemon->rules.set);
-  } else {
-    result->difference.added = rule_set_count(set);
-  }
-  const int recorded = journalled ? 0 : journal_set(daemon, set, wall_ns(), who);
-  if (recorded != 0) {
-    log_error("rules", "the set is not applied: %s",
-              recorded == -EFBIG ? "it is too large to be journalled" : "it cannot be made durable");
-    rule_image_free(image);
-    rule_set_free(set);
-    return recorded;
-  }
-  publish(daemon, set, image);
-  fill_result(daemon, result);
-  log_info("rules", "generation %llu: %u rules (%zu added, %zu changed, %zu removed) by %s",
-           (unsigned long long)result->generation, result->rules, result->difference.added, result->difference.changed,
-           result->difference.removed, who);
-  return 0;
+static void publish_record(void *context) {
+  struct written_stream *end = context;
+  end->position = records_publish(end->daemon);
 }
 
-static void complain_duplicate(struct rule_errors *errors, const char *file, const struct rule_definition *rule) {
-  if (errors->count == errors->capacity) {
-    const size_t capacity = errors->capacity ? 2 * errors->capacity : 8;
-    struct rule_error *grown = realloc(errors->items, capacity * sizeof *grown);
-    if (!grown) return;
-    errors->items = grown;
-    errors->capacity = capacity;
-  }
-  struct rule_error *error = &errors->items[errors->count++];
-  *error = (struct rule_error){.line = rule->line, .column = 1};
-  snprintf(error->file, sizeof error->file, "%s", file);
-  snprintf(error->message, sizeof error->message, "rule '%.100s' is defined twice", rule->name);
-}
-
-/* The union of the files; a name that two of them give is an error. All errors of all files are gathered. */
-static struct rule_set *parse_files(const struct appliance_file *files, size_t file_count, struct rule_errors *errors) {
-  struct rule_set *all = NULL;
-  for (size_t i = 0; i < file_count; i++) {
-    struct rule_set *one = rule_set_parse(files[i].name, files[i].text, files[i].length, errors);
-    if (!one) continue;
-    for (size_t r = 0; all && r < rule_set_count(one); r++)
-      if (rule_set_find(all, rule_set_at(one, r)->name)) complain_duplicate(errors, files[i].name, rule_set_at(one, r));
-    struct rule_set *both = all ? rule_set_merge(all, one) : one;
-    if (all) {
-      rule_set_free(all);
-      rule_set_free(one);
-    }
-    all = both;
-  }
-  if (errors->count == 0) return all;
-  if (all) rule_set_free(all);
-  return NULL;
-}
-
-static struct rule_set *load_configured(struct daemon *daemon, struct rule_errors *errors) {
-  const char *paths[CONFIG_RULE_PATHS_MAX];
-  for (uint32_t i = 0; i < daemon->config.rule_path_count; i++) paths[i] = daemon->config.rule_paths[i];
-  return rule_set_load(paths, daemon->config.rule_path_count, errors);
-}
-
-int rules_apply(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
-                struct rule_errors *errors, struct appliance_apply_result *result) {
+static int record_stream(void *context, enum rules_stream_kind kind, const void *bytes, size_t length, uint64_t time_ns,
+                         const char *who) {
   struct daemon *daemon = context;
+  struct written_stream end = {.daemon = daemon};
+  const struct rules_writer writer = {.context = &end, .reserve = reserve_record, .publish = publish_record};
+  if (journal_failed(daemon->journal)) return -EIO;
+  if (journal_stalled(daemon->journal)) return journal_stalled(daemon->journal);
+  const int written = rules_stream_write(&writer, kind, bytes, length, time_ns, who);
+  if (written != 0) return written;
+  /* A snapshot may count or not, and who writes it has other things to do; a change must be known to count, or not to. */
+  return kind == RULES_STREAM_SNAPSHOT ? records_wait_durable(daemon, end.position) : records_wait_settled(daemon, end.position);
+}
+
+static uint64_t now(void *context) {
+  (void)context;
+  return wall_ns();
+}
+
+static void count_attempt(struct daemon *daemon, bool succeeded) {
   pthread_mutex_lock(&daemon->rules.lock);
-  struct rule_set *set = file_count ? parse_files(files, file_count, errors) : load_configured(daemon, errors);
-  if (set && merge && daemon->rules.set) {
-    struct rule_set *merged = rule_set_merge(daemon->rules.set, set);
-    rule_set_free(set);
-    set = merged;
-  }
-  const int status = set ? install(daemon, set, false, who, errors, result) : -EINVAL;
   daemon->rules.reloads++;
-  daemon->rules.last_reload_succeeded = status == 0;
+  daemon->rules.reload_failures += !succeeded;
+  daemon->rules.last_reload_succeeded = succeeded;
   daemon->rules.last_reload_wall_ns = wall_ns();
-  if (status != 0) daemon->rules.reload_failures++;
   pthread_mutex_unlock(&daemon->rules.lock);
-  return status;
 }
 
 static void log_errors(const struct rule_errors *errors) {
@@ -202,70 +103,107 @@ static void log_errors(const struct rule_errors *errors) {
               errors->items[i].message);
 }
 
+static void log_change(const struct rule_request *request, const struct rule_result *result) {
+  const struct rule_set_difference *difference = &result->difference;
+  log_info("rules", "generation %llu: %u rules (%zu added, %zu changed, %zu removed) after %s by %s",
+           (unsigned long long)result->generation, result->rules, difference->added, difference->changed, difference->removed,
+           rule_action_word(request->action), request->who);
+}
+
+static void configured_paths(const struct daemon *daemon, const char *paths[CONFIG_RULE_PATHS_MAX],
+                             struct rule_request *request) {
+  for (uint32_t i = 0; i < daemon->config.rule_path_count; i++) paths[i] = daemon->config.rule_paths[i];
+  request->paths = paths;
+  request->path_count = daemon->config.rule_path_count;
+}
+
+int rules_change(void *context, const struct rule_request *asked, struct rule_result *result) {
+  struct daemon *daemon = context;
+  const char *paths[CONFIG_RULE_PATHS_MAX];
+  struct rule_request request = *asked;
+  if (request.action == RULE_ACTION_RELOAD) configured_paths(daemon, paths, &request);
+  const int status = rule_book_change(daemon->rules.book, &request, result);
+  count_attempt(daemon, status == 0);
+  if (status == 0)
+    log_change(&request, result);
+  else
+    log_warning("rules", "%s by %s changed nothing: %s", rule_action_word(request.action), request.who,
+                result->refusal[0]         ? result->refusal
+                : result->errors.count > 0 ? result->errors.items[0].message
+                                           : strerror(-status));
+  return status;
+}
+
 void rules_reload(struct daemon *daemon) {
-  struct rule_errors errors = {0};
-  struct appliance_apply_result result = {0};
-  if (rules_apply(daemon, NULL, 0, false, "SIGHUP", &errors, &result) != 0) log_error("rules", "the set before stays in force");
-  log_errors(&errors);
-  rule_errors_free(&errors);
+  struct rule_result result;
+  const struct rule_request request = {.action = RULE_ACTION_RELOAD, .who = "SIGHUP"};
+  if (rules_change(daemon, &request, &result) != 0) log_error("rules", "the set before stays in force");
+  log_errors(&result.errors);
+  rule_result_free(&result);
+}
+
+int rules_create(struct daemon *daemon) {
+  const struct rule_book_operations operations = {.context = daemon,
+                                                  .compile = compile_image,
+                                                  .discard = discard_image,
+                                                  .record = record_stream,
+                                                  .publish = publish_image,
+                                                  .now = now};
+  pthread_mutex_init(&daemon->rules.lock, NULL);
+  daemon->rules.book = rule_book_create(&operations, RULE_HISTORY_BYTES_DEFAULT);
+  return 0;
 }
 
 /* What the journal holds wins over rules.files: it is what was applied last. */
 int rules_start(struct daemon *daemon) {
-  struct rule_errors errors = {0};
-  struct appliance_apply_result result = {0};
-  struct rules_recovery *recovery = &daemon->rules_recovery;
-  const bool journalled = recovery->committed != NULL;
+  struct rule_result result;
+  const char *paths[CONFIG_RULE_PATHS_MAX];
+  int status = rule_book_recovered(daemon->rules.book, &result);
+  if (result.refusal[0]) log_error("rules", "%s", result.refusal);
+  if (status == 1) {
+    log_info("rules", "generation %llu: %u rules from the journal", (unsigned long long)result.generation, result.rules);
+    status = 0;
+  } else if (status == 0) {
+    struct rule_request request = {.action = RULE_ACTION_START, .who = "rules.files"};
+    configured_paths(daemon, paths, &request);
+    status = rule_book_change(daemon->rules.book, &request, &result);
+    if (status == 0) log_change(&request, &result);
+    if (status != 0 && result.refusal[0]) log_error("rules", "%s", result.refusal);
+  }
   pthread_mutex_lock(&daemon->rules.lock);
-  struct rule_set *set = journalled ? rule_set_parse("journal", recovery->committed, recovery->committed_bytes, &errors)
-                                    : load_configured(daemon, &errors);
-  const int status = set ? install(daemon, set, journalled, journalled ? "journal" : "rules.files", &errors, &result) : -EINVAL;
   daemon->rules.last_reload_succeeded = status == 0;
   daemon->rules.last_reload_wall_ns = wall_ns();
   pthread_mutex_unlock(&daemon->rules.lock);
-  log_errors(&errors);
-  rule_errors_free(&errors);
-  free(recovery->text);
-  free(recovery->committed);
-  recovery->text = recovery->committed = NULL;
+  log_errors(&result.errors);
+  rule_result_free(&result);
   return status;
 }
 
 void rules_stop(struct daemon *daemon) {
   if (daemon->rules.image) rule_image_free(daemon->rules.image);
-  if (daemon->rules.set) rule_set_free(daemon->rules.set);
   free(daemon->rules.matches.at_start);
+  rule_book_destroy(daemon->rules.book);
 }
 
-static void recover_begin(struct rules_recovery *recovery, const struct rules_begin *begin) {
-  free(recovery->text);
-  recovery->text = begin->total_bytes <= CONFIG_RULE_SET_BYTES_MAX ? malloc(begin->total_bytes + 1) : NULL;
-  recovery->set_id = begin->set_id;
-  recovery->total_bytes = begin->total_bytes;
-  recovery->got_bytes = 0;
-}
-
-static void recover_chunk(struct rules_recovery *recovery, const struct rules_chunk *chunk) {
-  if (!recovery->text || chunk->set_id != recovery->set_id) return;
-  if (chunk->bytes > chunk->header.bytes - sizeof *chunk || chunk->bytes > recovery->total_bytes - recovery->got_bytes) return;
-  memcpy(recovery->text + recovery->got_bytes, chunk->text, chunk->bytes);
-  recovery->got_bytes += chunk->bytes;
-}
-
-static void recover_commit(struct rules_recovery *recovery, const struct rules_commit *commit) {
-  if (!recovery->text || commit->set_id != recovery->set_id || recovery->got_bytes != recovery->total_bytes) return;
-  free(recovery->committed);
-  recovery->committed = recovery->text;
-  recovery->committed_bytes = recovery->total_bytes;
-  recovery->text = NULL;
-}
-
-void rules_recover(struct daemon *daemon, const struct record_header *record) {
-  struct rules_recovery *recovery = &daemon->rules_recovery;
-  if (record->type == RECORD_RULES_BEGIN && record->bytes == sizeof(struct rules_begin))
-    recover_begin(recovery, (const struct rules_begin *)record);
-  if (record->type == RECORD_RULES_CHUNK && record->bytes >= sizeof(struct rules_chunk))
-    recover_chunk(recovery, (const struct rules_chunk *)record);
-  if (record->type == RECORD_RULES_COMMIT && record->bytes == sizeof(struct rules_commit))
-    recover_commit(recovery, (const struct rules_commit *)record);
+void rules_view(struct daemon *daemon, struct appliance_rules *rules) {
+  struct rule_view view;
+  *rules = (struct appliance_rules){0};
+  rule_book_read(daemon->rules.book, &view);
+  const struct rule_ledger_counters counters = rule_ledger_count(view.ledger);
+  rules->generation = view.generation;
+  rules->rules = view.set ? (uint32_t)rule_set_count(view.set) : 0;
+  rules->enabled = view.enabled;
+  memcpy(rules->in_state, view.in_state, sizeof rules->in_state);
+  rules->failed = view.failure_count;
+  rules->versions = counters.versions;
+  rules->versions_forgotten = counters.versions_forgotten;
+  rules->history_bytes = counters.history_bytes;
+  for (unsigned i = 0; view.set && i < 32; i++) snprintf(rules->sha256 + 2 * i, 3, "%02x", view.sha256[i]);
+  rule_book_release(daemon->rules.book);
+  pthread_mutex_lock(&daemon->rules.lock);
+  rules->last_reload_wall_ns = daemon->rules.last_reload_wall_ns;
+  rules->last_reload_succeeded = daemon->rules.last_reload_succeeded;
+  rules->reloads = daemon->rules.reloads;
+  rules->reload_failures = daemon->rules.reload_failures;
+  pthread_mutex_unlock(&daemon->rules.lock);
 }

@@ -110,7 +110,9 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->column_capacity = SHARD_COLUMN_CAPACITY;
   shard->traces_max = config->traces.live_max;
   shard->captures_max = config->traces.captures_max;
+  shard->spills_max = config->traces.spills_max;
   shard->trace_idle_ns = config->traces.idle_ns;
+  shard->trace_limits = config->traces.limits;
 }
 
 static struct ip_address address_of(const char *prefix, int family) {

@@ -2,7 +2,7 @@
 /* What the management side (API, metrics) may see and ask of the running appliance. The daemon implements it; the API is its only
  * user, from its own thread: implementations lock. */
 #include "journal.h"
-#include "rule_set.h"
+#include "rule_book.h"
 #include "shard.h"
 #include "violation_store.h"
 
@@ -46,6 +46,9 @@ struct appliance_rules {
   uint64_t last_reload_wall_ns;
   bool last_reload_succeeded;
   uint64_t reloads, reload_failures;
+  uint64_t in_state[RULE_STATES];
+  uint64_t failed; /* rules and files that the last attempt about them did not put in force */
+  uint64_t versions, versions_forgotten, history_bytes;
 };
 
 struct appliance_check { /* for /readyz and status */
@@ -88,36 +91,20 @@ struct appliance_snapshot {
   uint64_t logs_suppressed;
 };
 
-struct appliance_file { /* rule text sent by a client */
-  const char *name;
-  const char *text;
-  size_t length;
-};
-
-struct appliance_apply_result {
-  uint64_t generation;
-  uint32_t rules;
-  struct rule_set_difference difference;
-  char sha256[65];
-};
-
 struct appliance {
   void *context;
   /* Counters of everything, one consistent snapshot a shard. 0 or -ETIMEDOUT when a shard did not answer in time (its last one is
    * given). The caller provides the (large) memory. */
   int (*snapshot)(void *context, struct appliance_snapshot *snapshot);
-  /* The rule set in force, for reading until rules_release. NULL when there is none. */
-  const struct rule_set *(*rules_acquire)(void *context);
+  /* The rules in force, for reading until rules_release. */
+  void (*rules_read)(void *context, struct rule_view *view);
   void (*rules_release)(void *context);
   /* Between the two: matches of a rule of the set since this process has it, and whether metrics show it by itself; false when it
    * is not judged. And those of rules that are gone and had no series of their own. */
   bool (*rule_matches)(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series);
   void (*rule_matches_gone)(void *context, uint64_t gone[RULE_MODES]);
-  /* Replaces the set by the files' union (merge: adds or updates by name), journals it and publishes; returns when it is durable
-   * and every shard has adopted it. 0, -EINVAL with errors (nothing changed), or another -errno. file_count 0: re-reads
-   * rules.files. */
-  int (*rules_apply)(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
-                     struct rule_errors *errors, struct appliance_apply_result *result);
+  /* As rule_book_change says: returns when it is durable and every shard has adopted it. RULE_ACTION_RELOAD reads rules.files. */
+  int (*rules_change)(void *context, const struct rule_request *request, struct rule_result *result);
   /* Waits until all that was published before the call is durable. 0, -ETIMEDOUT, or -errno once the journal has failed. */
   int (*journal_flush)(void *context, uint64_t *durable_lsn);
   /* Reads the certificates of all listeners again. 0, or -EINVAL with `error`: those before stay in force. */

@@ -1,11 +1,11 @@
 #pragma once
-/* Inside the management room: one request and its answer. Runs on a libmicrohttpd thread. */
+/* Inside the management room: one request and its answer. Runs on a thread of its connection: no request waits for another. */
 #include "json_values.h"
 #include "management_server.h"
 #include <jansson.h>
 #include <microhttpd.h>
 
-#define REQUEST_BODY_BYTES_MAX (64u << 20)
+#define REQUEST_BODY_BYTES_MAX (256u << 20)
 
 struct management_server {
   const struct appliance *appliance;
@@ -29,17 +29,35 @@ enum MHD_Result answer_json(struct management_request *request, unsigned status,
 enum MHD_Result answer_text(struct management_request *request, unsigned status, const char *type, char *text,
                             size_t length); /* frees it */
 enum MHD_Result answer_error(struct management_request *request, unsigned status, const char *code, const char *message);
+void correlation_text(char text[40]);
 const char *request_argument(const struct management_request *request, const char *name);
 
+enum MHD_Result management_route(struct management_request *request);
 enum MHD_Result handle_metrics(struct management_request *request);
-enum MHD_Result handle_health(struct management_request *request, bool readiness);
+enum health { HEALTH_LIVE, HEALTH_READY, HEALTH_BETRACE_LIVE, HEALTH_BETRACE_READY };
+enum MHD_Result handle_health(struct management_request *request, enum health health);
 enum MHD_Result handle_status(struct management_request *request);
 enum MHD_Result handle_config_reload(struct management_request *request);
 enum MHD_Result handle_shards(struct management_request *request);
 enum MHD_Result handle_rules_list(struct management_request *request);
 enum MHD_Result handle_rule(struct management_request *request, const char *name);
+bool rule_is_known(const struct management_request *request, const char *name);
+enum MHD_Result handle_rule_create(struct management_request *request);
+enum MHD_Result handle_rule_update(struct management_request *request, const char *name);
+enum MHD_Result handle_rule_delete(struct management_request *request, const char *name);
+enum MHD_Result handle_rule_toggle(struct management_request *request, const char *name, bool enabled);
+enum MHD_Result handle_rule_rollback(struct management_request *request, const char *name);
+enum MHD_Result handle_rule_history(struct management_request *request, const char *name);
+enum MHD_Result handle_rule_diff(struct management_request *request, const char *name);
+enum MHD_Result handle_rules_bulk(struct management_request *request, enum rule_action action);
 enum MHD_Result handle_rules_apply(struct management_request *request);
+enum MHD_Result handle_rules_import(struct management_request *request);
 enum MHD_Result handle_rules_validate(struct management_request *request);
+enum MHD_Result handle_set_export(struct management_request *request);
+enum MHD_Result handle_set_history(struct management_request *request);
+enum MHD_Result handle_set_diff(struct management_request *request);
+enum MHD_Result handle_set_rollback(struct management_request *request);
+enum MHD_Result handle_set_failed(struct management_request *request);
 enum MHD_Result handle_journal_flush(struct management_request *request);
 enum MHD_Result handle_violations(struct management_request *request);
 enum MHD_Result handle_violations_counts(struct management_request *request);

@@ -31,48 +31,21 @@ enum MHD_Result answer_json(struct management_request *request, unsigned status,
   return answer_text(request, status, "application/json", text, strlen(text));
 }
 
-enum MHD_Result answer_error(struct management_request *request, unsigned status, const char *code, const char *message) {
+void correlation_text(char text[40]) {
   uint64_t random[2] = {0};
-  char correlation[40];
   if (getrandom(random, sizeof random, 0) < 0) random[0] = 0;
-  snprintf(correlation, sizeof correlation, "%016llx%016llx", (unsigned long long)random[0], (unsigned long long)random[1]);
+  snprintf(text, 40, "%016llx%016llx", (unsigned long long)random[0], (unsigned long long)random[1]);
+}
+
+enum MHD_Result answer_error(struct management_request *request, unsigned status, const char *code, const char *message) {
+  char correlation[40];
+  correlation_text(correlation);
   return answer_json(request, status,
                      json_pack("{s:s, s:s, s:s}", "code", code, "message", message, "correlation_id", correlation));
 }
 
 const char *request_argument(const struct management_request *request, const char *name) {
   return MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, name);
-}
-
-static enum MHD_Result route_get(struct management_request *request) {
-  static const char rule_prefix[] = "/v1/rules/";
-  const char *path = request->path;
-  if (strcmp(path, "/metrics") == 0) return handle_metrics(request);
-  if (strcmp(path, "/healthz") == 0) return handle_health(request, false);
-  if (strcmp(path, "/readyz") == 0) return handle_health(request, true);
-  if (strcmp(path, "/v1/status") == 0) return handle_status(request);
-  if (strcmp(path, "/v1/shards") == 0) return handle_shards(request);
-  if (strcmp(path, "/v1/rules") == 0) return handle_rules_list(request);
-  if (strcmp(path, "/v1/violations") == 0) return handle_violations(request);
-  if (strcmp(path, "/v1/violations/counts") == 0) return handle_violations_counts(request);
-  if (strcmp(path, "/v1/violations/tail") == 0) return handle_violations_tail(request);
-  if (strcmp(path, "/v1/rules/apply") == 0 || strcmp(path, "/v1/rules/validate") == 0 || strcmp(path, "/v1/journal/flush") == 0 ||
-      strcmp(path, "/v1/config/reload") == 0)
-    return answer_error(request, 405, "method", "this path takes POST");
-  if (strncmp(path, rule_prefix, sizeof rule_prefix - 1) == 0) return handle_rule(request, path + sizeof rule_prefix - 1);
-  return answer_error(request, 404, "not_found", "no such path");
-}
-
-static enum MHD_Result route(struct management_request *request) {
-  if (strcmp(request->method, "GET") == 0) return route_get(request);
-  if (!request->may_change) return answer_error(request, 405, "read_only", "changes go through the unix socket");
-  if (strcmp(request->method, "POST") != 0) return answer_error(request, 405, "method", "only GET and POST are answered");
-  if (request->too_large) return answer_error(request, 413, "too_large", "the body is larger than 64 MiB");
-  if (strcmp(request->path, "/v1/rules/apply") == 0) return handle_rules_apply(request);
-  if (strcmp(request->path, "/v1/rules/validate") == 0) return handle_rules_validate(request);
-  if (strcmp(request->path, "/v1/journal/flush") == 0) return handle_journal_flush(request);
-  if (strcmp(request->path, "/v1/config/reload") == 0) return handle_config_reload(request);
-  return answer_error(request, 404, "not_found", "no such path takes POST");
 }
 
 static void add_body(struct management_request *request, const char *data, size_t length) {
@@ -119,7 +92,7 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
     *data_length = 0;
     return MHD_YES;
   }
-  return route(request);
+  return management_route(request);
 }
 
 static enum MHD_Result on_socket_request(void *context, struct MHD_Connection *connection, const char *url, const char *method,
@@ -167,9 +140,9 @@ static int listen_on_path(const struct management_config *config) {
 static struct MHD_Daemon *start_on_tcp(struct management_server *server, const struct management_config *config) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(config->listen_port)};
   if (inet_pton(AF_INET, config->listen_address, &address.sin_addr) != 1) return NULL;
-  return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, config->listen_port, NULL, NULL, on_tcp_request, server,
-                          MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-                          MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_CONNECTION_TIMEOUT, 30u,
+  return MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, config->listen_port,
+                          NULL, NULL, on_tcp_request, server, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED,
+                          on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_CONNECTION_TIMEOUT, 30u,
                           MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
 }
 
@@ -186,9 +159,10 @@ struct management_server *management_server_start(const struct management_config
     return NULL;
   }
   snprintf(server->socket_path, sizeof server->socket_path, "%s", config->socket_path);
-  server->on_socket = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0, NULL, NULL, on_socket_request, server,
-                                       MHD_OPTION_LISTEN_SOCKET, file, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
-                                       MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_CONNECTION_TIMEOUT, 120u, MHD_OPTION_END);
+  server->on_socket =
+      MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL, 0, NULL, NULL,
+                       on_socket_request, server, MHD_OPTION_LISTEN_SOCKET, file, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+                       MHD_OPTION_CONNECTION_LIMIT, 64u, MHD_OPTION_CONNECTION_TIMEOUT, 120u, MHD_OPTION_END);
   errno = 0;
   if (config->listen_port) server->on_tcp = start_on_tcp(server, config);
   *error_number = errno ? -errno : -EADDRNOTAVAIL;

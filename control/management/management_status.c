@@ -28,13 +28,19 @@ static json_t *checks_of(const struct appliance_snapshot *snapshot) {
   return checks;
 }
 
-enum MHD_Result handle_health(struct management_request *request, bool readiness) {
+/* BeTrace's words at its paths, beside the same checks. */
+enum MHD_Result handle_health(struct management_request *request, enum health health) {
   struct appliance_snapshot *snapshot = take(request);
   if (!snapshot) return MHD_NO;
-  const bool good = readiness ? snapshot->ready : snapshot->live;
+  const bool betrace = health == HEALTH_BETRACE_LIVE || health == HEALTH_BETRACE_READY;
+  const bool good = health == HEALTH_READY || health == HEALTH_BETRACE_READY ? snapshot->ready : snapshot->live;
+  const char *word = betrace ? (good ? "HEALTHY" : "UNHEALTHY") : (good ? "ok" : "failing");
   const double uptime = (double)(snapshot->wall_ns - snapshot->started_wall_ns) / 1e9;
-  json_t *json = json_pack("{s:s, s:s, s:f, s:o}", "status", good ? "ok" : "failing", "version", snapshot->version,
-                           "uptime_seconds", uptime, "checks", checks_of(snapshot));
+  json_t *json = json_pack("{s:s, s:s, s:f, s:o}", "status", word, "version", snapshot->version, "uptime_seconds", uptime,
+                           "checks", checks_of(snapshot));
+  if (betrace)
+    json_object_set_new(json, "metadata",
+                        json_pack("{s:s, s:s}", "node", snapshot->node, "rules_sha256", snapshot->rules.sha256));
   free(snapshot);
   return answer_json(request, good ? 200 : 503, json);
 }

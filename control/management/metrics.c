@@ -102,6 +102,19 @@ static const struct shard_family families[] = {
     {"tripline_traces_evicted_total", "counter", "Live traces given up for want of room: always-rules were not judged.",
      FIELD(engine.traces_evicted)},
     {"tripline_spans_late_total", "counter", "Spans of traces that were already judged.", FIELD(engine.spans_late)},
+    {"tripline_trace_verdicts_withheld_total", "counter",
+     "Times that a trace was not judged, as something that it met or was judged could not be kept.",
+     FIELD(engine.verdicts_withheld)},
+    {"tripline_trace_spills_exhausted_total", "counter", "Times that traces.spills_max was reached.",
+     FIELD(engine.spills_exhausted)},
+    {"tripline_trace_captures_exhausted_total", "counter",
+     "Times that traces.captures_max was reached: a violation without values.", FIELD(engine.captures_exhausted)},
+    {"tripline_trace_verdicts_lost_total", "counter", "Verdicts that found both the journal ring and traces.spills_max full.",
+     FIELD(engine.verdicts_lost)},
+    {"tripline_trace_verdicts_retried_total", "counter", "Times that a verdict of a trace waited for room in the journal ring.",
+     FIELD(engine.violations_retried)},
+    {"tripline_digests_unplaced_total", "counter", "Digests of traces for which no room could be made.",
+     FIELD(engine.digests_unplaced)},
     {"tripline_rules_over_steps_total", "counter", "Batches whose step budget was spent before all rules were asked.",
      FIELD(engine.batches_over_steps)},
     {"tripline_rules_unjudged_total", "counter", "Rules and selectors not asked about a batch as its steps were spent.",
@@ -275,6 +288,18 @@ static void render_histograms(struct text_buffer *out, const struct appliance_sn
       text_append(out, "%s{durability=\"%s\"} %.9f\n", quantiles[q].name, durabilities[d],
                   (double)histogram_quantile(&all, quantiles[q].share) / 1e9);
     }
+  }
+  static const unsigned age_bounds_s[] = {1, 2, 5, 10, 20, 30, 45, 60};
+  name = "tripline_spans_late_age_seconds";
+  head(out, name, "histogram", "From the completion of a trace to a late span of it.");
+  EACH_SHARD(i) {
+    const struct histogram *ages = &snapshot->shards[i].engine.late_ns;
+    for (size_t b = 0; b < sizeof age_bounds_s / sizeof *age_bounds_s; b++)
+      text_append(out, "%s_bucket{shard=\"%u\",le=\"%u\"} %llu\n", name, i, age_bounds_s[b],
+                  (unsigned long long)histogram_count_at_most(ages, age_bounds_s[b] * 1000000000ull));
+    text_append(out, "%s_bucket{shard=\"%u\",le=\"+Inf\"} %llu\n", name, i, (unsigned long long)ages->count);
+    text_append(out, "%s_sum{shard=\"%u\"} %.9f\n", name, i, (double)ages->sum / 1e9);
+    text_append(out, "%s_count{shard=\"%u\"} %llu\n", name, i, (unsigned long long)ages->count);
   }
   static const unsigned burst_bounds[] = {0, 1, 2, 4, 8, 16, 32, 64};
   name = "tripline_receive_burst_frames";

@@ -9,7 +9,9 @@ void metrics_render_rule_matches(struct text_buffer *out, const struct appliance
   bool any_other = false;
   text_append(out, "# HELP tripline_rule_matches_total Matches of a rule since this process has it, published or not.\n"
                    "# TYPE tripline_rule_matches_total counter\n");
-  const struct rule_set *set = appliance->rules_acquire(appliance->context);
+  struct rule_view view;
+  appliance->rules_read(appliance->context, &view);
+  const struct rule_set *set = view.set;
   for (size_t i = 0; set && i < rule_set_count(set); i++) {
     const struct rule_definition *rule = rule_set_at(set, i);
     uint64_t matches = 0;

@@ -12,6 +12,9 @@
 #define REFERENCE_ELEMENT_MAX 65535u
 #define VALUE_OPERATIONS_MAX 64u /* of arithmetic in one value: it is never deeper than that */
 
+struct shared_names;
+struct composed_text;
+
 /* What an expression is about and where its errors go. */
 struct expression_context {
   struct region *region;
@@ -20,7 +23,9 @@ struct expression_context {
   struct rule_errors *errors;
   struct rule_source *source;
   const struct source_scalar *scalar;
-  struct image_text zone; /* of the rule; empty: UTC */
+  struct shared_names *shared;          /* macros and lists of the load; NULL: none */
+  const struct composed_text *composed; /* what the scalar was put together from; NULL: it is as written */
+  struct image_text zone;               /* of the rule; empty: UTC */
 };
 
 void expression_error(const struct expression_context *context, size_t offset, const char *format, ...)
@@ -125,6 +130,10 @@ static inline bool expression_is_fact(const struct expression *expression) { ret
 /* `if:` when not `of_trace`: predicates, braces round the whole allowed. Else a condition over selectors. NULL when an error was
  * added. */
 struct expression *expression_parse(const struct expression_context *context, bool of_trace);
+/* The same with macros and lists in their places, and of a text that has been put together already. */
+struct expression *expression_parse_expanded(const struct expression_context *context, bool of_trace);
+struct expression *expression_parse_composed(const struct expression_context *context, const struct composed_text *composed,
+                                             bool of_trace);
 /* True when the predicate makes sense; else an error was added. Normalises literals (case of ids, kind words to text). */
 bool predicate_check(const struct expression_context *context, struct expression *predicate, size_t operation_offset);
 /* The arithmetic of two operands (COMPUTE_NEGATE: of the right), folded when both are constants. False when an error was added.

@@ -1,4 +1,5 @@
 /* Conditions. */
+#include "composed_text_internal.h"
 #include "expression_parser_internal.h"
 #include "growing_internal.h"
 #include <stdarg.h>
@@ -12,6 +13,10 @@ void expression_error(const struct expression_context *context, size_t offset, c
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
+  if (context->composed) {
+    composed_text_error(context->composed, context->errors, offset, message);
+    return;
+  }
   rule_errors_add(context->errors, context->source, rule_source_place(context->source, context->scalar, offset), "%s", message);
 }
 

@@ -1,5 +1,6 @@
 #include "expression_token_internal.h"
 #include "growing_internal.h"
+#include "macro_internal.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +78,7 @@ static bool intrinsic_allowed(enum rule_on on, int intrinsic) {
 
 static const struct reference *unknown(const struct expression_context *context, size_t offset, struct image_text head) {
   const char *meant = suggest(head, names);
+  if (!meant && context->shared) meant = shared_names_suggest(context->shared, head);
   const int shown = (int)(head.length < 64 ? head.length : 64);
   if (meant)
     expression_error(context, offset, "unknown reference `%.*s`; did you mean `%s`?", shown, head.at, meant);

@@ -1,3 +1,4 @@
+#include "exception_internal.h"
 #include "rule_set_internal.h"
 #include "time_zone_internal.h"
 #include <stdlib.h>
@@ -18,6 +19,8 @@ struct builder {
   struct rule_source *source;
   struct rule_errors *errors;
   struct parsed_rule *parsed;
+  struct shared_names *shared;
+  struct exceptions exceptions;
   bool on_known;
 };
 
@@ -140,14 +143,49 @@ static struct expression_context context_of(struct builder *builder, enum rule_f
       .errors = builder->errors,
       .source = builder->source,
       .scalar = &builder->raw->fields[field],
+      .shared = builder->shared,
       .zone = {.at = zone, .length = zone ? (uint32_t)strlen(zone) : 0},
   };
+}
+
+/* Braces round the whole of `if:` become parentheses, as more follows. */
+static void unbrace(struct region *region, struct source_scalar *scalar) {
+  const size_t first = strspn(scalar->value, " \t\r\n");
+  size_t last = scalar->length;
+  while (last > first && strchr(" \t\r\n", scalar->value[last - 1])) last--;
+  if (last - first < 2 || scalar->value[first] != '{' || scalar->value[last - 1] != '}') return;
+  char *copy = region_copy(region, scalar->value, scalar->length);
+  copy[first] = '(';
+  copy[last - 1] = ')';
+  scalar->value = copy;
+}
+
+/* The condition, and not its exceptions. The closing parenthesis has a line of its own: a comment may stand before it. */
+static const struct expression *parse_with_exceptions(struct builder *builder, const struct expression_context *context,
+                                                      bool of_trace) {
+  struct composed_text composed = {0};
+  struct expression_context inner = *context;
+  struct source_scalar scalar = *context->scalar;
+  const struct text_piece whole = {.source = context->source, .scalar = context->scalar};
+  if (!of_trace) unbrace(context->region, &scalar);
+  inner.scalar = &scalar;
+  composed_text_from(&composed, &whole);
+  growing_text_append_string(&composed.text, "(");
+  bool good = macro_expand(&inner, &composed);
+  composed_text_from(&composed, &whole);
+  growing_text_append_string(&composed.text, "\n)");
+  good = good && exceptions_compose(context, &builder->exceptions, of_trace, &composed);
+  const struct expression *parsed = good ? expression_parse_composed(context, &composed, of_trace) : NULL;
+  composed_text_free(&composed);
+  return parsed;
 }
 
 static const struct expression *build_expression(struct builder *builder, enum rule_field field, char **text) {
   if (!field_at(builder, field)) return NULL;
   const struct expression_context context = context_of(builder, field);
-  const struct expression *expression = expression_parse(&context, field != FIELD_IF);
+  const bool excepted = builder->exceptions.any_values && (field == FIELD_IF || field == FIELD_WHEN);
+  const struct expression *expression = excepted ? parse_with_exceptions(builder, &context, field != FIELD_IF)
+                                                 : expression_parse_expanded(&context, field != FIELD_IF);
   if (!expression) return NULL;
   struct growing_text canonical = {0};
   expression_print(expression, &canonical);
@@ -218,18 +256,28 @@ static void build_rest(struct builder *builder) {
     definition->tags[i] = region_copy(region, builder->raw->tags[i].value, builder->raw->tags[i].length);
 }
 
-struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct rule_errors *errors) {
+const struct source_scalar *rule_name_scalar(const struct raw_rule *raw) {
+  return raw->fields[FIELD_NAME].value ? &raw->fields[FIELD_NAME] : NULL;
+}
+
+static bool has_no_scalar(int field) {
+  return field == FIELD_TAGS || field == FIELD_FRAMEWORKS || field == FIELD_EXCEPTIONS || field == FIELD_EXAMPLE;
+}
+
+struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct shared_names *shared,
+                               struct rule_errors *errors) {
   const size_t before = rule_errors_total(errors);
   struct region kept = {0};
   struct parsed_rule *parsed = region_take(&kept, sizeof *parsed);
   parsed->region = kept;
   atomic_init(&parsed->holders, 1);
-  struct builder builder = {.raw = raw, .source = source, .errors = errors, .parsed = parsed};
+  struct builder builder = {.raw = raw, .source = source, .errors = errors, .shared = shared, .parsed = parsed};
   build_name(&builder);
   build_severity(&builder);
   build_mode(&builder);
   build_on(&builder);
   check_shape(&builder);
+  exceptions_read(raw, source, errors, &builder.exceptions);
   build_timezone(&builder);
   struct rule_definition *definition = &parsed->definition;
   parsed->condition = build_expression(&builder, FIELD_IF, &definition->condition_text);
@@ -237,13 +285,15 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   parsed->always = build_expression(&builder, FIELD_ALWAYS, &definition->always_text);
   parsed->never = build_expression(&builder, FIELD_NEVER, &definition->never_text);
   build_within(&builder);
+  exceptions_free(&builder.exceptions);
   build_message(&builder);
   build_rest(&builder);
   definition->line = raw->line;
   strncpy(definition->file, source->name, sizeof definition->file - 1);
-  bool good = rule_errors_total(errors) == before;
+  bool good = rule_errors_total(errors) == before && (!raw->present[FIELD_EXCEPTIONS] || raw->exceptions) &&
+              (!raw->present[FIELD_EXAMPLE] || raw->example);
   for (int field = 0; field < RULE_FIELDS && good; field++)
-    good = !raw->present[field] || field == FIELD_TAGS || raw->fields[field].value;
+    good = !raw->present[field] || has_no_scalar(field) || raw->fields[field].value;
   if (good) {
     struct growing_text content = {0};
     rule_text_print(parsed, &content);

@@ -52,9 +52,30 @@ struct rule_set;
 struct rule_set *rule_set_load(const char *const *paths, size_t path_count, struct rule_errors *errors);
 /* The same from memory; `name` stands for the file in errors. */
 struct rule_set *rule_set_parse(const char *name, const char *text, size_t length, struct rule_errors *errors);
+/* A text that stands for a file; `name` in errors. */
+struct rule_text {
+  const char *name, *text;
+  size_t length;
+};
+/* One set of several files, read together: macros, lists and appended exceptions are shared. With `keep_good` never NULL: rules
+ * with an error are left out. */
+struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t count, bool keep_good, struct rule_errors *errors);
 /* `base` with the rules of `addition` added or, by name, replaced. */
 struct rule_set *rule_set_merge(const struct rule_set *base, const struct rule_set *addition);
 void rule_set_free(struct rule_set *set);
+/* By name, bytewise: the order of the set in force, so that the same rules always make the same text. */
+void rule_set_sort(struct rule_set *set);
+/* `base` without the rules named in `removed`, and with those of `addition` added or, by name, replaced. All are sorted; base and
+ * addition may be NULL. */
+struct rule_set *rule_set_edit(const struct rule_set *base, const struct rule_set *addition, const char *const *removed,
+                               size_t removed_count);
+#define RULE_SET_NONE SIZE_MAX
+size_t rule_set_index(const struct rule_set *set, const char *name);
+/* The canonical YAML of one rule, an item of the list `rules:`, without its version. Lives as long as the set. */
+const char *rule_set_rule_text(const struct rule_set *set, size_t index, size_t *length);
+/* The same as a whole file (malloc'd), with another `enabled`. */
+char *rule_set_rule_text_enabled(const struct rule_set *set, size_t index, bool enabled, size_t *length);
+void rule_set_set_version(struct rule_set *set, size_t index, uint32_t version);
 
 size_t rule_set_count(const struct rule_set *set);
 const struct rule_definition *rule_set_at(const struct rule_set *set, size_t index);

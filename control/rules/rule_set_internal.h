@@ -50,25 +50,53 @@ enum rule_field {
   FIELD_DESCRIPTION,
   FIELD_VERSION,
   FIELD_MODE,
+  FIELD_EXPRESSION,
+  FIELD_CONDITION, /* BeTrace's other name of it */
+  FIELD_ID,
+  FIELD_TITLE,
+  FIELD_APPEND,
+  FIELD_EXCEPTIONS,
+  FIELD_EXAMPLE,
+  FIELD_FRAMEWORKS,
   FIELD_TIMEZONE,
   FIELD_TAGS,
   RULE_FIELDS,
 };
 
-/* One mapping of the list `rules:` as written. */
-struct raw_rule {
-  struct region *region;
-  bool present[RULE_FIELDS];                /* also when its value was of a wrong type */
-  struct source_scalar fields[RULE_FIELDS]; /* value NULL: absent or already complained about */
-  struct source_scalar *tags;
-  size_t tag_count;
-  uint32_t line, column; /* 1-based */
+/* A value that is more than a text, as written. */
+struct raw_node {
+  enum { RAW_SCALAR, RAW_LIST, RAW_MAPPING } kind;
+  struct source_scalar key;    /* of a member of a mapping */
+  struct source_scalar scalar; /* of the others only its place */
+  struct raw_node *first, *next;
+  uint32_t count; /* of its members */
 };
 
-/* Adds the rules of one file to the set; errors say what was wrong. */
-void rule_yaml_read(struct rule_set *set, struct rule_source *source, struct rule_errors *errors);
+/* Values of a key, perhaps from several places. */
+struct raw_nodes {
+  const struct raw_node *node;
+  struct rule_source *source;
+  const struct raw_nodes *next;
+};
+
+/* One mapping of the list `rules:` as written. What stands before `present` is kept as it is from reading to building, of the two
+ * below only what is there. */
+struct raw_rule {
+  struct region *region;
+  struct source_scalar *tags, *frameworks;
+  size_t tag_count, framework_count;
+  const struct raw_node *exceptions, *example; /* NULL: absent or already complained about */
+  const struct raw_nodes *appended;            /* exceptions, from other places */
+  uint32_t line, column;                       /* 1-based */
+  bool present[RULE_FIELDS];                   /* also when its value was of a wrong type */
+  struct source_scalar fields[RULE_FIELDS];    /* value NULL: absent or already complained about */
+};
+
+/* Where the name of the rule is written; NULL when it has none. */
+const struct source_scalar *rule_name_scalar(const struct raw_rule *raw);
 /* NULL when errors were added. Keeps nothing of `raw`. */
-struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct rule_errors *errors);
+struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct shared_names *shared,
+                               struct rule_errors *errors);
 /* The canonical YAML of one rule, without its version. */
 void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out);
 

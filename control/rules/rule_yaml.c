@@ -1,35 +1,35 @@
-#include "rule_set_internal.h"
+#include "rule_yaml_internal.h"
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
 
 #define YAML_DEPTH_MAX 64u
 #define TAGS_MAX 64u
 
 static const char *const field_words[RULE_FIELDS + 1] = {
-    [FIELD_NAME] = "name",   [FIELD_SEVERITY] = "severity", [FIELD_ON] = "on",
-    [FIELD_IF] = "if",       [FIELD_WHEN] = "when",         [FIELD_ALWAYS] = "always",
-    [FIELD_NEVER] = "never", [FIELD_MESSAGE] = "message",   [FIELD_ENABLED] = "enabled",
-    [FIELD_TAGS] = "tags",   [FIELD_VERSION] = "version",   [FIELD_DESCRIPTION] = "description",
-    [FIELD_MODE] = "mode",   [FIELD_WITHIN] = "within",     [FIELD_TIMEZONE] = "timezone",
+    [FIELD_NAME] = "name",
+    [FIELD_SEVERITY] = "severity",
+    [FIELD_ON] = "on",
+    [FIELD_IF] = "if",
+    [FIELD_WHEN] = "when",
+    [FIELD_ALWAYS] = "always",
+    [FIELD_NEVER] = "never",
+    [FIELD_MESSAGE] = "message",
+    [FIELD_ENABLED] = "enabled",
+    [FIELD_TAGS] = "tags",
+    [FIELD_VERSION] = "version",
+    [FIELD_DESCRIPTION] = "description",
+    [FIELD_MODE] = "mode",
+    [FIELD_EXPRESSION] = "expression",
+    [FIELD_CONDITION] = "condition",
+    [FIELD_ID] = "id",
+    [FIELD_TITLE] = "title",
+    [FIELD_APPEND] = "append",
+    [FIELD_EXCEPTIONS] = "exceptions",
+    [FIELD_EXAMPLE] = "example_violation",
+    [FIELD_FRAMEWORKS] = "compliance_frameworks",
+    [FIELD_WITHIN] = "within",
+    [FIELD_TIMEZONE] = "timezone",
 };
-
-struct loader {
-  yaml_parser_t parser;
-  yaml_event_t event; /* the one at hand */
-  bool stopped;       /* no further event can be had */
-  bool excused;       /* what libyaml says next follows from an error already given */
-  struct rule_source *source;
-  struct rule_errors *errors;
-  struct rule_set *set;
-};
-
-static struct source_place place_of(yaml_mark_t mark) {
-  return (struct source_place){.line = (uint32_t)mark.line + 1, .column = (uint32_t)mark.column + 1};
-}
-
-#define COMPLAIN(loader, ...)                                                                                                    \
-  rule_errors_add((loader)->errors, (loader)->source, place_of((loader)->event.start_mark), __VA_ARGS__)
 
 static void yaml_complaint(struct loader *loader) {
   const yaml_parser_t *parser = &loader->parser;
@@ -43,7 +43,7 @@ static void yaml_complaint(struct loader *loader) {
   }
   const bool symbol = parser->context &&
                       (strstr(parser->context, "tag") || strstr(parser->context, "anchor") || strstr(parser->context, "alias"));
-  rule_errors_add(loader->errors, loader->source, place_of(parser->problem_mark), "not YAML: %s%s%s%s",
+  rule_errors_add(loader->errors, loader->source, yaml_place_of(parser->problem_mark), "not YAML: %s%s%s%s",
                   parser->context ? parser->context : "", parser->context ? ", " : "", problem,
                   symbol ? " (an expression that begins with ! or & is quoted, or a block: `if: |`)" : "");
 }
@@ -67,7 +67,7 @@ static void check_properties(struct loader *loader) {
   if (tag) COMPLAIN(loader, "YAML tags are not accepted; an expression that begins with ! is quoted");
 }
 
-static bool next(struct loader *loader) {
+bool yaml_next(struct loader *loader) {
   if (loader->stopped) return false;
   if (rule_errors_full(loader->errors)) {
     /* What is left unread must not pass for good. */
@@ -85,7 +85,7 @@ static bool next(struct loader *loader) {
 }
 
 /* From the first event of a node to its last. */
-static void skip_node(struct loader *loader) {
+void yaml_skip_node(struct loader *loader) {
   unsigned depth = 0;
   for (;;) {
     const yaml_event_type_t type = loader->event.type;
@@ -96,11 +96,11 @@ static void skip_node(struct loader *loader) {
       COMPLAIN(loader, "nested more than %u deep", YAML_DEPTH_MAX);
       loader->stopped = true;
     }
-    if (!next(loader)) return;
+    if (!yaml_next(loader)) return;
   }
 }
 
-static struct source_scalar scalar_of(const yaml_event_t *event, struct region *region) {
+struct source_scalar yaml_scalar_of(const yaml_event_t *event, struct region *region) {
   static const enum scalar_style styles[] = {
       [YAML_ANY_SCALAR_STYLE] = SCALAR_PLAIN,
       [YAML_PLAIN_SCALAR_STYLE] = SCALAR_PLAIN,
@@ -127,13 +127,13 @@ static bool is_null(const struct source_scalar *scalar) {
 }
 
 /* A text without NUL, or false and an error. */
-static bool read_text(struct loader *loader, const char *what, struct region *region, struct source_scalar *text) {
+bool yaml_read_text(struct loader *loader, const char *what, struct region *region, struct source_scalar *text) {
   if (loader->event.type != YAML_SCALAR_EVENT) {
     if (loader->event.type != YAML_ALIAS_EVENT) COMPLAIN(loader, "`%s` must be a text", what);
-    skip_node(loader);
+    yaml_skip_node(loader);
     return false;
   }
-  const struct source_scalar scalar = scalar_of(&loader->event, region);
+  const struct source_scalar scalar = yaml_scalar_of(&loader->event, region);
   if (loader->event.data.scalar.tag) return false;
   if (memchr(scalar.value, '\0', scalar.length)) {
     COMPLAIN(loader, "`%s` holds the character U+0000", what);
@@ -147,29 +147,32 @@ static bool read_text(struct loader *loader, const char *what, struct region *re
   return true;
 }
 
-static void read_tags(struct loader *loader, struct raw_rule *raw) {
+/* A list of texts, of which the rule has `*count` already. */
+static void read_tags(struct loader *loader, const char *what, struct raw_rule *raw, struct source_scalar **tags, size_t *count) {
+  struct source_scalar kept[TAGS_MAX];
   if (loader->event.type != YAML_SEQUENCE_START_EVENT) {
-    COMPLAIN(loader, "`tags` must be a list of texts");
-    skip_node(loader);
+    COMPLAIN(loader, "`%s` must be a list of texts", what);
+    yaml_skip_node(loader);
     return;
   }
-  raw->tags = region_take(raw->region, TAGS_MAX * sizeof *raw->tags);
-  while (next(loader) && loader->event.type != YAML_SEQUENCE_END_EVENT) {
+  while (yaml_next(loader) && loader->event.type != YAML_SEQUENCE_END_EVENT) {
     struct source_scalar tag;
-    if (raw->tag_count == TAGS_MAX) {
+    if (*count == TAGS_MAX) {
       COMPLAIN(loader, "a rule has at most %u tags", TAGS_MAX);
       while (!loader->stopped && loader->event.type != YAML_SEQUENCE_END_EVENT) {
-        skip_node(loader);
-        next(loader);
+        yaml_skip_node(loader);
+        yaml_next(loader);
       }
-      return;
+      break;
     }
-    if (!read_text(loader, "tags", raw->region, &tag)) continue;
+    if (!yaml_read_text(loader, what, raw->region, &tag)) continue;
     if (tag.length == 0 || tag.length > 128)
       COMPLAIN(loader, "a tag has 1 to 128 bytes");
     else
-      raw->tags[raw->tag_count++] = tag;
+      kept[(*count)++] = tag;
   }
+  *tags = region_take(raw->region, *count * sizeof **tags);
+  memcpy(*tags, kept, *count * sizeof **tags);
 }
 
 static int find_field(const char *key, size_t length) {
@@ -179,24 +182,29 @@ static int find_field(const char *key, size_t length) {
 }
 
 static void read_value(struct loader *loader, struct raw_rule *raw, enum rule_field field) {
-  if (field == FIELD_TAGS) {
-    read_tags(loader, raw);
+  if (field == FIELD_TAGS || field == FIELD_FRAMEWORKS) {
+    read_tags(loader, field_words[field], raw, field == FIELD_TAGS ? &raw->tags : &raw->frameworks,
+              field == FIELD_TAGS ? &raw->tag_count : &raw->framework_count);
     return;
   }
-  const bool expression = field >= FIELD_IF && field <= FIELD_NEVER;
+  if (field == FIELD_EXCEPTIONS || field == FIELD_EXAMPLE) {
+    *(field == FIELD_EXCEPTIONS ? &raw->exceptions : &raw->example) = yaml_read_node(loader, raw->region);
+    return;
+  }
+  const bool expression = (field >= FIELD_IF && field <= FIELD_NEVER) || field == FIELD_EXPRESSION || field == FIELD_CONDITION;
   if (expression && loader->event.type == YAML_MAPPING_START_EVENT &&
       loader->event.data.mapping_start.style == YAML_FLOW_MAPPING_STYLE) {
     COMPLAIN(loader, "YAML takes this { for a mapping: quote the expression, or write it as a block (`%s: |`)",
              field_words[field]);
     loader->excused = true;
-    skip_node(loader);
+    yaml_skip_node(loader);
     if (!loader->stopped) loader->excused = false;
     return;
   }
-  if (!read_text(loader, field_words[field], raw->region, &raw->fields[field])) raw->fields[field].value = NULL;
+  if (!yaml_read_text(loader, field_words[field], raw->region, &raw->fields[field])) raw->fields[field].value = NULL;
 }
 
-static void unknown_key(struct loader *loader, const char *const *words, const char *where) {
+void yaml_unknown_key(struct loader *loader, const char *const *words, const char *where) {
   const yaml_event_t *event = &loader->event;
   const size_t length = event->data.scalar.length;
   const struct image_text key = {.at = (const char *)event->data.scalar.value, .length = (uint32_t)(length < 64 ? length : 64)};
@@ -209,101 +217,96 @@ static void unknown_key(struct loader *loader, const char *const *words, const c
 static void read_pair(struct loader *loader, struct raw_rule *raw) {
   if (loader->event.type != YAML_SCALAR_EVENT) {
     COMPLAIN(loader, "a key must be a word");
-    skip_node(loader);
-    if (next(loader)) skip_node(loader);
+    yaml_skip_node(loader);
+    if (yaml_next(loader)) yaml_skip_node(loader);
     return;
   }
   const int field = find_field((const char *)loader->event.data.scalar.value, loader->event.data.scalar.length);
   const bool again = field >= 0 && raw->present[field];
   if (field < 0)
-    unknown_key(loader, field_words, "in a rule");
+    yaml_unknown_key(loader, field_words, "in a rule");
   else if (again)
     COMPLAIN(loader, "`%s` is given twice in this rule", field_words[field]);
-  if (!next(loader)) return;
+  if (!yaml_next(loader)) return;
   if (field < 0 || again) {
-    skip_node(loader);
+    yaml_skip_node(loader);
     return;
   }
   raw->present[field] = true;
   read_value(loader, raw, (enum rule_field)field);
 }
 
-static void keep_rule(struct loader *loader, const struct raw_rule *raw) {
-  struct parsed_rule *parsed = rule_build(raw, loader->source, loader->errors);
-  if (!parsed) return;
-  const struct rule_entry *first = rule_set_entry(loader->set, parsed->definition.name);
-  if (first) {
-    rule_errors_add(loader->errors, loader->source, rule_source_place(loader->source, &raw->fields[FIELD_NAME], 0),
-                    "a rule named `%s` is already defined at %s:%u", parsed->definition.name, first->definition.file,
-                    first->definition.line);
-    parsed_rule_release(parsed);
-    return;
-  }
-  rule_set_append(loader->set, parsed, parsed->definition.version);
-}
-
 static void read_rule(struct loader *loader) {
   if (loader->event.type != YAML_MAPPING_START_EVENT) {
     COMPLAIN(loader, "a rule must be a mapping with `name:` and so on");
-    skip_node(loader);
+    yaml_skip_node(loader);
     return;
   }
-  if (loader->set->count >= RULES_MAX) {
+  if (loader->load->rule_count >= RULES_MAX) {
     COMPLAIN(loader, "more than %u rules", RULES_MAX);
     loader->stopped = true;
     return;
   }
-  struct region region = {0};
-  struct raw_rule *raw = region_take(&region, sizeof *raw);
-  raw->region = &region;
-  const struct source_place place = place_of(loader->event.start_mark);
+  struct raw_rule whole = {.region = &loader->file->region}, *const raw = &whole;
+  const struct source_place place = yaml_place_of(loader->event.start_mark);
   raw->line = place.line;
   raw->column = place.column;
-  while (next(loader) && loader->event.type != YAML_MAPPING_END_EVENT) read_pair(loader, raw);
-  if (!loader->stopped) keep_rule(loader, raw);
-  region_free(&region);
+  while (yaml_next(loader) && loader->event.type != YAML_MAPPING_END_EVENT) read_pair(loader, raw);
+  loader->load->rule_count++;
+  if (!loader->stopped) rule_load_keep(loader->load, loader->file, raw);
 }
 
 static void read_rules(struct loader *loader) {
   if (loader->event.type != YAML_SEQUENCE_START_EVENT) {
     COMPLAIN(loader, "`rules` must be a list");
-    skip_node(loader);
+    yaml_skip_node(loader);
     return;
   }
-  while (next(loader) && loader->event.type != YAML_SEQUENCE_END_EVENT) read_rule(loader);
+  while (yaml_next(loader) && loader->event.type != YAML_SEQUENCE_END_EVENT) read_rule(loader);
+}
+
+static int find_top(const yaml_event_t *event, const char *const *words) {
+  for (int i = 0; words[i]; i++)
+    if (strcmp((const char *)event->data.scalar.value, words[i]) == 0) return i;
+  return -1;
 }
 
 static void read_document(struct loader *loader) {
-  static const char *const words[] = {"rules", NULL};
+  static const char *const words[] = {"rules", "macros", "lists", NULL};
   if (loader->event.type != YAML_MAPPING_START_EVENT) {
-    COMPLAIN(loader, "a rule file is a mapping with the one key `rules:`");
-    skip_node(loader);
+    COMPLAIN(loader, "a rule file is a mapping with `rules:`, `macros:` or `lists:`");
+    yaml_skip_node(loader);
     return;
   }
-  const struct source_place place = place_of(loader->event.start_mark);
-  bool found = false;
-  while (next(loader) && loader->event.type != YAML_MAPPING_END_EVENT) {
+  const struct source_place place = yaml_place_of(loader->event.start_mark);
+  bool found[3] = {false}, any = false;
+  while (yaml_next(loader) && loader->event.type != YAML_MAPPING_END_EVENT) {
     const bool scalar = loader->event.type == YAML_SCALAR_EVENT;
-    const bool rules = scalar && strcmp((const char *)loader->event.data.scalar.value, "rules") == 0;
+    const int word = scalar ? find_top(&loader->event, words) : -1;
+    const bool again = word >= 0 && found[word];
     if (!scalar)
       COMPLAIN(loader, "a key must be a word");
-    else if (!rules)
-      unknown_key(loader, words, "in a rule file");
-    else if (found)
-      COMPLAIN(loader, "`rules` is given twice");
-    if (!scalar) skip_node(loader);
-    if (!next(loader)) return;
-    if (rules && !found)
+    else if (word < 0)
+      yaml_unknown_key(loader, words, "in a rule file");
+    else if (again)
+      COMPLAIN(loader, "`%s` is given twice", words[word]);
+    if (!scalar) yaml_skip_node(loader);
+    if (!yaml_next(loader)) return;
+    if (word < 0 || again)
+      yaml_skip_node(loader);
+    else if (word == 0)
       read_rules(loader);
     else
-      skip_node(loader);
-    found |= rules;
+      yaml_read_shared(loader, word == 2);
+    if (word >= 0) any = found[word] = true;
   }
-  if (!found && !loader->stopped) rule_errors_add(loader->errors, loader->source, place, "the key `rules:` is missing");
+  if (!any && !loader->stopped) rule_errors_add(loader->errors, loader->source, place, "the key `rules:` is missing");
 }
 
-void rule_yaml_read(struct rule_set *set, struct rule_source *source, struct rule_errors *errors) {
-  struct loader loader = {.source = source, .errors = errors, .set = set};
+void rule_yaml_read(struct rule_load *load, struct rule_file *file) {
+  struct rule_source *source = &file->source;
+  struct rule_errors *errors = load->errors;
+  struct loader loader = {.source = source, .errors = errors, .load = load, .file = file};
   if (source->length > RULE_FILE_BYTES_MAX) {
     rule_errors_add_file(errors, source->name, 0, "a rule file has at most %u bytes", RULE_FILE_BYTES_MAX);
     return;
@@ -315,12 +318,13 @@ void rule_yaml_read(struct rule_set *set, struct rule_source *source, struct rul
   /* Told, not guessed: columns are counted in UTF-8. */
   yaml_parser_set_encoding(&loader.parser, YAML_UTF8_ENCODING);
   yaml_parser_set_input_string(&loader.parser, (const unsigned char *)source->text, source->length);
-  next(&loader);
-  if (next(&loader)) {
-    if (loader.event.type == YAML_DOCUMENT_START_EVENT && next(&loader)) {
+  yaml_next(&loader);
+  if (yaml_next(&loader)) {
+    if (loader.event.type == YAML_DOCUMENT_START_EVENT && yaml_next(&loader)) {
       read_document(&loader);
-      next(&loader);
-      if (next(&loader) && loader.event.type != YAML_STREAM_END_EVENT) COMPLAIN(&loader, "a rule file holds one YAML document");
+      yaml_next(&loader);
+      if (yaml_next(&loader) && loader.event.type != YAML_STREAM_END_EVENT)
+        COMPLAIN(&loader, "a rule file holds one YAML document");
     } else if (!loader.stopped) {
       rule_errors_add_file(errors, source->name, 0, "the file is empty: expected the key `rules:`");
     }

@@ -6,7 +6,7 @@
 enum record_type {
   RECORD_VIOLATION = 1,   /* rules/violation.h */
   RECORD_WEBHOOK = 2,     /* ingest/webhook_record.h: an accepted webhook */
-  RECORD_RULES_BEGIN = 3, /* control/rules: a rule set is written in chunks and counts from its commit */
+  RECORD_RULES_BEGIN = 3, /* control/lifecycle/rule_records.h: a change of the rules is written in chunks and counts from its commit */
   RECORD_RULES_CHUNK = 4,
   RECORD_RULES_COMMIT = 5,
   RECORD_RETENTION = 6,    /* control/journal/journal.h: old segments are removed */

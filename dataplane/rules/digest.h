@@ -30,7 +30,7 @@ enum {
 };
 
 struct span_digest {
-  struct line_header header; /* `reserved`: upper half of the hash of the trace id, for the owner's table */
+  struct line_header header; /* `reserved`: the hash of the trace id, for the owner's table */
   uint8_t trace_id[16];
   uint8_t span_id[8];
   uint64_t start_ns, end_ns;

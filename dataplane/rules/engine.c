@@ -22,6 +22,7 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
   struct engine *engine = ARENA_NEW(arena, struct engine);
   if (!engine) return NULL;
   engine->config = *config;
+  engine->trace_hasher = trace_hasher_of(&config->trace_key);
   engine->digest_rows = ARENA_NEW(arena, struct digest_rows);
   engine->judge = ARENA_NEW(arena, struct trace_judge);
   if (!engine->digest_rows || !engine->judge) return NULL;

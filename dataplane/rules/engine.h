@@ -11,6 +11,7 @@
 #include "image.h"
 #include "record_ring.h"
 #include "siphash.h"
+#include "trace_limits.h"
 #include "uuid7.h"
 
 /* A batch of 64 spans against 10,000 usual rules takes about 200,000. */
@@ -26,12 +27,9 @@ struct engine_config {
   uint32_t traces_max;                            /* live and remembered */
   uint32_t captures_max;                          /* spans whose values are kept for messages and attributes */
   uint32_t spills_max; /* 64 bytes each: selectors, verdicts and spans of traces beyond the few in place; 0: as captures_max */
+  uint64_t idle_ns;    /* a trace is complete when no span has arrived for this long */
+  struct trace_limits limits;
   uint64_t batch_steps_max; /* of judging one batch, see rules_internal.h; 0: ENGINE_BATCH_STEPS_DEFAULT */
-  /* A trace is complete when no span has arrived for idle_ns, root_grace_ns after its root has, at max_age_ns after its first
-   * span, or with max_spans; of the last three 0 is off. */
-  uint64_t idle_ns, root_grace_ns, max_age_ns;
-  uint32_t max_spans;
-  uint64_t clock_tolerance_ns; /* how far the clocks of two spans of a trace may be apart */
 };
 
 enum trace_completion {
@@ -55,11 +53,11 @@ struct engine_counters {
   uint64_t records_no_room;
   uint64_t traces_opened, traces_completed[TRACE_COMPLETIONS], traces_evicted, spans_late;
   uint64_t captures_exhausted, digests_unplaced;
-  uint64_t batches_over_steps,
-      programs_unjudged;                   /* rules and selectors that were not asked about a batch as its steps were spent */
+  uint64_t batches_over_steps;
+  uint64_t programs_unjudged;              /* rules and selectors that such a batch was not asked about */
   uint64_t elements_unjudged;              /* values of body paths with `[*]` beyond those that are kept */
   uint64_t spills_exhausted;               /* what a trace met, or that it was judged, could not be kept */
-  uint64_t traces_unjudged;                /* complete, but not judged as something that they met was not kept */
+  uint64_t verdicts_withheld;              /* of traces of which that is so, or that a batch over its steps was about */
   uint64_t verdicts_lost;                  /* the record ring was full, and that they are due could not be kept */
   struct histogram late_ns;                /* of late spans: since their trace was complete */
   uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */
@@ -89,9 +87,11 @@ enum engine_room engine_room(const struct engine *engine);
 uint64_t engine_commit(struct engine *engine);
 void engine_rollback(struct engine *engine);
 
-/* Those that will be applied next: their traces are fetched into the cache. */
-#define ENGINE_EXPECTED_MAX 16u
-void engine_expect_digests(struct engine *engine, const struct span_digest *const *digests, uint32_t count);
+/* Digests that will be applied soon: of the far one the place in the table's index is fetched into the cache, of the near one,
+ * which was far before, the trace. Rolling, so that misses are spread evenly. */
+#define ENGINE_NEAR_DIGESTS 8u /* ahead */
+#define ENGINE_FAR_DIGESTS 16u
+void engine_expect_digest(struct engine *engine, const struct span_digest *near, const struct span_digest *far);
 /* A LINE_SPAN_DIGEST that arrived from any shard. False: its verdict found no room; it is kept, do not resend. */
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns);
 /* Completes idle traces and retries waiting verdicts; at most `most` traces a call. Returns how many were looked at. */

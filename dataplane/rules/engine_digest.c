@@ -88,23 +88,27 @@ static bool send_row(struct engine *engine, const struct event_batch *batch, uin
   struct digest_buffer buffer;
   struct span_digest *digest = (struct span_digest *)(void *)buffer.bytes;
   struct digest_rows *rows = engine->digest_rows;
-  const uint64_t hash = siphash(&engine->config.trace_key, batch->fields[row].trace_id, sizeof batch->fields[row].trace_id);
+  const uint32_t hash = trace_hash(&engine->trace_hasher, batch->fields[row].trace_id);
   uint32_t bytes = sizeof *digest;
   fill(engine, batch, row, digest);
-  digest->header.reserved = (uint32_t)(hash >> 32);
+  digest->header.reserved = hash;
   if (rows->counts[row]) {
     memcpy(digest->rest, rows->bits[row], rows->counts[row] * sizeof(uint16_t));
     put_payload(engine, batch, row, digest);
     bytes += digest_payload_at(digest) + digest->payload_bytes;
   }
   const uint32_t lines = (bytes + LINE_BYTES - 1) / LINE_BYTES;
-  struct line_header *message = line_ring_reserve(engine->config.digests_to[hash % engine->config.shards], lines);
+  struct line_header *message = line_ring_reserve(engine->config.digests_to[trace_owner(hash, engine->config.shards)], lines);
   if (!message) {
     engine->counters.digests_no_room++;
     return false;
   }
   digest->header.lines = message->lines; /* the ring's own */
-  memcpy(message, buffer.bytes, bytes);
+  if (lines == 1) {
+    memcpy(message, buffer.bytes, LINE_BYTES); /* of known length: in line */
+  } else {
+    memcpy(message, buffer.bytes, bytes);
+  }
   engine->transaction.digests++;
   engine->transaction.digest_lines += lines;
   rows->begun[row] = true;

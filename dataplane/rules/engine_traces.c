@@ -26,6 +26,7 @@ static enum trace_completion reason_of(const struct trace_table *table, const st
 static void forget_remembered(struct engine *engine, struct trace *trace) {
   engine->counters.traces_remembered--;
   trace_take_remembered(&engine->traces);
+  trace_table_expect_oldest(&engine->traces);
   trace_forget(&engine->traces, trace);
 }
 
@@ -56,7 +57,7 @@ static struct trace *open_trace(struct engine *engine, const struct span_digest 
     return NULL;
   }
   trace->opened_generation = digest->generation;
-  if (engine->config.max_age_ns) trace->limit_ns = now_ns + engine->config.max_age_ns;
+  if (engine->config.limits.max_age_ns) trace->limit_ns = now_ns + engine->config.limits.max_age_ns;
   trace_arm(table, trace);
   engine->counters.traces_opened++;
   engine->counters.traces_live++;
@@ -195,17 +196,17 @@ static void meet(struct engine *engine, struct trace *trace, const struct span_d
 
 /* What is due sooner than it was is put where it belongs. */
 static void see_root(struct engine *engine, struct trace *trace, uint64_t now_ns) {
-  const uint64_t limit_ns = now_ns + engine->config.root_grace_ns;
-  if (engine->config.root_grace_ns == 0 || limit_ns >= trace->limit_ns) return;
+  const uint64_t limit_ns = now_ns + engine->config.limits.root_grace_ns;
+  if (engine->config.limits.root_grace_ns == 0 || limit_ns >= trace->limit_ns) return;
   trace_disarm(&engine->traces, trace);
   trace->limit_ns = limit_ns;
   trace->flags |= TRACE_LIMIT_IS_GRACE;
   trace_arm(&engine->traces, trace);
 }
 
-void engine_expect_digests(struct engine *engine, const struct span_digest *const *digests, uint32_t count) {
-  trace_table_expect_slots(&engine->traces, digests, count);
-  trace_table_expect_traces(&engine->traces, digests, count);
+void engine_expect_digest(struct engine *engine, const struct span_digest *near, const struct span_digest *far) {
+  if (far) trace_table_expect_slot(&engine->traces, far);
+  if (near) trace_table_expect_trace(&engine->traces, near);
 }
 
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns) {
@@ -228,7 +229,7 @@ void engine_apply_digest(struct engine *engine, const struct span_digest *digest
     histogram_record(&engine->counters.late_ns, now_ns - trace->arrival_ns);
   }
   if (digest->selector_count) meet(engine, trace, digest, late, wall_ns);
-  if (late || engine->config.max_spans == 0 || trace->spans < engine->config.max_spans) return;
+  if (late || engine->config.limits.max_spans == 0 || trace->spans < engine->config.limits.max_spans) return;
   trace_disarm(&engine->traces, trace);
   complete(engine, trace, TRACE_COMPLETE_SPANS, now_ns, wall_ns);
 }

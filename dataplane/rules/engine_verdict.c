@@ -113,13 +113,11 @@ static bool never_is_broken(const struct trace_judge *judge, const struct image_
   return program_holds(&rule->when, judge->met) && program_holds(&rule->never, judge->met);
 }
 
-/* Of a trace whose marks were lost: whether the rule was raised before the span at hand, by what it would have been raised for.
- */
-static bool raised_before(struct engine *engine, const struct image_rule *rule, const uint16_t *added, uint32_t added_count,
-                          bool late) {
+/* Of a live trace whose marks were lost: whether the never was raised before the span at hand. */
+static bool raised_before(struct engine *engine, const struct image_rule *rule, const uint16_t *added, uint32_t added_count) {
   struct trace_judge *judge = engine->judge;
   for (uint32_t i = 0; i < added_count; i++) bit_clear(judge->met, added[i]);
-  const bool raised = late ? is_broken(judge, rule) : never_is_broken(judge, rule);
+  const bool raised = never_is_broken(judge, rule);
   for (uint32_t i = 0; i < added_count; i++) bit_set(judge->met, added[i]);
   return raised;
 }
@@ -128,7 +126,13 @@ void engine_judge_never(struct engine *engine, struct trace *trace, const uint16
                         uint64_t wall_ns) {
   const struct image_trace_index *index = &engine->image->traces;
   struct trace_judge *judge = engine->judge;
+  /* What a negation is about may be what was not kept. */
+  const bool negations = late && !(trace->flags & TRACE_INCOMPLETE);
   uint32_t by_mention = 0;
+  if (trace->flags & TRACE_MARKS_LOST && (late || trace->flags & TRACE_INCOMPLETE)) {
+    engine->counters.verdicts_withheld++; /* it may have been raised */
+    return;
+  }
   for (uint32_t i = 0; i < added_count; i++) by_mention += index->mentions.first[added[i] + 1] - index->mentions.first[added[i]];
   if (by_mention > MENTIONS_FEW) { /* selectors that many rules share: rather by what else was met */
     add_candidates_by_met(engine, trace, &index->never, &index->never_always);
@@ -137,9 +141,9 @@ void engine_judge_never(struct engine *engine, struct trace *trace, const uint16
   }
   for (uint32_t i = 0; i < judge->candidate_count; i++) {
     const struct image_rule *rule = &engine->image->trace_rules[judge->candidates[i]];
-    if (rule->never.count == 0 || (!rule->monotone_never && !late) || too_young(trace, rule)) continue;
+    if (rule->never.count == 0 || (!rule->monotone_never && !negations) || too_young(trace, rule)) continue;
     if (!never_is_broken(judge, rule) || trace_mark_of(&engine->traces, trace, rule->identity)) continue;
-    if (trace->flags & TRACE_MARKS_LOST && raised_before(engine, rule, added, added_count, late)) continue;
+    if (trace->flags & TRACE_MARKS_LOST && raised_before(engine, rule, added, added_count)) continue;
     give_verdict(engine, trace, rule, wall_ns);
   }
   forget_candidates(judge);
@@ -149,7 +153,7 @@ void engine_judge_completed(struct engine *engine, struct trace *trace, uint64_t
   const struct image_trace_index *index = &engine->image->traces;
   struct trace_judge *judge = engine->judge;
   if (trace->flags & TRACE_INCOMPLETE) {
-    engine->counters.traces_unjudged++;
+    engine->counters.verdicts_withheld++;
     return;
   }
   if (!(trace->flags & TRACE_MET) && index->complete_always.count == 0) return;

@@ -2,6 +2,7 @@
 /* Inside the rules room. */
 #include "always_assert.h"
 #include "engine.h"
+#include "trace_hash.h"
 #include "trace_table_internal.h"
 #include "violation.h"
 #include <string.h>
@@ -177,6 +178,7 @@ struct engine {
   struct event_batch batches[EVENT_KINDS];
   struct intrinsic_text intrinsic_text;
   struct evaluation evaluation; /* of the batch at hand */
+  struct trace_hasher trace_hasher;
   struct digest_rows *digest_rows;
   struct trace_judge *judge;
   struct match_counts matches;

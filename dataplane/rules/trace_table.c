@@ -45,20 +45,18 @@ bool trace_table_create(struct trace_table *table, struct arena *arena, const st
   return create_pools(table, arena, sizes);
 }
 
-void trace_table_expect_slots(const struct trace_table *table, const struct span_digest *const *digests, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) __builtin_prefetch(&table->slots[digests[i]->header.reserved & table->slot_mask]);
+void trace_table_expect_slot(const struct trace_table *table, const struct span_digest *digest) {
+  __builtin_prefetch(&table->slots[digest->header.reserved & table->slot_mask]);
 }
 
-/* A slot of another trace before it in the run, or one in the next line, is rare enough to be waited for. */
-void trace_table_expect_traces(const struct trace_table *table, const struct span_digest *const *digests, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) {
-    const uint32_t hash = digests[i]->header.reserved;
-    for (uint32_t slot = hash & table->slot_mask; table->slots[slot].number != TRACE_NONE; slot = (slot + 1) & table->slot_mask) {
-      if (table->slots[slot].hash != hash) continue;
-      __builtin_prefetch(&table->traces[table->slots[slot].number], 1);
-      if (digests[i]->selector_count) __builtin_prefetch(&table->findings[table->slots[slot].number], 1);
-      break;
-    }
+/* Slots of other traces before it in its run are few, and mostly in the same line. */
+void trace_table_expect_trace(const struct trace_table *table, const struct span_digest *digest) {
+  const uint32_t hash = digest->header.reserved;
+  for (uint32_t slot = hash & table->slot_mask; table->slots[slot].number != TRACE_NONE; slot = (slot + 1) & table->slot_mask) {
+    if (table->slots[slot].hash != hash) continue;
+    __builtin_prefetch(&table->traces[table->slots[slot].number], 1);
+    if (digest->selector_count) __builtin_prefetch(&table->findings[table->slots[slot].number], 1);
+    return;
   }
 }
 
@@ -101,6 +99,17 @@ void trace_remember(struct trace_table *table, struct trace *trace, uint64_t now
 
 struct trace *trace_oldest_remembered(struct trace_table *table) {
   return table->remembered.oldest == TRACE_NONE ? NULL : at(table, table->remembered.oldest);
+}
+
+/* Each time one step of each: the links and the line of the one after the next, then the slot that the next one's line tells. */
+void trace_table_expect_oldest(const struct trace_table *table) {
+  const uint32_t oldest = table->remembered.oldest;
+  if (oldest == TRACE_NONE) return;
+  __builtin_prefetch(&table->slots[table->traces[oldest].hash & table->slot_mask], 1);
+  const uint32_t next = table->links[oldest].newer;
+  if (next == TRACE_NONE) return;
+  __builtin_prefetch(&table->traces[next], 1);
+  if (table->links[next].newer != TRACE_NONE) __builtin_prefetch(&table->links[table->links[next].newer]);
 }
 
 void trace_take_remembered(struct trace_table *table) {

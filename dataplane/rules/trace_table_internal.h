@@ -133,9 +133,9 @@ static inline uint32_t trace_number(const struct trace_table *table, const struc
 static inline struct trace_findings *trace_findings(struct trace_table *table, const struct trace *trace) {
   return &table->findings[trace_number(table, trace)];
 }
-/* Fetches what digests of these traces will touch into the cache: first the slots of all, then the lines. */
-void trace_table_expect_slots(const struct trace_table *table, const struct span_digest *const *digests, uint32_t count);
-void trace_table_expect_traces(const struct trace_table *table, const struct span_digest *const *digests, uint32_t count);
+/* Fetch what a digest will touch into the cache: the slot, and when that is there the trace. */
+void trace_table_expect_slot(const struct trace_table *table, const struct span_digest *digest);
+void trace_table_expect_trace(const struct trace_table *table, const struct span_digest *digest);
 struct trace *trace_find(struct trace_table *table, const uint8_t trace_id[16], uint32_t hash);
 /* NULL when none is free: make room first. In no list yet: arm it. */
 struct trace *trace_open(struct trace_table *table, const uint8_t trace_id[16], uint32_t hash, uint64_t now_ns);
@@ -144,6 +144,8 @@ void trace_remember(struct trace_table *table, struct trace *trace, uint64_t now
 /* Of a trace in no list: taken off the wheel, or from the remembered. */
 void trace_forget(struct trace_table *table, struct trace *trace);
 struct trace *trace_oldest_remembered(struct trace_table *table);
+/* That one and the next are fetched, as they may be forgotten soon. */
+void trace_table_expect_oldest(const struct trace_table *table);
 void trace_take_remembered(struct trace_table *table); /* the oldest */
 
 /* trace_wheel.c */

@@ -94,7 +94,9 @@ static bool create_engine(struct shard *shard, struct arena *arena, uint64_t now
       .column_capacity = config->column_capacity,
       .traces_max = config->traces_max,
       .captures_max = config->captures_max,
+      .spills_max = config->spills_max,
       .idle_ns = config->trace_idle_ns,
+      .limits = config->trace_limits,
   };
   memcpy(engine.digests_to, config->messages_to, sizeof config->messages_to);
   /* Correlation ids share the key; another origin keeps the two sequences apart. */

@@ -75,8 +75,9 @@ struct shard_config {
   } webhooks;
   struct tls_config tls; /* publication NULL: no listener has TLS; the shard makes the memory */
   uint32_t parked_max;   /* answers that wait for durability or for another shard */
-  uint32_t column_capacity, traces_max, captures_max;
+  uint32_t column_capacity, traces_max, captures_max, spills_max;
   uint64_t trace_idle_ns;
+  struct trace_limits trace_limits;
   struct record_ring *records;
   struct line_ring *messages_to[SHARDS_MAX], *messages_from[SHARDS_MAX]; /* own ring included */
   struct line_ring *verdicts_to[SHARDS_MAX], *verdicts_from[SHARDS_MAX]; /* at least parked_max lines: never full; NULL for own */
@@ -162,7 +163,7 @@ void shard_account(struct shard *shard, uint64_t cycles, bool busy, bool long_lo
 uint16_t shard_of_replay_key(const struct siphash_key *key, const struct replay_key *replay, uint16_t shards);
 
 /* Any thread. */
-uint64_t shard_generation(const struct shard *shard);     /* adopted; older images are no longer read */
+uint64_t shard_generation(const struct shard *shard); /* adopted; older images are no longer read */
 uint64_t shard_rule_matches(const struct shard *shard, uint32_t match_slot);
 uint64_t shard_tls_generation(const struct shard *shard); /* likewise, of the TLS identities */
 void shard_set_journal_failed(struct shard *shard, bool failed);

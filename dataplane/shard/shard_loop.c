@@ -13,31 +13,31 @@ static void adopt_image(struct shard *shard) {
   atomic_store_explicit(&shard->generation, image->generation, memory_order_release);
 }
 
-/* Digests meet memory at random: those of several messages are fetched together. */
-static void look_ahead(struct shard *shard, struct line_ring *ring) {
-  const struct line_header *messages[ENGINE_EXPECTED_MAX];
-  const struct span_digest *digests[ENGINE_EXPECTED_MAX];
-  const uint32_t count = line_ring_look_ahead(ring, messages, ENGINE_EXPECTED_MAX);
-  uint32_t digest_count = 0;
-  for (uint32_t i = 0; i < count; i++)
-    if (messages[i]->type == LINE_SPAN_DIGEST) digests[digest_count++] = (const struct span_digest *)(const void *)messages[i];
-  engine_expect_digests(shard->engine, digests, digest_count);
+static const struct span_digest *digest_at(const struct line_header *const *messages, uint32_t at, uint32_t count) {
+  return at < count && messages[at]->type == LINE_SPAN_DIGEST ? (const struct span_digest *)(const void *)messages[at] : NULL;
+}
+
+/* Digests meet memory at random: what those behind will touch is fetched while one is applied. */
+static uint32_t receive_ring(struct shard *shard, uint16_t from) {
+  struct line_ring *ring = shard->config.messages_from[from];
+  const struct line_header *messages[2 * ENGINE_FAR_DIGESTS];
+  uint32_t total = 0, count;
+  while (total < MESSAGES_A_RING && (count = line_ring_look_ahead(ring, messages, 2 * ENGINE_FAR_DIGESTS)) > 0) {
+    /* A digest may be of a generation published since the step began; its sender's read of it happened before ours. */
+    adopt_image(shard);
+    for (uint32_t i = 0; i < count && i < ENGINE_FAR_DIGESTS; i++, total++) {
+      engine_expect_digest(shard->engine, digest_at(messages, i + ENGINE_NEAR_DIGESTS, count),
+                           digest_at(messages, i + ENGINE_FAR_DIGESTS, count));
+      shard_receive_message(shard, from, line_ring_peek(ring));
+      line_ring_consume(ring);
+    }
+  }
+  return total;
 }
 
 static uint32_t receive_messages(struct shard *shard) {
   uint32_t total = 0;
-  for (uint16_t from = 0; from < shard->config.shards; from++) {
-    struct line_ring *ring = shard->config.messages_from[from];
-    for (uint32_t i = 0; i < MESSAGES_A_RING; i++, total++) {
-      if (i % ENGINE_EXPECTED_MAX == 0) look_ahead(shard, ring);
-      const struct line_header *header = line_ring_peek(ring);
-      if (!header) break;
-      /* A digest may be of a generation published since the step began; its sender's read of it happened before ours. */
-      if (i == 0) adopt_image(shard);
-      shard_receive_message(shard, from, header);
-      line_ring_consume(ring);
-    }
-  }
+  for (uint16_t from = 0; from < shard->config.shards; from++) total += receive_ring(shard, from);
   return total;
 }
 

@@ -42,6 +42,10 @@ static void an_empty_file_is_the_default(void **state) {
   assert_int_equal(config.ports[0].kind, PORT_EMBEDDED);
   assert_int_equal(config.shards.control_core, -1);
   assert_int_equal(config.traces.idle_ns, 3000000000);
+  assert_int_equal(config.traces.limits.root_grace_ns, 0);
+  assert_int_equal(config.traces.limits.max_age_ns, 60000000000);
+  assert_int_equal(config.traces.limits.max_spans, 10000);
+  assert_int_equal(config.traces.limits.clock_tolerance_ns, 0);
 }
 
 static void a_file_overrides_key_by_key(void **state) {
@@ -59,7 +63,8 @@ static void a_file_overrides_key_by_key(void **state) {
             " zipkin: {listen: off, acknowledge: durable, max_body_bytes: 2MiB}, jaeger: {listen: 8080}}\n"
             "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
             " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
-            "traces: {live_max: 4096, captures_max: 2048, idle: 750ms}\n"
+            "traces: {live_max: 4096, captures_max: 2048, spills_max: 8192, idle: 750ms, root_grace: 500ms, max_age: 2m,"
+            " max_spans: 99, clock_tolerance: 20ms}\n"
             "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000, hash_chain: no, retain_age: 720h,"
             " retain_bytes: 10GiB, retain_records: 1000000}\n"
             "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
@@ -101,6 +106,11 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.webhooks.sources[0].skew_ns, 1500000000);
   assert_int_equal(config.webhooks.sources[0].max_body_bytes, 2048);
   assert_int_equal(config.traces.idle_ns, 750000000);
+  assert_int_equal(config.traces.spills_max, 8192);
+  assert_int_equal(config.traces.limits.root_grace_ns, 500000000);
+  assert_int_equal(config.traces.limits.max_age_ns, 120000000000);
+  assert_int_equal(config.traces.limits.max_spans, 99);
+  assert_int_equal(config.traces.limits.clock_tolerance_ns, 20000000);
   assert_int_equal(config.journal.segment_bytes, 16777216);
   assert_int_equal(config.tcp.idle_timeout_ns, 3600000000000);
   assert_int_equal(config.tcp.keep_alive_idle_ns, 30000000000);
@@ -190,6 +200,12 @@ static const struct {
     {"shards: {cores: 1}", "t.yaml:1:17: a list of core numbers is expected here\n"},
     {"shards: {cores: [1, 1]}", "t.yaml:1:21: core 1 is given twice\n"},
     {"shards: {idle_sleep: 5}", "t.yaml:1:22: a duration such as 250ms, 3s or 5m is expected here, at most 0s\n"},
+    {"traces: {idle: 61s}", "t.yaml:1:16: `idle` (61000 ms) is longer than `max_age` (60000 ms): no trace would be idle first\n"},
+    {"traces: {max_age: 2s}", "t.yaml:1:19: `idle` (3000 ms) is longer than `max_age` (2000 ms): no trace would be idle first\n"},
+    {"traces: {root_grace: 0s}", "t.yaml:1:22: a duration of more than 0, or off, is expected here\n"},
+    {"traces: {max_age: on}", "t.yaml:1:19: a duration such as 250ms, 3s or 5m is expected here, at most 86400s\n"},
+    {"traces: {max_spans: 0}", "t.yaml:1:21: a whole number from 1 to 16777216 is expected here\n"},
+    {"traces: {clock_tolerance: 2m}", "t.yaml:1:27: a duration such as 250ms, 3s or 5m is expected here, at most 60s\n"},
     {"traces: {idle: 2h}", "t.yaml:1:16: a duration such as 250ms, 3s or 5m is expected here, at most 3600s\n"},
     {"ports: x", "t.yaml:1:8: a list of ports is expected here\n"},
     {"ports: []", "t.yaml:1:8: at least one port is needed\n"},

@@ -14,17 +14,15 @@ static int snapshot(void *context, struct appliance_snapshot *into) {
   return 0;
 }
 
-static const struct rule_set *rules_acquire(void *context) {
+static void rules_read(void *context, struct rule_view *view) {
   struct appliance_double *appliance = context;
-  appliance->acquired++;
-  return appliance->set;
+  atomic_fetch_add(&appliance->reads, 1);
+  rule_book_read(appliance->book, view);
 }
-
-static void rules_release(void *context) { ((struct appliance_double *)context)->released++; }
 
 static bool rule_matches(void *context, const struct rule_definition *rule, uint64_t *matches, bool *own_series) {
   const struct appliance_double *appliance = context;
-  *matches = rule->mode == RULE_SHADOW ? 7 : 40 + rule->version;
+  *matches = rule->mode == RULE_SHADOW ? 7 : 39 + rule->version;
   *own_series = appliance->rules_in_others == 0 || strcmp(rule->name, appliance->rules_in_others) != 0;
   return rule->enabled;
 }
@@ -33,19 +31,52 @@ static void rule_matches_gone(void *context, uint64_t gone[RULE_MODES]) {
   memcpy(gone, ((struct appliance_double *)context)->matches_gone, RULE_MODES * sizeof *gone);
 }
 
-static int rules_apply(void *context, const struct appliance_file *files, size_t file_count, bool merge, const char *who,
-                       struct rule_errors *errors, struct appliance_apply_result *result) {
+static void rules_release(void *context) {
   struct appliance_double *appliance = context;
-  appliance->applies++;
-  appliance->applied_merge = merge;
-  snprintf(appliance->applied_name, sizeof appliance->applied_name, "%s", file_count ? files[0].name : "");
-  snprintf(appliance->applied_who, sizeof appliance->applied_who, "%s", who);
-  if (appliance->apply_result == -EINVAL) {
-    struct rule_set *wrong = rule_set_parse("bad.yaml", "rules: [{name: x}]", 18, errors);
-    assert_null(wrong);
-  }
-  *result = (struct appliance_apply_result){.generation = 7, .rules = 2, .difference = {.added = 1, .unchanged = 1}};
-  return appliance->apply_result;
+  atomic_fetch_add(&appliance->releases, 1);
+  rule_book_release(appliance->book);
+}
+
+static int rules_change(void *context, const struct rule_request *request, struct rule_result *result) {
+  struct appliance_double *appliance = context;
+  appliance->changes++;
+  snprintf(appliance->changed_who, sizeof appliance->changed_who, "%s", request->who);
+  return rule_book_change(appliance->book, request, result);
+}
+
+static int compile(void *context, const struct rule_set *set, uint64_t generation, struct rule_errors *errors, void **image,
+                   uint8_t sha256[32]) {
+  (void)context;
+  struct rule_image *made = rule_image_compile(set, generation, NULL, 0, errors);
+  if (!made) return -EINVAL;
+  memcpy(sha256, made->sha256, 32);
+  *image = made;
+  return 0;
+}
+
+static void let_go(void *context, void *image) {
+  (void)context;
+  rule_image_free(image);
+}
+
+static int record(void *context, enum rules_stream_kind kind, const void *bytes, size_t length, uint64_t wall_ns,
+                  const char *who) {
+  (void)kind, (void)bytes, (void)length, (void)wall_ns, (void)who;
+  return ((struct appliance_double *)context)->record_result;
+}
+
+static uint64_t now(void *context) { return 1700000000000000000u + ((struct appliance_double *)context)->changes; }
+
+static struct rule_book *make_book(struct appliance_double *appliance) {
+  struct rule_result result;
+  const struct rule_book_operations operations = {
+      .context = appliance, .compile = compile, .discard = let_go, .record = record, .publish = let_go, .now = now};
+  const struct rule_text text = {.name = "rules.yaml", .text = rules_text, .length = sizeof rules_text - 1};
+  const struct rule_request start = {.action = RULE_ACTION_START, .texts = &text, .text_count = 1, .who = "test"};
+  struct rule_book *book = rule_book_create(&operations, RULE_HISTORY_BYTES_DEFAULT);
+  assert_int_equal(rule_book_change(book, &start, &result), 0);
+  rule_result_free(&result);
+  return book;
 }
 
 static int journal_flush(void *context, uint64_t *durable_lsn) {
@@ -64,20 +95,18 @@ static int certificates_reload(void *context, char *error, size_t room) {
 static struct violation_store *violations(void *context) { return ((struct appliance_double *)context)->violations; }
 
 void appliance_double_open(struct appliance_double *appliance) {
-  struct rule_errors errors = {0};
   memset(appliance, 0, sizeof *appliance);
   appliance->face = (struct appliance){.context = appliance,
                                        .snapshot = snapshot,
-                                       .rules_acquire = rules_acquire,
+                                       .rules_read = rules_read,
                                        .rules_release = rules_release,
+                                       .rules_change = rules_change,
                                        .rule_matches = rule_matches,
                                        .rule_matches_gone = rule_matches_gone,
-                                       .rules_apply = rules_apply,
                                        .journal_flush = journal_flush,
                                        .certificates_reload = certificates_reload,
                                        .violations = violations};
-  appliance->set = rule_set_parse("rules.yaml", rules_text, sizeof rules_text - 1, &errors);
-  assert_non_null(appliance->set);
+  appliance->book = make_book(appliance);
   appliance->io =
       journal_sim_io_create(&(struct journal_sim_io_options){.seed = 1, .latency_least_ns = 1000, .latency_most_ns = 1000});
   rig_init(&appliance->journal, appliance->io, 1);
@@ -113,5 +142,5 @@ void appliance_double_close(struct appliance_double *appliance) {
   violation_store_destroy(appliance->violations);
   rig_free(&appliance->journal);
   appliance->io->operations->destroy(appliance->io);
-  rule_set_free(appliance->set);
+  rule_book_destroy(appliance->book);
 }

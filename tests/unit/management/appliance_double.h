@@ -1,25 +1,26 @@
 #pragma once
-/* What stands behind the management server in its tests: a snapshot filled by hand, a real rule set, and a real store over a real
- * journal on the simulated disk. */
+/* What stands behind the management server in its tests: a snapshot filled by hand, a real book of rules whose records go
+ * nowhere, and a real store over a real journal on the simulated disk. */
 #include "appliance.h"
 #include "journal_rig.h"
+#include <stdatomic.h>
 
 struct appliance_double {
   struct appliance face;
   struct appliance_snapshot snapshot;
-  struct rule_set *set;
+  struct rule_book *book;
   struct journal_io *io;
   struct journal_rig journal;
   struct violation_store *violations;
   int flush_result;
-  int apply_result; /* what rules_apply returns; -EINVAL comes with an error */
+  int record_result; /* what the book is told of a record */
   int reload_result;
   unsigned certificate_reloads;
   const char *rules_in_others; /* a rule without a series of its own */
   uint64_t matches_gone[RULE_MODES];
-  char applied_name[64], applied_who[64];
-  bool applied_merge;
-  unsigned applies, acquired, released;
+  char changed_who[64];
+  unsigned changes;
+  atomic_uint reads, releases;
 };
 
 void appliance_double_open(struct appliance_double *appliance);

@@ -1,6 +1,6 @@
 /* The API by real requests over its socket and over loopback. */
-#include "appliance_double.h"
 #include "cmocka_test.h"
+#include "management_asking.h"
 #include "management_server.h"
 #include <curl/curl.h>
 #include <errno.h>
@@ -11,87 +11,25 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define TCP_PORT 19464
-
-static struct appliance_double appliance;
-static struct management_server *server;
-static char directory[32], socket_path[64];
-
-struct answer {
-  long status;
-  char text[1u << 20];
-  size_t length;
-  json_t *json;
-};
-
-static int set_up(void **state) {
-  (void)state;
-  int error = 0;
-  appliance_double_open(&appliance);
-  strcpy(directory, "management-XXXXXX");
-  assert_non_null(mkdtemp(directory));
-  snprintf(socket_path, sizeof socket_path, "%s/control.sock", directory);
-  const struct management_config config = {.socket_path = socket_path, .listen_address = "127.0.0.1", .listen_port = TCP_PORT};
-  server = management_server_start(&config, &appliance.face, &error);
-  assert_non_null(server);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  management_server_stop(server);
-  rmdir(directory);
-  appliance_double_close(&appliance);
-  return 0;
-}
-
-static size_t take(char *bytes, size_t size, size_t count, void *context) {
-  struct answer *answer = context;
-  if (answer->length + size * count >= sizeof answer->text) return 0;
-  memcpy(answer->text + answer->length, bytes, size * count);
-  answer->length += size * count;
-  answer->text[answer->length] = '\0';
-  return size * count;
-}
-
-/* By the socket unless `tcp`. */
-static struct answer *ask(const char *method, const char *path, const char *body, bool tcp) {
-  static struct answer answer;
-  char url[256];
-  CURL *curl = curl_easy_init();
-  if (answer.json) json_decref(answer.json);
-  memset(&answer, 0, sizeof answer);
-  snprintf(url, sizeof url, "http://127.0.0.1:%d%s", TCP_PORT, path);
-  curl_easy_setopt(curl, CURLOPT_URL, url);
-  if (!tcp) curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
-  curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-  if (body) curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT, 10L);
-  assert_int_equal(curl_easy_perform(curl), CURLE_OK);
-  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &answer.status);
-  curl_easy_cleanup(curl);
-  answer.json = json_loads(answer.text, 0, NULL);
-  return &answer;
-}
-
-static void expect_status(const char *method, const char *path, const char *body, bool tcp, long status) {
-  const struct answer *answer = ask(method, path, body, tcp);
-  if (answer->status != status) fail_msg("%s %s: %ld %s, expected %ld", method, path, answer->status, answer->text, status);
-  /* A refusal says why, in one form. */
-  if (status >= 400 && !json_object_get(answer->json, "checks")) {
-    assert_true(json_is_string(json_object_get(answer->json, "code")));
-    assert_true(json_is_string(json_object_get(answer->json, "message")));
-    assert_true(json_is_string(json_object_get(answer->json, "correlation_id")));
-  }
-}
-
 static void paths_and_methods(void **state) {
   (void)state;
-  static const char *const readable[] = {
-      "/metrics",  "/healthz",        "/readyz",        "/v1/status",          "/v1/shards",
-      "/v1/rules", "/v1/rules/first", "/v1/violations", "/v1/violations/tail", "/v1/violations/counts"};
+  static const char *const readable[] = {"/metrics",
+                                         "/healthz",
+                                         "/readyz",
+                                         "/v1/status",
+                                         "/v1/shards",
+                                         "/v1/rules",
+                                         "/v1/rules/first",
+                                         "/v1/violations",
+                                         "/v1/violations/tail",
+                                         "/v1/violations/counts",
+                                         "/v1/health",
+                                         "/v1/ready",
+                                         "/v1/rules/first/history",
+                                         "/v1/ruleset",
+                                         "/v1/ruleset/history",
+                                         "/v1/ruleset/failed",
+                                         "/v1/ruleset/diff"};
   for (size_t i = 0; i < sizeof readable / sizeof *readable; i++) {
     expect_status("GET", readable[i], NULL, false, 200);
     expect_status("GET", readable[i], NULL, true, 200);
@@ -101,6 +39,9 @@ static void paths_and_methods(void **state) {
   expect_status("GET", "/v1/rules/apply", NULL, false, 405);
   expect_status("GET", "/v1/config/reload", NULL, false, 405);
   expect_status("DELETE", "/v1/rules", NULL, false, 405);
+  expect_status("PATCH", "/v1/rules/first", NULL, false, 405);
+  expect_status("POST", "/v1/rules/first", "{}", false, 404);
+  expect_status("GET", "/v1/rules/first/enable", NULL, false, 404);
   expect_status("POST", "/v1/violations", "{}", false, 404);
 }
 
@@ -108,7 +49,7 @@ static void loopback_changes_nothing(void **state) {
   (void)state;
   expect_status("POST", "/v1/rules/apply", "{\"files\":[]}", true, 405);
   expect_status("POST", "/v1/config/reload", "", true, 405);
-  assert_int_equal(appliance.applies, 0);
+  assert_int_equal(appliance.changes, 0);
   assert_int_equal(appliance.certificate_reloads, 0);
 }
 
@@ -242,33 +183,6 @@ static void a_flush_is_for_the_socket_and_says_how_far(void **state) {
   expect_status("POST", "/v1/journal/flush", "{}", false, 503);
 }
 
-static void rules_are_applied_by_the_socket(void **state) {
-  (void)state;
-  const char *body = "{\"files\":[{\"name\":\"new.yaml\",\"text\":\"rules: []\"}],\"merge\":true}";
-  const struct answer *answer = ask("POST", "/v1/rules/apply", body, false);
-  assert_int_equal(answer->status, 200);
-  assert_int_equal(json_integer_value(json_object_get(answer->json, "generation")), 7);
-  assert_string_equal(appliance.applied_name, "new.yaml");
-  assert_true(appliance.applied_merge);
-  char who[32];
-  snprintf(who, sizeof who, "uid %u", (unsigned)getuid());
-  assert_string_equal(appliance.applied_who, who);
-  appliance.apply_result = -EINVAL;
-  answer = ask("POST", "/v1/rules/apply", body, false);
-  assert_int_equal(answer->status, 400);
-  const json_t *error = json_array_get(json_object_get(answer->json, "errors"), 0);
-  assert_string_equal(json_string_value(json_object_get(error, "file")), "bad.yaml");
-  assert_true(json_integer_value(json_object_get(error, "line")) > 0);
-  appliance.apply_result = -EIO;
-  expect_status("POST", "/v1/rules/apply", body, false, 503);
-  static const char *const malformed[] = {"[]", "{\"files\":{}}", "{\"files\":[{\"name\":1,\"text\":\"\"}]}", "{\"files\":[{}]}",
-                                          "{"};
-  const unsigned before = appliance.applies;
-  for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++)
-    expect_status("POST", "/v1/rules/apply", malformed[i], false, 400);
-  assert_int_equal(appliance.applies, before);
-}
-
 static void certificates_are_read_again(void **state) {
   (void)state;
   appliance.snapshot.wall_ns = 1700000000000000000u;
@@ -291,30 +205,10 @@ static void certificates_are_read_again(void **state) {
   assert_non_null(strstr(json_string_value(json_object_get(answer->json, "message")), "not the certificate's"));
 }
 
-static void validation_changes_nothing(void **state) {
-  (void)state;
-  const char *bad = "{\"files\":[{\"name\":\"x.yaml\",\"text\":\"rules:\\n  - name: a\\n    on: span\\n    if: name =\\n\"}]}";
-  const struct answer *answer = ask("POST", "/v1/rules/validate", bad, false);
-  assert_int_equal(answer->status, 200);
-  assert_true(json_is_false(json_object_get(answer->json, "valid")));
-  const json_t *error = json_array_get(json_object_get(answer->json, "errors"), 0);
-  assert_int_equal(json_integer_value(json_object_get(error, "line")), 4);
-  assert_int_equal(appliance.applies, 0);
-}
-
-static void the_rule_set_is_always_released(void **state) {
-  (void)state;
-  expect_status("GET", "/v1/rules", NULL, false, 200);
-  expect_status("GET", "/v1/rules/second", NULL, false, 200);
-  expect_status("GET", "/v1/rules/third", NULL, false, 404);
-  assert_true(appliance.acquired >= 3);
-  assert_int_equal(appliance.acquired, appliance.released);
-}
-
 static void a_leftover_socket_is_taken_over_and_the_own_removed(void **state) {
   (void)state;
   int error = 0;
-  management_server_stop(server);
+  management_server_stop(asked_server);
   assert_int_equal(access(socket_path, F_OK), -1);
   const struct management_config config = {.socket_path = socket_path};
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -322,41 +216,38 @@ static void a_leftover_socket_is_taken_over_and_the_own_removed(void **state) {
   const int leftover = socket(AF_UNIX, SOCK_STREAM, 0);
   assert_int_equal(bind(leftover, (struct sockaddr *)&address, sizeof address), 0);
   close(leftover);
-  server = management_server_start(&config, &appliance.face, &error);
-  assert_non_null(server);
+  asked_server = management_server_start(&config, &appliance.face, &error);
+  assert_non_null(asked_server);
   expect_status("GET", "/healthz", NULL, false, 200);
 }
 
 static void a_file_that_is_no_socket_is_left_alone(void **state) {
   (void)state;
   int error = 0;
-  management_server_stop(server);
+  management_server_stop(asked_server);
   FILE *file = fopen(socket_path, "w");
   fclose(file);
   const struct management_config config = {.socket_path = socket_path};
   assert_null(management_server_start(&config, &appliance.face, &error));
   assert_int_equal(error, -EEXIST);
   assert_int_equal(unlink(socket_path), 0);
-  server = management_server_start(&config, &appliance.face, &error);
-  assert_non_null(server);
+  asked_server = management_server_start(&config, &appliance.face, &error);
+  assert_non_null(asked_server);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(paths_and_methods, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(loopback_changes_nothing, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(health_and_readiness, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(status_tells_of_pressure, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(filters_that_make_no_sense, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(violations_by_filter_and_page, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(violations_in_both_orders_by_id_source_and_in_counts, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_flush_is_for_the_socket_and_says_how_far, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(rules_are_applied_by_the_socket, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(certificates_are_read_again, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(validation_changes_nothing, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(the_rule_set_is_always_released, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_leftover_socket_is_taken_over_and_the_own_removed, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_is_left_alone, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(paths_and_methods, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(loopback_changes_nothing, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(health_and_readiness, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(status_tells_of_pressure, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(filters_that_make_no_sense, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(violations_by_filter_and_page, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(violations_in_both_orders_by_id_source_and_in_counts, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(a_flush_is_for_the_socket_and_says_how_far, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(certificates_are_read_again, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(a_leftover_socket_is_taken_over_and_the_own_removed, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_is_left_alone, asking_set_up, asking_tear_down),
   };
   curl_global_init(CURL_GLOBAL_DEFAULT);
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,12 @@
 #include <stdlib.h>
 
 void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const char *rules) {
+  const struct rig_traces traces = {.spills = 0};
+  rig_open_traces(rig, engines, limits, &traces, rules);
+}
+
+void rig_open_traces(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const struct rig_traces *traces,
+                     const char *rules) {
   *rig = (struct engine_rig){.heap = heap_arena_create(), .engines = engines, .now_ns = RIG_SECOND};
   struct arena *arena = heap_arena_arena(rig->heap);
   for (uint32_t i = 0; i < engines; i++) rig->records[i] = record_ring_create(arena, limits->record_bytes);
@@ -17,6 +23,8 @@ void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits 
                                    .column_capacity = 64,
                                    .traces_max = limits->traces,
                                    .captures_max = limits->captures,
+                                   .spills_max = traces->spills,
+                                   .limits = traces->limits,
                                    .idle_ns = 3 * RIG_SECOND};
     for (uint32_t to = 0; to < engines; to++) config.digests_to[to] = rig->digests[i][to];
     rig->engine[i] = engine_create(arena, &config, rig->now_ns);
@@ -56,11 +64,12 @@ bool rig_evaluate(struct engine_rig *rig, uint32_t engine, const struct rig_span
   struct event_fields *fields = &batch->fields[row];
   memcpy(fields->trace_id, &span->trace, sizeof span->trace);
   memcpy(fields->span_id, &span->span, sizeof span->span);
+  fields->has_parent = (span->span & RIG_CHILD) != 0;
   fields->name = text(span->name);
   fields->service = text(span->service);
   fields->status = span->error ? SPAN_STATUS_ERROR : SPAN_STATUS_UNSET;
-  fields->start_ns = 1000 + span->span;
-  fields->end_ns = 2000 + span->span;
+  fields->start_ns = 1000 + (span->span & ~RIG_CHILD);
+  fields->end_ns = 2000 + (span->span & ~RIG_CHILD);
   const struct value amount = {.integer = span->amount, .type = VALUE_INTEGER};
   const int slot = event_column_find(batch->image, EVENT_SPAN, SCOPE_SPAN, "amount", 6);
   if (span->amount >= 0) event_batch_set(batch, row, slot, &amount);

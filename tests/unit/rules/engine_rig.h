@@ -25,14 +25,22 @@ struct engine_rig {
   uint64_t generation, now_ns;
 };
 
+struct rig_traces { /* zeros: as an engine that says nothing of it */
+  struct trace_limits limits;
+  uint32_t spills;
+};
+
 struct rig_span {
   uint64_t trace, span;
   const char *name, *service;
   int64_t amount; /* span.amount; negative: absent */
   bool error;
 };
+#define RIG_CHILD (1ull << 63) /* in `span`: it has a parent */
 
 void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const char *rules);
+void rig_open_traces(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const struct rig_traces *traces,
+                     const char *rules);
 /* Compiles the next generation; every engine adopts it. */
 void rig_apply(struct engine_rig *rig, const char *rules);
 void rig_close(struct engine_rig *rig);
