@@ -38,6 +38,9 @@ static const struct {
      "      It becomes a new version, a new generation: nothing is forgotten.\n"},
     {"failed", "", "what the last attempts did not put in force, and why", ""},
     {"test", "FILE|DIR...", "run the unit tests in *.test.yaml, without a daemon (-o json: all of it)", ""},
+    {"backtest", "--rules FILE|DIR... [--against FILE|DIR|daemon] --from PCAP|JOURNAL|OTLP-FILE [--limit N]",
+     "what recorded traffic would have raised, and what it would not any more", ""},
+    {"explain", "NAME [--rules FILE|DIR...]", "what a rule reads, how it is found, where it is judged, what it costs", ""},
 };
 
 void cli_rules_help(FILE *out, const char *verb) {

@@ -9,6 +9,8 @@
 #define TRACES_MAX_DEFAULT (1u << 18)
 #define CAPTURES_MAX_DEFAULT (1u << 16)
 #define TRACE_IDLE_NS_DEFAULT 3000000000ull
+#define TRACE_MAX_AGE_NS 60000000000ull
+#define TRACE_SPANS_MAX 10000u
 /* A file may hold in one body what clients send in many: roomier than the daemon's, and not touched when not needed. */
 #define RECORD_RING_BYTES (256u << 20)
 #define MESSAGE_RING_LINES (1u << 20)
@@ -70,6 +72,7 @@ static bool create_shard(struct trial_host *host, uint16_t index) {
       .traces_max = host->config.traces_max,
       .captures_max = host->config.captures_max,
       .idle_ns = host->config.trace_idle_ns,
+      .limits = {.max_age_ns = TRACE_MAX_AGE_NS, .max_spans = TRACE_SPANS_MAX},
   };
   if (!shard->records) return false;
   for (uint16_t to = 0; to < host->config.shards; to++) {

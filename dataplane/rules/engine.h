@@ -32,6 +32,8 @@ struct engine_config {
   uint64_t batch_steps_max;   /* of judging one batch, see rules_internal.h; 0: ENGINE_BATCH_STEPS_DEFAULT */
   uint32_t window_keys_max;   /* keys of window rules; 0: none is kept, and their digests are unplaced */
   uint32_t window_blocks_max; /* of WINDOW_BLOCK_BYTES, for what the windows of these keys hold */
+  uint32_t story_lines;       /* 64 bytes each: spans of traces that rules compare with one another; 0: as captures_max */
+  uint32_t story_steps_max;   /* of judging one trace by its spans; 0: STORY_STEPS_DEFAULT */
 };
 
 #define WINDOW_BLOCK_BYTES 512u
