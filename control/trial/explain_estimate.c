@@ -156,14 +156,17 @@ static void new_ids(struct bench *bench) {
   }
 }
 
+/* Digests go to an owner, and that is what the rule costs too. */
+static bool keeps_state(const struct bench *bench) { return bench->rule.rule->on == RULE_ON_TRACE || bench->rule.rule->window; }
+
 static bool judge(struct bench *bench) {
   struct engine *engine = bench->host->shards[0].engine;
   if (!engine_evaluate(engine, bench->batch, bench->host->now_ns, bench->host->wall_ns)) {
     engine_rollback(engine);
     return false;
   }
-  if (bench->rule.rule->on == RULE_ON_TRACE) {
-    engine_commit(engine); /* and what the owner of the traces does with the digests */
+  if (keeps_state(bench)) {
+    engine_commit(engine);
     trial_host_pump(bench->host);
   } else {
     engine_rollback(engine);
@@ -194,7 +197,7 @@ static double measure(struct bench *bench, bool matching, uint64_t measure_ns) {
 /* Without a verdict of a trace rule: whether spans meet its selectors is what costs. */
 static uint64_t raised(const struct bench *bench) {
   const struct engine_counters *counters = trial_host_engine_counters(bench->host, 0);
-  return bench->rule.rule->on == RULE_ON_TRACE ? counters->digests_applied : counters->violations_rolled_back;
+  return keeps_state(bench) ? counters->digests_applied : counters->violations_rolled_back;
 }
 
 json_t *explain_estimate(const struct rule_set *alone, const char *name, uint64_t measure_ns, struct rule_errors *errors) {
@@ -209,13 +212,13 @@ json_t *explain_estimate(const struct rule_set *alone, const char *name, uint64_
     const uint64_t before = raised(&bench);
     const double match_ns = measure(&bench, true, measure_ns / 2);
     const bool matched = raised(&bench) > before;
-    json = json_pack(
-        "{s:f, s:o, s:s}", "ns_per_event", other_ns, "ns_per_match", matched ? json_real(match_ns) : json_null(), "note",
-        bench.rule.rule->on == RULE_ON_TRACE
-            ? "an estimate: this rule alone, made-up spans on this machine, digests and trace table included; a match "
-              "is a span that was made to meet `when`"
-            : "an estimate: this rule alone, made-up events on this machine, without decoding; a match includes its "
-              "violation");
+    json = json_pack("{s:f, s:o, s:s}", "ns_per_event", other_ns, "ns_per_match", matched ? json_real(match_ns) : json_null(),
+                     "note",
+                     keeps_state(&bench)
+                         ? "an estimate: this rule alone, made-up events on this machine, without decoding, with the digests and "
+                           "what their owner does; a match is an event that was made to meet `when` or `if`"
+                         : "an estimate: this rule alone, made-up events on this machine, without decoding; a match includes its "
+                           "violation");
   } else {
     trial_error_file(errors, name, "is not in its own image");
   }

@@ -64,16 +64,23 @@ static void run(struct trial_test_file *file, const char *rule, yaml_node_t *exa
   trial_names_free(&names);
 }
 
+/* The rule that the loader made of this mapping, whichever of its keys gave it the name. */
+static const struct rule_definition *definition_of(const struct trial_test_file *file, const yaml_node_t *rule) {
+  for (size_t i = 0; i < rule_set_count(file->set); i++) {
+    const struct rule_definition *definition = rule_set_at(file->set, i);
+    if (definition->line == rule->start_mark.line + 1 && strcmp(definition->file, file->document.path) == 0) return definition;
+  }
+  return NULL;
+}
+
 size_t trial_examples_run(struct trial_test_file *file) {
   struct trial_document *document = &file->document;
   yaml_node_t *rules = member(document, trial_document_root(document), "rules");
   size_t count = 0;
   for (size_t i = 0; rules && rules->type == YAML_SEQUENCE_NODE && i < trial_list_count(rules); i++) {
-    yaml_node_t *rule = trial_list_at(document, rules, i), *name = member(document, rule, "name");
-    yaml_node_t *example = member(document, rule, "example_violation");
-    const struct rule_definition *definition =
-        name && name->type == YAML_SCALAR_NODE ? rule_set_find(file->set, (const char *)name->data.scalar.value) : NULL;
-    if (!example || !definition || !definition->enabled) continue;
+    yaml_node_t *rule = trial_list_at(document, rules, i), *example = member(document, rule, "example_violation");
+    const struct rule_definition *definition = example ? definition_of(file, rule) : NULL;
+    if (!definition || !definition->enabled) continue;
     count++;
     if (file->host || trial_test_file_start(file)) run(file, definition->name, example);
   }

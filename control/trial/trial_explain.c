@@ -88,6 +88,10 @@ static void use_rule(struct sharing *sharing, const struct rule_image *image, co
   sharing->stamp++;
   explain_each_predicate(image, rule, sharing, use_predicate);
   for (uint32_t i = 0; i < rule->attribute_count; i++) use_column(sharing, rule->attributes[i]);
+  if (!rule->window) return;
+  const struct image_window *window = &image->windows[rule->window - 1];
+  use_column(sharing, window->value_column);
+  for (uint32_t i = 0; i < window->key_count; i++) use_column(sharing, window->key_columns[i]);
 }
 
 static bool count_sharing(struct sharing *sharing, const struct explain_rule *rule) {
@@ -147,8 +151,13 @@ static void add_shared(json_t *json, const struct explain_rule *rule, const stru
       json_pack("{s:I, s:I}", "image_bytes_own", (json_int_t)own_bytes, "pattern_bytes_shared", (json_int_t)pattern_bytes));
 }
 
-static const char *owner_of(enum rule_on on) {
-  if (on == RULE_ON_TRACE)
+static const char *owner_of(const struct explain_rule *rule) {
+  if (rule->rule->window)
+    return rule->rule->on == RULE_ON_TRACE
+               ? "the shard that owns the trace; then the shard that owns the rule's key: a keyed hash of rule and key"
+               : "the shard that owns the rule's key: a keyed hash of rule and key; other shards send it a digest of what "
+                 "matches";
+  if (rule->rule->on == RULE_ON_TRACE)
     return "the shard that owns the trace: a keyed hash of trace_id; other shards send it a digest of each span";
   return "the shard that received the event; no state";
 }
@@ -187,6 +196,7 @@ static bool explain_compiled(json_t *json, const struct rule_set *set, const cha
     free_sharing(&sharing);
     add_conditions(json, &rule);
     json_object_set_new(json, "found_by", explain_lookup(&rule));
+    json_object_set_new(json, "owner", json_string(owner_of(&rule)));
   }
   rule_image_free(image);
   return good;
@@ -197,7 +207,6 @@ json_t *trial_explain(const struct rule_set *set, const char *name, uint64_t mea
   struct rule_set *alone = definition ? rule_set_select(set, name) : NULL;
   if (!alone) return NULL;
   json_t *json = definition_json(definition, alone);
-  json_object_set_new(json, "owner", json_string(owner_of(definition->on)));
   bool good = explain_compiled(json, set, name, errors);
   if (good && definition->enabled && measure_ns) {
     json_t *estimate = explain_estimate(alone, name, measure_ns, errors);
