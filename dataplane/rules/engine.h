@@ -11,6 +11,7 @@
 #include "image.h"
 #include "record_ring.h"
 #include "siphash.h"
+#include "story_counters.h"
 #include "trace_limits.h"
 #include "uuid7.h"
 
@@ -64,6 +65,7 @@ struct engine_counters {
   struct histogram late_ns;                /* of late spans: since their trace was complete */
   uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */
   uint32_t traces_live, traces_remembered; /* gauges */
+  struct story_counters story;
 };
 
 struct engine;
