@@ -8,10 +8,20 @@ struct compiled_image {
   struct region region;
   const struct image_text *selector_texts; /* identity of each selector, for the bits of the next generation */
   uint32_t next_identity;                  /* of a column; higher than any that was given */
+  uint32_t next_fact_identity;             /* likewise */
+  const struct image_text *fact_keys;      /* of each fact, equal in every generation */
+  const uint64_t *kept_since;              /* by selector bit: the generation from which it is noted with spans */
   uint32_t next_rule_identity;             /* of a trace rule; likewise */
+  const struct image_text *window_texts;   /* what each window judges, for the identities of the next generation */
+  uint32_t next_window_identity;
   struct match_slot *match_slots;
   uint32_t match_slot_count;            /* given so far, to rules that are there or gone */
   struct text_index match_slot_by_rule; /* of those there */
+};
+
+struct window_builder {
+  struct image_window window;
+  struct image_text text;
 };
 
 struct match_slot {
@@ -48,6 +58,21 @@ struct selector_builder {
   struct image_selector selector;
 };
 
+struct fact_builder {
+  struct image_text key;
+  struct image_fact fact;
+};
+
+struct fact_pair {
+  uint32_t key;
+  uint16_t number;
+};
+
+struct fact_pairs {
+  struct fact_pair *items;
+  size_t count, capacity;
+};
+
 struct image_builder {
   struct compiled_image *compiled;
   struct region *region;                 /* of the image */
@@ -60,6 +85,17 @@ struct image_builder {
   struct text_index selector_by_text;
   struct image_rule *trace_rules;
   size_t trace_rule_count, trace_rule_capacity;
+  struct window_builder *windows;
+  size_t window_count, window_capacity;
+  struct text_index window_by_text; /* those of `previous` */
+  struct fact_builder *facts;
+  size_t fact_count, fact_capacity;
+  struct text_index fact_by_key, previous_facts;
+  bool too_many_facts;                     /* said once */
+  struct fact_pairs fact_rules;            /* rules to judge when a fact becomes true */
+  struct fact_pairs within_rules;          /* by selector bit */
+  uint64_t kept[IMAGE_SELECTORS_MAX / 64]; /* selectors that are noted with spans */
+  uint64_t kept_since[IMAGE_SELECTORS_MAX];
   struct image_zone *zones;
   size_t zone_count, zone_capacity;
   struct parsed_rule const **trace_parsed; /* by the same index */
@@ -95,6 +131,12 @@ void image_trace_rule_add(struct image_builder *builder, struct image_rule made)
 /* The trace rules into the image, with what finds them. Selectors and columns are finished. */
 void image_traces_finish(struct image_builder *builder);
 
+/* window_image.c. The window of the rule at hand, which is to be rule `index` of its kind: what image_rule.window is. */
+uint32_t window_image_add(struct image_builder *builder, enum event_kind kind, uint32_t index);
+/* Before the first: what the previous generation has keeps its identity. */
+void window_image_remember(struct image_builder *builder);
+void window_image_finish(struct image_builder *builder);
+
 /* Every enabled rule gets a place where its matches are counted: the one it has, else one that no rule of the generation before
  * has. False when there is none. */
 bool image_match_slots_assign(struct image_builder *builder, const struct rule_set *set);
@@ -102,6 +144,12 @@ uint32_t image_match_slot_of(const struct image_builder *builder, const struct r
 
 /* Operand of a fact about a trace, made when new. */
 uint32_t image_fact_of(struct image_builder *builder, const struct expression *fact);
+/* What a trace rule, its programs and number made, asks of the spans. Decides when its never is judged, if it asks anything. */
+void image_rule_facts(struct image_builder *builder, const struct parsed_rule *parsed, struct image_rule *made);
+/* Facts and what is noted of spans into the image; dates the rules by them. All trace rules are made, none is taken yet. */
+void image_story_finish(struct image_builder *builder);
+void image_pair_note(struct fact_pairs *pairs, uint32_t key, uint32_t number);
+void image_story_free(struct image_builder *builder);
 
 void image_paths_finish(struct image_builder *builder, const struct kind_builder *from, struct image_kind *into);
 
