@@ -291,10 +291,10 @@ static void spell_by(struct spelling *spelling, const struct window_shape *windo
 
 static void spell_measure(struct spelling *spelling, const struct window_shape *window) {
   static const char *const names[] = {
-      [MEASURE_COUNT] = "count", [MEASURE_RATE] = "rate", [MEASURE_SUM] = "sum",   [MEASURE_AVERAGE] = "avg",
-      [MEASURE_LEAST] = "min",   [MEASURE_MOST] = "max",  [MEASURE_QUANTILE] = "", [MEASURE_DISTINCT] = "distinct"};
+      [WINDOWED_COUNT] = "count", [WINDOWED_RATE] = "rate", [WINDOWED_SUM] = "sum",   [WINDOWED_AVERAGE] = "avg",
+      [WINDOWED_LEAST] = "min",   [WINDOWED_MOST] = "max",  [WINDOWED_QUANTILE] = "", [WINDOWED_DISTINCT] = "distinct"};
   if (window->change) spell(spelling, "change(");
-  spell(spelling, "%s", window->measure == MEASURE_QUANTILE ? window->quantile : names[window->measure]);
+  spell(spelling, "%s", window->measure == WINDOWED_QUANTILE ? window->quantile : names[window->measure]);
   if (window->value) {
     spell(spelling, "(");
     spell_term(spelling, window->value, SORT_ANY, 0);
@@ -320,15 +320,15 @@ static void spell_threshold(struct spelling *spelling, const struct window_shape
 }
 
 static void spell_window(struct spelling *spelling, const struct window_shape *window) {
-  if (window->measure == MEASURE_SUPPRESS) {
+  if (window->measure == WINDOWED_SUPPRESS) {
     spell_suppress(spelling, window);
     return;
   }
-  if (window->measure == MEASURE_THRESHOLD) {
+  if (window->measure == WINDOWED_THRESHOLD) {
     spell_threshold(spelling, window);
     return;
   }
-  const bool absent = window->measure == MEASURE_ABSENT;
+  const bool absent = window->measure == WINDOWED_ABSENT;
   spell(spelling, "    window: |\n      ");
   if (absent) {
     spell(spelling, "absent");
