@@ -206,7 +206,7 @@ static const struct {
     {"traces: {max_age: 2s}", "t.yaml:1:19: `idle` (3000 ms) is longer than `max_age` (2000 ms): no trace would be idle first\n"},
     {"traces: {root_grace: 0s}", "t.yaml:1:22: a duration of more than 0, or off, is expected here\n"},
     {"traces: {max_age: on}", "t.yaml:1:19: a duration such as 250ms, 3s or 5m is expected here, at most 86400s\n"},
-    {"traces: {max_spans: 0}", "t.yaml:1:21: a whole number from 1 to 16777216 is expected here\n"},
+    {"traces: {max_spans: 0}", "t.yaml:1:21: a whole number from 1 to 1048576 is expected here\n"},
     {"traces: {clock_tolerance: 2m}", "t.yaml:1:27: a duration such as 250ms, 3s or 5m is expected here, at most 60s\n"},
     {"traces: {idle: 2h}", "t.yaml:1:16: a duration such as 250ms, 3s or 5m is expected here, at most 3600s\n"},
     {"ports: x", "t.yaml:1:8: a list of ports is expected here\n"},
