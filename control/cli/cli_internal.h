@@ -69,5 +69,7 @@ int cli_shards(const struct cli *cli);
 int cli_rules(const struct cli *cli);
 /* cli_trial*.c */
 int cli_rules_test(const struct cli *cli);
+int cli_rules_backtest(const struct cli *cli);
+int cli_rules_explain(const struct cli *cli);
 int cli_violations(const struct cli *cli);
 int cli_journal(const struct cli *cli);

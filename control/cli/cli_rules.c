@@ -126,7 +126,9 @@ int cli_rules(const struct cli *cli) {
                {"diff", cli_rules_diff},
                {"rollback", cli_rules_rollback},
                {"failed", cli_rules_failed},
-               {"test", cli_rules_test}};
+               {"test", cli_rules_test},
+               {"backtest", cli_rules_backtest},
+               {"explain", cli_rules_explain}};
   for (size_t i = 0; cli->word_count > 1 && i < sizeof verbs / sizeof *verbs; i++)
     if (strcmp(cli->words[1], verbs[i].verb) == 0) return verbs[i].run(cli);
   return cli_usage(cli, false);

@@ -37,7 +37,16 @@ static const struct {
     {"rollback", "NAME VERSION | --generation N", "bring back a version of a rule, or the whole set of a generation",
      "      It becomes a new version, a new generation: nothing is forgotten.\n"},
     {"failed", "", "what the last attempts did not put in force, and why", ""},
-    {"test", "FILE|DIR...", "run the unit tests in *.test.yaml, without a daemon (-o json: all of it)", ""},
+    {"test", "FILE|DIR...", "run the unit tests in *.test.yaml and the examples in rules, without a daemon",
+     "      TAP; -o json has every violation. Exit code 1: a test failed; 2: a file is bad.\n"},
+    {"backtest", "--rules FILE|DIR... [--against FILE|DIR|daemon] --from PCAP|JOURNAL|OTLP-FILE [--limit N]",
+     "what recorded traffic would raise, and what it would not any more",
+     "      --rules         the new rules; may be given again\n"
+     "      --against       the rules to compare them with\n"
+     "      --from          a capture, a journal's folder, or a file of OTLP or Zipkin spans\n"
+     "      --limit N       violations listed of each kind of difference; 100\n"},
+    {"explain", "NAME [--rules FILE|DIR...]", "what a rule reads, how it is found, where it is judged, what it costs",
+     "      --rules         the files it is in; without: the daemon's rules\n"},
 };
 
 void cli_rules_help(FILE *out, const char *verb) {

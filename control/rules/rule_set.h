@@ -81,6 +81,8 @@ struct rule_text {
 struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t count, bool keep_good, struct rule_errors *errors);
 /* `base` with the rules of `addition` added or, by name, replaced. */
 struct rule_set *rule_set_merge(const struct rule_set *base, const struct rule_set *addition);
+/* A set of this one rule; NULL: there is none. */
+struct rule_set *rule_set_select(const struct rule_set *set, const char *name);
 void rule_set_free(struct rule_set *set);
 
 /* By name, bytewise: the order of the set in force, so that the same rules always make the same text. */
@@ -109,6 +111,8 @@ void rule_set_adopt_versions(struct rule_set *set, const struct rule_set *previo
 struct rule_set_difference {
   size_t added, changed, removed, unchanged;
 };
+/* Both have the rule, with the same content. */
+bool rule_set_same_rule(const struct rule_set *set, const struct rule_set *other, const char *name);
 struct rule_set_difference rule_set_compare(const struct rule_set *set, const struct rule_set *previous);
 
 /* References that the rules on one kind of event may read together. */
