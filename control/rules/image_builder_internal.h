@@ -8,6 +8,9 @@ struct compiled_image {
   struct region region;
   const struct image_text *selector_texts; /* identity of each selector, for the bits of the next generation */
   uint32_t next_identity;                  /* of a column; higher than any that was given */
+  uint32_t next_fact_identity;             /* likewise */
+  const struct image_text *fact_keys;      /* of each fact, equal in every generation */
+  const uint64_t *kept_since;              /* by selector bit: the generation from which it is noted with spans */
   uint32_t next_rule_identity;             /* of a trace rule; likewise */
   const struct image_text *window_texts;   /* what each window judges, for the identities of the next generation */
   uint32_t next_window_identity;
@@ -55,6 +58,21 @@ struct selector_builder {
   struct image_selector selector;
 };
 
+struct fact_builder {
+  struct image_text key;
+  struct image_fact fact;
+};
+
+struct fact_pair {
+  uint32_t key;
+  uint16_t number;
+};
+
+struct fact_pairs {
+  struct fact_pair *items;
+  size_t count, capacity;
+};
+
 struct image_builder {
   struct compiled_image *compiled;
   struct region *region;                 /* of the image */
@@ -70,6 +88,14 @@ struct image_builder {
   struct window_builder *windows;
   size_t window_count, window_capacity;
   struct text_index window_by_text; /* those of `previous` */
+  struct fact_builder *facts;
+  size_t fact_count, fact_capacity;
+  struct text_index fact_by_key, previous_facts;
+  bool too_many_facts;                     /* said once */
+  struct fact_pairs fact_rules;            /* rules to judge when a fact becomes true */
+  struct fact_pairs within_rules;          /* by selector bit */
+  uint64_t kept[IMAGE_SELECTORS_MAX / 64]; /* selectors that are noted with spans */
+  uint64_t kept_since[IMAGE_SELECTORS_MAX];
   struct image_zone *zones;
   size_t zone_count, zone_capacity;
   struct parsed_rule const **trace_parsed; /* by the same index */
@@ -118,6 +144,12 @@ uint32_t image_match_slot_of(const struct image_builder *builder, const struct r
 
 /* Operand of a fact about a trace, made when new. */
 uint32_t image_fact_of(struct image_builder *builder, const struct expression *fact);
+/* What a trace rule, its programs and number made, asks of the spans. Decides when its never is judged, if it asks anything. */
+void image_rule_facts(struct image_builder *builder, const struct parsed_rule *parsed, struct image_rule *made);
+/* Facts and what is noted of spans into the image; dates the rules by them. All trace rules are made, none is taken yet. */
+void image_story_finish(struct image_builder *builder);
+void image_pair_note(struct fact_pairs *pairs, uint32_t key, uint32_t number);
+void image_story_free(struct image_builder *builder);
 
 void image_paths_finish(struct image_builder *builder, const struct kind_builder *from, struct image_kind *into);
 

@@ -173,6 +173,7 @@ static void builder_free(struct image_builder *builder) {
   free(builder->windows);
   text_index_free(&builder->window_by_text);
   free(builder->trace_rules);
+  image_story_free(builder);
   free(builder->trace_parsed);
   free(builder->program);
   free(builder->zones);

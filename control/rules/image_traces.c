@@ -69,6 +69,7 @@ void image_trace_rule_add(struct image_builder *builder, struct image_rule made)
   free(mentions.items);
   made.monotone_never = parsed->never && !when_negated && !never_negated;
   made.trace_rule = (uint32_t)builder->trace_rule_count;
+  image_rule_facts(builder, parsed, &made);
   made.identity = identity_of(builder, &made);
   builder->trace_rules = growing_list_reserve(builder->trace_rules, builder->trace_rule_count, &builder->trace_rule_capacity,
                                               sizeof *builder->trace_rules);
@@ -247,6 +248,7 @@ static const uint64_t *since_by_bit(struct image_builder *builder, uint32_t bits
 void image_traces_finish(struct image_builder *builder) {
   struct rule_image *image = &builder->compiled->image;
   struct index_builder index = {.builder = builder};
+  image_story_finish(builder);
   for (size_t i = 0; i < builder->selector_count; i++)
     if (builder->selectors[i].selector.bit >= index.bits) index.bits = builder->selectors[i].selector.bit + 1;
   index.popularity = calloc(index.bits + 1u, sizeof *index.popularity);

@@ -9,10 +9,11 @@ static struct image_text text_of(struct image_builder *builder) {
   const struct parsed_rule *parsed = builder->rule->parsed;
   struct growing_text text = {0};
   const char *const conditions[] = {definition->condition_text, definition->when_text, definition->always_text,
-                                    definition->never_text};
+                                    definition->never_text, definition->timezone};
   growing_text_format(&text, "%s %s\n", definition->name, rule_on_words[definition->on]);
   for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++)
     growing_text_format(&text, "%s\n", conditions[i] ? conditions[i] : "");
+  growing_text_format(&text, "%lld\n", (long long)definition->within_ns);
   window_print_keys(parsed, &text);
   const struct image_text copy = region_image_text(builder->region, text.at, text.length);
   growing_text_free(&text);

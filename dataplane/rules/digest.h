@@ -50,11 +50,12 @@ _Static_assert(sizeof(struct span_digest) == LINE_BYTES, "one line");
 static inline const uint8_t *digest_parent(const struct span_digest *digest) {
   return digest->flags & DIGEST_PARENT ? digest->rest : NULL;
 }
+static inline uint32_t digest_selectors_at(const struct span_digest *digest) { return digest->flags & DIGEST_PARENT ? 8 : 0; }
 static inline const uint16_t *digest_selectors(const struct span_digest *digest) {
-  return (const uint16_t *)(const void *)(digest->rest + (digest->flags & DIGEST_PARENT ? 8 : 0));
+  return (const uint16_t *)(const void *)(digest->rest + digest_selectors_at(digest));
 }
 static inline uint32_t digest_payload_at(const struct span_digest *digest) {
-  return (digest->flags & DIGEST_PARENT ? 8u : 0u) + ((digest->selector_count * 2u + 3u) & ~3u);
+  return digest_selectors_at(digest) + ((digest->selector_count * 2u + 3u) & ~3u);
 }
 static inline const uint8_t *digest_payload(const struct span_digest *digest) { return digest->rest + digest_payload_at(digest); }
 

@@ -34,6 +34,14 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
                                           .captures = config->captures_max,
                                           .spills = config->spills_max ? config->spills_max : config->captures_max,
                                           .idle_ns = config->idle_ns};
+  const uint32_t spans_max = config->limits.max_spans ? config->limits.max_spans : STORY_SPANS_DEFAULT;
+  const struct story_sizes story = {.traces = config->traces_max,
+                                    .lines = config->story_lines ? config->story_lines : config->captures_max,
+                                    .spans_max = spans_max + spans_max / 4, /* some of them late */
+                                    .steps_max = config->story_steps_max ? config->story_steps_max : STORY_STEPS_DEFAULT,
+                                    .tolerance_ns = config->limits.clock_tolerance_ns,
+                                    .key = config->trace_key};
+  if (!trace_story_create(&engine->story, arena, &story)) return NULL;
   if (!trace_table_create(&engine->traces, arena, &sizes, now_ns)) return NULL;
   if (!window_table_create(&engine->windows, arena, config->window_keys_max, config->window_blocks_max, now_ns)) return NULL;
   return engine;
@@ -51,6 +59,7 @@ void engine_adopt(struct engine *engine, const struct rule_image *image) {
   ALWAYS_ASSERT(record_ring_reserved_count(engine->config.records) == 0);
   engine->image = image;
   windows_adopt(engine);
+  trace_story_adopt(&engine->story, image);
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
     engine->batches[kind].image = image;
     engine->batches[kind].count = 0;

@@ -32,6 +32,8 @@ struct engine_config {
   uint64_t batch_steps_max;   /* of judging one batch, see rules_internal.h; 0: ENGINE_BATCH_STEPS_DEFAULT */
   uint32_t window_keys_max;   /* keys of window rules; 0: none is kept, and their digests are unplaced */
   uint32_t window_blocks_max; /* of WINDOW_BLOCK_BYTES, for what the windows of these keys hold */
+  uint32_t story_lines;       /* 64 bytes each: spans of traces that rules compare with one another; 0: as captures_max */
+  uint32_t story_steps_max;   /* of judging one trace by its spans; 0: STORY_STEPS_DEFAULT */
 };
 
 #define WINDOW_BLOCK_BYTES 512u
@@ -66,11 +68,11 @@ struct engine_counters {
   uint64_t records_no_room;
   uint64_t traces_opened, traces_completed[TRACE_COMPLETIONS], traces_evicted, spans_late;
   uint64_t captures_exhausted, digests_unplaced;
-  uint64_t batches_over_steps,
-      programs_unjudged;                   /* rules and selectors that were not asked about a batch as its steps were spent */
+  uint64_t batches_over_steps;
+  uint64_t programs_unjudged;              /* rules and selectors that such a batch was not asked about */
   uint64_t elements_unjudged;              /* values of body paths with `[*]` beyond those that are kept */
   uint64_t spills_exhausted;               /* what a trace met, or that it was judged, could not be kept */
-  uint64_t verdicts_withheld;              /* of traces of which that is so */
+  uint64_t verdicts_withheld;              /* of traces of which that is so, or that a batch over its steps was about */
   uint64_t verdicts_lost;                  /* the record ring was full, and that they are due could not be kept */
   struct histogram late_ns;                /* of late spans: since their trace was complete */
   uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */

@@ -47,31 +47,52 @@ static void put_service(struct span_digest *digest, struct event_text service) {
   put_text(digest, service.at, length);
 }
 
+static void put_column(const struct engine *engine, const struct event_batch *batch, uint32_t row, uint16_t slot,
+                       uint64_t done[ENGINE_COLUMNS_MAX / 64], struct span_digest *digest) {
+  const struct value *value = event_batch_value(batch, row, slot);
+  if (value->type == VALUE_NULL || bit_get(done, slot)) return;
+  bit_set(done, slot);
+  put_value(digest, engine->image->kinds[EVENT_SPAN].columns[slot].identity, value);
+}
+
+/* Before what is read for messages: a verdict hangs on it. */
+static void put_measured(const struct engine *engine, const struct event_batch *batch, uint32_t row,
+                         uint64_t done[ENGINE_COLUMNS_MAX / 64], struct span_digest *digest) {
+  const struct image_story *story = &engine->image->story;
+  const uint16_t *bits = digest_selectors(digest);
+  for (uint32_t i = 0; i < digest->selector_count && story->needed; i++)
+    for (uint32_t c = story->measured.first[bits[i]]; c < story->measured.first[bits[i] + 1]; c++) {
+      const enum value_type type = event_batch_value(batch, row, story->measured.numbers[c])->type;
+      if (type == VALUE_INTEGER || type == VALUE_DOUBLE) put_column(engine, batch, row, story->measured.numbers[c], done, digest);
+    }
+}
+
 /* What messages and attributes of the rules read, of a span that may be the first to meet a `when`. */
 static void put_payload(const struct engine *engine, const struct event_batch *batch, uint32_t row, struct span_digest *digest) {
   const struct rule_image *image = engine->image;
   const struct image_trace_index *index = &image->traces;
   const uint16_t *bits = digest_selectors(digest);
-  uint64_t done[16] = {0};
-  bool begun = false;
-  for (uint32_t i = 0; i < digest->selector_count; i++) {
-    if (!(index->in[bits[i]] & MENTION_WHEN)) continue;
-    if (!begun) put_service(digest, batch->fields[row].service);
-    begun = true;
-    for (uint32_t c = index->columns.first[bits[i]]; c < index->columns.first[bits[i] + 1]; c++) {
-      const uint16_t slot = index->columns.numbers[c];
-      const struct value *value = event_batch_value(batch, row, slot);
-      if (value->type == VALUE_NULL || bit_get(done, slot)) continue;
-      bit_set(done, slot);
-      put_value(digest, image->kinds[EVENT_SPAN].columns[slot].identity, value);
-    }
-  }
+  uint64_t done[ENGINE_COLUMNS_MAX / 64] = {0};
+  bool when = false;
+  for (uint32_t i = 0; i < digest->selector_count; i++) when |= (index->in[bits[i]] & MENTION_WHEN) != 0;
+  if (when) put_service(digest, batch->fields[row].service);
+  put_measured(engine, batch, row, done, digest);
+  for (uint32_t i = 0; i < digest->selector_count; i++)
+    for (uint32_t c = index->columns.first[bits[i]]; c < index->columns.first[bits[i] + 1]; c++)
+      put_column(engine, batch, row, index->columns.numbers[c], done, digest);
 }
 
-static void fill(const struct engine *engine, const struct event_batch *batch, uint32_t row, struct span_digest *digest) {
+/* Only stories ask for it: a span that is of no interest to them needs no second line. */
+static bool sends_parent(const struct engine *engine, const struct event_fields *fields, uint32_t selector_count) {
+  const struct image_story *story = &engine->image->story;
+  return story->needed && fields->has_parent && (story->every_span || selector_count > 0);
+}
+
+static void fill(const struct engine *engine, const struct event_batch *batch, uint32_t row, uint32_t hash,
+                 struct span_digest *digest) {
   const struct event_fields *fields = &batch->fields[row];
   const struct digest_rows *rows = engine->digest_rows;
-  *digest = (struct span_digest){.header = {.type = LINE_SPAN_DIGEST},
+  *digest = (struct span_digest){.header = {.type = LINE_SPAN_DIGEST, .reserved = hash},
                                  .start_ns = fields->start_ns,
                                  .end_ns = fields->end_ns > fields->start_ns ? fields->end_ns : fields->start_ns,
                                  .generation = (uint32_t)engine->image->generation,
@@ -84,33 +105,48 @@ static void fill(const struct engine *engine, const struct event_batch *batch, u
   memcpy(digest->span_id, fields->span_id, sizeof digest->span_id);
 }
 
-static bool send_row(struct engine *engine, const struct event_batch *batch, uint32_t row) {
-  struct digest_buffer buffer;
-  struct span_digest *digest = (struct span_digest *)(void *)buffer.bytes;
-  struct digest_rows *rows = engine->digest_rows;
-  const uint32_t hash = trace_hash(&engine->trace_hasher, batch->fields[row].trace_id);
-  uint32_t bytes = sizeof *digest;
-  fill(engine, batch, row, digest);
-  digest->header.reserved = hash;
-  if (rows->counts[row]) {
-    memcpy(digest->rest, rows->bits[row], rows->counts[row] * sizeof(uint16_t));
-    put_payload(engine, batch, row, digest);
-    bytes += digest_payload_at(digest) + digest->payload_bytes;
-  }
-  const uint32_t lines = (bytes + LINE_BYTES - 1) / LINE_BYTES;
-  struct line_header *message = line_ring_reserve(engine->config.digests_to[trace_owner(hash, engine->config.shards)], lines);
+static struct span_digest *reserve(struct engine *engine, uint32_t hash, uint32_t lines) {
+  struct span_digest *message = line_ring_reserve(engine->config.digests_to[trace_owner(hash, engine->config.shards)], lines);
   if (!message) {
     engine->counters.digests_no_room++;
-    return false;
-  }
-  digest->header.lines = message->lines; /* the ring's own */
-  if (lines == 1) {
-    memcpy(message, buffer.bytes, LINE_BYTES); /* of known length: in line */
-  } else {
-    memcpy(message, buffer.bytes, bytes);
+    return NULL;
   }
   engine->transaction.digests++;
   engine->transaction.digest_lines += lines;
+  return message;
+}
+
+/* Of a span that met something: how long it gets is not known before it is made. */
+static bool send_met(struct engine *engine, const struct event_batch *batch, uint32_t row, uint32_t hash) {
+  struct digest_buffer buffer;
+  struct span_digest *digest = (struct span_digest *)(void *)buffer.bytes;
+  const struct digest_rows *rows = engine->digest_rows;
+  const struct event_fields *fields = &batch->fields[row];
+  fill(engine, batch, row, hash, digest);
+  if (sends_parent(engine, fields, rows->counts[row])) {
+    digest->flags |= DIGEST_PARENT;
+    memcpy(digest->rest, fields->parent_id, sizeof fields->parent_id);
+  }
+  memcpy(digest->rest + digest_selectors_at(digest), rows->bits[row], rows->counts[row] * sizeof(uint16_t));
+  put_payload(engine, batch, row, digest);
+  const uint32_t bytes = (uint32_t)sizeof *digest + digest_payload_at(digest) + digest->payload_bytes;
+  struct span_digest *message = reserve(engine, hash, (bytes + LINE_BYTES - 1) / LINE_BYTES);
+  if (!message) return false;
+  digest->header.lines = message->header.lines; /* the ring's own */
+  memcpy(message, buffer.bytes, bytes);
+  return true;
+}
+
+static bool send_row(struct engine *engine, const struct event_batch *batch, uint32_t row) {
+  struct digest_rows *rows = engine->digest_rows;
+  const uint32_t hash = trace_hash(&engine->trace_hasher, batch->fields[row].trace_id);
+  if (rows->counts[row] || sends_parent(engine, &batch->fields[row], 0)) {
+    if (!send_met(engine, batch, row, hash)) return false;
+  } else {
+    struct span_digest *message = reserve(engine, hash, 1);
+    if (!message) return false;
+    fill(engine, batch, row, hash, message); /* the ring seals its header */
+  }
   rows->begun[row] = true;
   rows->counts[row] = 0;
   return true;
@@ -144,6 +180,9 @@ static bool collect(struct engine *engine, const struct event_batch *batch) {
 
 bool engine_send_digests(struct engine *engine, const struct event_batch *batch) {
   const struct digest_rows *rows = engine->digest_rows;
+  const struct image_story *story = &engine->image->story;
+  for (uint32_t i = 0; story->bits && i < story->measured.first[story->bits]; i++)
+    column_facts_of(&engine->evaluation, story->measured.numbers[i]); /* makes those that are computed */
   if (!collect(engine, batch)) return false;
   for (uint32_t row = 0; row < batch->count; row++)
     if ((rows->counts[row] || !rows->begun[row]) && !send_row(engine, batch, row)) return false;

@@ -12,6 +12,7 @@ const char *trace_completion_name(unsigned completion) {
 static void complete(struct engine *engine, struct trace *trace, enum trace_completion reason, uint64_t now_ns,
                      uint64_t wall_ns) {
   if (reason != TRACE_COMPLETE_DRAINED && engine->image) engine_judge_completed(engine, trace, wall_ns);
+  trace_story_remember(&engine->story, trace_number(&engine->traces, trace));
   trace_remember(&engine->traces, trace, now_ns);
   engine->counters.traces_completed[reason]++;
   engine->counters.traces_live--;
@@ -26,6 +27,7 @@ static enum trace_completion reason_of(const struct trace_table *table, const st
 static void forget_remembered(struct engine *engine, struct trace *trace) {
   engine->counters.traces_remembered--;
   trace_take_remembered(&engine->traces);
+  trace_story_forget(&engine->story, trace_number(&engine->traces, trace));
   trace_table_expect_oldest(&engine->traces);
   trace_forget(&engine->traces, trace);
 }
@@ -44,6 +46,7 @@ static bool make_room(struct engine *engine) {
   engine->counters.traces_live--;
   engine->counters.traces_evicted++;
   trace_disarm(table, trace);
+  trace_story_forget(&engine->story, trace_number(table, trace));
   trace_forget(table, trace);
   return true;
 }
@@ -69,14 +72,19 @@ static struct trace *trace_for(struct engine *engine, const struct span_digest *
   struct trace_table *table = &engine->traces;
   struct trace *trace = trace_find(table, digest->trace_id, digest->header.reserved);
   if (!trace) return open_trace(engine, digest, now_ns);
-  if (trace->state != TRACE_LIVE || now_ns < trace_due_ns(table, trace)) return trace;
+  if (trace->state != TRACE_LIVE || now_ns < trace_look_ns(table, trace)) return trace;
   trace_disarm(table, trace);
+  engine_story_settle(engine, trace, now_ns, wall_ns);
+  if (now_ns < trace_due_ns(table, trace)) {
+    trace_arm(table, trace);
+    return trace;
+  }
   complete(engine, trace, reason_of(table, trace), now_ns, wall_ns);
   return trace;
 }
 
-/* A digest of an earlier generation may carry bits that mean something else now. */
-static uint32_t meaning_now(const struct engine *engine, const struct span_digest *digest, uint16_t bits[DIGEST_SELECTORS_MAX]) {
+uint32_t engine_digest_meaning(const struct engine *engine, const struct span_digest *digest,
+                               uint16_t bits[DIGEST_SELECTORS_MAX]) {
   const struct image_trace_index *index = &engine->image->traces;
   const uint16_t *sent = digest_selectors(digest);
   uint32_t count = 0;
@@ -184,7 +192,7 @@ static void meet(struct engine *engine, struct trace *trace, const struct span_d
   struct trace_judge *judge = engine->judge;
   struct meeting meeting; /* large: its lists count as far as their counts */
   meeting.bits = bits;
-  meeting.count = meaning_now(engine, digest, bits);
+  meeting.count = engine_digest_meaning(engine, digest, bits);
   meeting.known_count = meeting.added_count = 0;
   if (meeting.count == 0) return;
   compare(engine, trace, &meeting);
@@ -221,15 +229,17 @@ void engine_apply_digest(struct engine *engine, const struct span_digest *digest
   if (digest->end_ns > trace->last_ns) trace->last_ns = digest->end_ns;
   if (digest->flags & DIGEST_UNJUDGED) trace->flags |= TRACE_INCOMPLETE;
   const bool late = trace->state == TRACE_REMEMBERED;
+  if (!late) trace->arrival_ns = now_ns;
+  const bool told = engine_story_tell(engine, trace, digest, now_ns);
   if (!late) {
-    trace->arrival_ns = now_ns;
-    trace->spans += counted;
+    trace->spans += counted && told;
     if (digest->flags & DIGEST_ROOT) see_root(engine, trace, now_ns);
   } else if (counted) {
     engine->counters.spans_late++;
     histogram_record(&engine->counters.late_ns, now_ns - trace->arrival_ns);
   }
   if (digest->selector_count) meet(engine, trace, digest, late, wall_ns);
+  if (told && engine->image->story.needed) engine_story_judge(engine, trace, late, wall_ns);
   if (late || engine->config.limits.max_spans == 0 || trace->spans < engine->config.limits.max_spans) return;
   trace_disarm(&engine->traces, trace);
   complete(engine, trace, TRACE_COMPLETE_SPANS, now_ns, wall_ns);
@@ -240,8 +250,13 @@ uint32_t engine_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns,
   struct trace_table *table = &engine->traces;
   uint32_t looks = most;
   if (engine->image) engine_retry_due(engine, wall_ns, most);
-  for (struct trace *trace; (trace = trace_take_due(table, now_ns, &looks));)
-    complete(engine, trace, reason_of(table, trace), now_ns, wall_ns);
+  for (struct trace *trace; (trace = trace_take_due(table, now_ns, &looks));) {
+    engine_story_settle(engine, trace, now_ns, wall_ns);
+    if (now_ns < trace_due_ns(table, trace))
+      trace_arm(table, trace);
+    else
+      complete(engine, trace, reason_of(table, trace), now_ns, wall_ns);
+  }
   for (struct trace *trace; looks > 0 && (trace = trace_oldest_remembered(table)); looks--) {
     if (now_ns - trace->arrival_ns < REMEMBER_NS || trace->flags & TRACE_ON_RETRY) break;
     forget_remembered(engine, trace);

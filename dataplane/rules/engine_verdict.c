@@ -37,7 +37,7 @@ static void enqueue_retry(struct engine *engine, struct trace *trace) {
 }
 
 /* While one verdict of a trace waits the others do too, so that they come in order. */
-static void give_verdict(struct engine *engine, struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
+void engine_give_verdict(struct engine *engine, struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
   const bool raised = !(trace->flags & TRACE_ON_RETRY) && engine_raise_trace(engine, trace, rule, wall_ns);
   if (trace_mark_add(&engine->traces, trace, raised ? rule->identity : rule->identity | MARK_DUE)) {
     if (!raised) enqueue_retry(engine, trace);
@@ -122,6 +122,13 @@ static bool raised_before(struct engine *engine, const struct image_rule *rule, 
   return raised;
 }
 
+/* By the spans of the trace; of one that could not keep what was raised no more is said. */
+static void judge_story(struct engine *engine, struct trace *trace, const struct image_rule *rule, enum story_moment moment,
+                        uint64_t wall_ns) {
+  if (engine_story_may_raise(engine, trace, rule) && engine_story_breaks(engine, trace, rule, moment))
+    engine_give_verdict(engine, trace, rule, wall_ns);
+}
+
 void engine_judge_never(struct engine *engine, struct trace *trace, const uint16_t *added, uint32_t added_count, bool late,
                         uint64_t wall_ns) {
   const struct image_trace_index *index = &engine->image->traces;
@@ -142,9 +149,25 @@ void engine_judge_never(struct engine *engine, struct trace *trace, const uint16
   for (uint32_t i = 0; i < judge->candidate_count; i++) {
     const struct image_rule *rule = &engine->image->trace_rules[judge->candidates[i]];
     if (rule->never.count == 0 || (!rule->monotone_never && !negations) || too_young(trace, rule)) continue;
+    if (rule->needs_story) {
+      judge_story(engine, trace, rule, late && negations ? STORY_LATE : STORY_SPAN, wall_ns);
+      continue;
+    }
     if (!never_is_broken(judge, rule) || trace_mark_of(&engine->traces, trace, rule->identity)) continue;
     if (trace->flags & TRACE_MARKS_LOST && raised_before(engine, rule, added, added_count)) continue;
-    give_verdict(engine, trace, rule, wall_ns);
+    engine_give_verdict(engine, trace, rule, wall_ns);
+  }
+  forget_candidates(judge);
+}
+
+void engine_judge_late_story(struct engine *engine, struct trace *trace, uint64_t wall_ns) {
+  const struct image_trace_index *index = &engine->image->traces;
+  struct trace_judge *judge = engine->judge;
+  const enum story_moment moment = trace->flags & TRACE_INCOMPLETE ? STORY_SPAN : STORY_LATE;
+  add_candidates_by_met(engine, trace, &index->never, &index->never_always);
+  for (uint32_t i = 0; i < judge->candidate_count; i++) {
+    const struct image_rule *rule = &engine->image->trace_rules[judge->candidates[i]];
+    if (rule->needs_story && rule->never.count) judge_story(engine, trace, rule, moment, wall_ns);
   }
   forget_candidates(judge);
 }
@@ -161,6 +184,10 @@ void engine_judge_completed(struct engine *engine, struct trace *trace, uint64_t
   add_candidates_by_met(engine, trace, &index->complete, &index->complete_always);
   for (uint32_t i = 0; i < judge->candidate_count; i++) {
     const struct image_rule *rule = &engine->image->trace_rules[judge->candidates[i]];
+    if (rule->needs_story) {
+      judge_story(engine, trace, rule, STORY_COMPLETE, wall_ns);
+      continue;
+    }
     if (!program_holds(&rule->when, judge->met)) continue;
     if (trace_mark_of(&engine->traces, trace, rule->identity)) continue;
     if (too_young(trace, rule)) {
@@ -169,7 +196,7 @@ void engine_judge_completed(struct engine *engine, struct trace *trace, uint64_t
     }
     if (!is_broken(judge, rule)) continue;
     if (trace->flags & TRACE_MARKS_LOST && rule->monotone_never && never_is_broken(judge, rule)) continue;
-    give_verdict(engine, trace, rule, wall_ns);
+    engine_give_verdict(engine, trace, rule, wall_ns);
   }
   forget_candidates(judge);
   for (struct met_walk walk = met_walk(&engine->traces, trace); met_next(&walk);) bit_clear(judge->met, walk.met->bit);

@@ -6,6 +6,7 @@
  * once a batch into a 64-bit row mask), and boolean programs over those masks. Trace rules are programs over selectors (span
  * programs), whose "some span of this trace matched" is kept in the trace table. */
 #include "event.h"
+#include "image_facts.h"
 #include "text_print.h"
 #include <hs/hs.h>
 
@@ -49,20 +50,6 @@ enum column_computation {
   COMPUTE_DIVIDE,
   COMPUTE_REMAINDER,
   COMPUTE_NEGATE, /* of the right operand */
-};
-
-/* What the right span is to the left one: `>`, `>>`, `<`, `<<`, `~`. */
-enum trace_relation { RELATION_CHILD, RELATION_DESCENDANT, RELATION_PARENT, RELATION_ANCESTOR, RELATION_SIBLING };
-
-enum trace_measure_kind {
-  MEASURE_CONSTANT,
-  MEASURE_COUNT,
-  MEASURE_SUM,
-  MEASURE_MINIMUM,
-  MEASURE_MAXIMUM,
-  MEASURE_AVERAGE,
-  MEASURE_DURATION,   /* trace.duration: from the earliest start to the latest end */
-  MEASURE_SPAN_COUNT, /* trace.span_count */
 };
 
 struct image_text {
@@ -136,7 +123,8 @@ static inline uint32_t dictionary_mark(const struct image_column *column, uint32
   return hash >> 8 & (column->dictionary_slots * DICTIONARY_MARKS - 1);
 }
 
-/* Postfix over 64-bit masks: an operand index (predicate, or selector bit in trace programs) or one of these. */
+/* Postfix over 64-bit masks: an operand index (predicate; in trace programs selector bit, or PROGRAM_FACT and a fact) or one of
+ * these. */
 #define PROGRAM_AND 0xfffffffdu
 #define PROGRAM_OR 0xfffffffeu
 #define PROGRAM_NOT 0xffffffffu
@@ -175,6 +163,8 @@ struct image_key { /* the keys that are about one column */
   const struct image_limit *above; /* > and >=, lowest first */
   const struct image_limit *below; /* < and <=, highest first */
   uint32_t above_count, below_count;
+  const uint32_t *present; /* programs that hold of no row in which the column is null */
+  uint32_t present_count;
   bool patterns, literals; /* programs are keyed by matches of the column's databases */
 };
 
@@ -237,6 +227,11 @@ struct image_rule {
   uint32_t trace_rule;       /* index among trace rules */
   uint32_t identity;         /* 1..: kept over generations by a rule that keeps its version, never that of another */
   uint32_t window;           /* one more than its index in windows; 0: what it matches is a violation */
+  uint64_t within_ns;        /* of `within:`; 0: without */
+  const uint16_t *anchors;   /* with it: the selectors whose earliest span it counts from, lowest first */
+  uint32_t anchor_count;
+  bool needs_story; /* it is judged by the spans of the trace: it has facts or `within` */
+  bool matures;     /* its never may hold once some span was not followed in time */
 };
 
 /* What is judged over all events that meet a rule's condition and have one key, by the shard that owns the key. */
@@ -352,6 +347,7 @@ struct rule_image {
   struct image_candidates selector_candidates; /* by index in selectors; columns of EVENT_SPAN */
   const struct image_rule *trace_rules;        /* on: trace, columns of EVENT_SPAN */
   uint32_t trace_rule_count;
+  struct image_story story;
   struct image_trace_index traces;
   const struct image_window *windows; /* by identity, ascending */
   uint32_t window_count;

@@ -4,19 +4,24 @@
 
 static bool power_of_two(uint32_t number) { return number != 0 && (number & (number - 1)) == 0; }
 
-/* Whether the operands of a program are below `operands`, its stack is kept, and it leaves one value. */
-static bool program_is_sound(const struct image_program *program, uint32_t operands) {
+/* Whether the operands of a program are below `operands`, or facts below `facts`, its stack is kept, and it leaves one value. */
+static bool trace_program_is_sound(const struct image_program *program, uint32_t operands, uint32_t facts) {
   uint32_t depth = 0;
   for (uint32_t i = 0; i < program->count; i++) {
     const uint32_t operation = program->operations[i];
     const bool joins = operation == PROGRAM_AND || operation == PROGRAM_OR;
     const bool is_operand = !joins && operation != PROGRAM_NOT;
-    if (is_operand && (operation >= operands || depth == IMAGE_PROGRAM_DEPTH_MAX)) return false;
+    const bool is_fact = is_operand && operation >= PROGRAM_FACT && operation - PROGRAM_FACT < facts;
+    if (is_operand && ((operation >= operands && !is_fact) || depth == IMAGE_PROGRAM_DEPTH_MAX)) return false;
     if (depth < (is_operand ? 0u : joins ? 2u : 1u)) return false;
     depth = is_operand ? depth + 1 : joins ? depth - 1 : depth;
     if (program->conjunction && depth == 1 && i > 0 && operation != PROGRAM_AND) return false;
   }
   return program->count == 0 || depth == 1;
+}
+
+static bool program_is_sound(const struct image_program *program, uint32_t operands) {
+  return trace_program_is_sound(program, operands, 0);
 }
 
 /* Ids from 1 to as many as there are, and an empty slot at which a search ends. */
@@ -173,6 +178,8 @@ static bool key_is_sound(const struct image_kind *kind, const struct image_key *
   }
   for (uint32_t i = 0; i < key->program_count; i++)
     if (key->programs[i] >= programs) return false;
+  for (uint32_t i = 0; i < key->present_count; i++)
+    if (key->present[i] >= programs) return false;
   return numbers_are_sound(key) && limits_are_sound(key->above, key->above_count, 1, programs) &&
          limits_are_sound(key->below, key->below_count, -1, programs);
 }
@@ -214,12 +221,14 @@ static bool kind_is_sound(const struct rule_image *image, const struct image_kin
 }
 
 static bool trace_rule_is_sound(const struct image_kind *spans, const struct image_trace_index *index,
-                                const struct image_rule *rule) {
+                                const struct image_rule *rule, uint32_t all_facts) {
+  const uint32_t facts = rule->needs_story ? all_facts : 0;
   for (uint32_t i = 0; i < rule->selector_count; i++)
     if (rule->selectors[i].bit >= index->bits) return false;
   return rule->identity > 0 && rule->identity <= IMAGE_RULE_IDENTITIES_MAX && rule_is_sound(spans, rule) &&
-         program_is_sound(&rule->when, IMAGE_SELECTORS_MAX) && program_is_sound(&rule->always, IMAGE_SELECTORS_MAX) &&
-         program_is_sound(&rule->never, IMAGE_SELECTORS_MAX);
+         trace_program_is_sound(&rule->when, IMAGE_SELECTORS_MAX, facts) &&
+         trace_program_is_sound(&rule->always, IMAGE_SELECTORS_MAX, facts) &&
+         trace_program_is_sound(&rule->never, IMAGE_SELECTORS_MAX, facts);
 }
 
 static bool numbers_are_below(const uint16_t *numbers, uint32_t count, uint32_t limit) {
@@ -261,9 +270,11 @@ static bool traces_are_sound(const struct rule_image *image) {
         !program_is_sound(&image->selectors[i].condition, spans->predicate_count))
       return false;
   for (uint32_t i = 0; i < image->trace_rule_count; i++)
-    if (image->trace_rules[i].trace_rule != i || !trace_rule_is_sound(spans, &image->traces, &image->trace_rules[i]))
+    if (image->trace_rules[i].trace_rule != i ||
+        !trace_rule_is_sound(spans, &image->traces, &image->trace_rules[i], image->story.fact_count))
       return false;
-  return trace_index_is_sound(image) && candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
+  return trace_index_is_sound(image) && image_story_is_sound(image) &&
+         candidates_are_sound(spans, &image->selector_candidates, image->selector_count);
 }
 
 static bool zones_are_sound(const struct rule_image *image) {

@@ -3,6 +3,7 @@
 #include "always_assert.h"
 #include "engine.h"
 #include "trace_hash.h"
+#include "trace_story_internal.h"
 #include "trace_table_internal.h"
 #include "violation.h"
 #include "window_internal.h"
@@ -120,6 +121,8 @@ uint64_t column_scan_literals(struct evaluation *evaluation, uint16_t column, ui
 
 /* image_check.c: whether the engine can run this image without leaving its bounds, whatever the batch. */
 bool image_is_sound(const struct rule_image *image);
+/* image_story_check.c: the same of facts; the programs with them are not its business. */
+bool image_story_is_sound(const struct rule_image *image);
 
 /* candidates.c: into evaluation.candidates, one bit for each of the `count` programs that may be true of some row. */
 void candidates_find(struct evaluation *evaluation, const struct image_candidates *index, uint32_t count);
@@ -185,6 +188,7 @@ struct engine {
   struct match_counts matches;
   struct trace_table traces;
   struct window_table windows;
+  struct trace_story story;
   struct violation violation; /* being built */
   char message[IMAGE_MESSAGE_BYTES_MAX];
   struct {
@@ -218,6 +222,27 @@ void engine_retry_due(struct engine *engine, uint64_t wall_ns, uint32_t most);
 void engine_judge_never(struct engine *engine, struct trace *trace, const uint16_t *added, uint32_t added_count, bool late,
                         uint64_t wall_ns);
 void engine_judge_completed(struct engine *engine, struct trace *trace, uint64_t wall_ns);
+void engine_give_verdict(struct engine *engine, struct trace *trace, const struct image_rule *rule, uint64_t wall_ns);
+/* The rules that a late span may break though it met nothing new: by what it has to do with the others. */
+void engine_judge_late_story(struct engine *engine, struct trace *trace, uint64_t wall_ns);
+
+/* engine_traces.c: a digest of an earlier generation may carry bits that mean something else now. Returns how many are left. */
+uint32_t engine_digest_meaning(const struct engine *engine, const struct span_digest *digest,
+                               uint16_t bits[DIGEST_SELECTORS_MAX]);
+
+/* engine_story.c */
+/* False: this span was told before. */
+bool engine_story_tell(struct engine *engine, struct trace *trace, const struct span_digest *digest, uint64_t now_ns);
+/* Raises what the span told last broke by what it has to do with others. */
+void engine_story_judge(struct engine *engine, struct trace *trace, bool late, uint64_t wall_ns);
+/* Once for each rule; never again of a trace that could not keep what was raised. */
+bool engine_story_may_raise(struct engine *engine, const struct trace *trace, const struct image_rule *rule);
+/* `met` of the judge holds what the trace met. */
+bool engine_story_breaks(struct engine *engine, const struct trace *trace, const struct image_rule *rule,
+                         enum story_moment moment);
+/* Of a live trace that is to be looked at: raises what its deadlines broke, and says anew when it is due. Still in its place on
+ * the wheel, or off it. */
+void engine_story_settle(struct engine *engine, struct trace *trace, uint64_t now_ns, uint64_t wall_ns);
 
 static inline bool bit_get(const uint64_t *words, uint32_t bit) { return words[bit / 64] >> (bit % 64) & 1; }
 static inline void bit_set(uint64_t *words, uint32_t bit) { words[bit / 64] |= 1ull << (bit % 64); }

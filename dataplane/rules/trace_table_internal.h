@@ -18,7 +18,8 @@ enum {
   TRACE_INCOMPLETE = 4,      /* something it met could not be kept */
   TRACE_MARKS_LOST = 8,      /* that a rule was raised could not be kept */
   TRACE_LIMIT_IS_GRACE = 16, /* limit_ns is that of the root */
-  TRACE_HELD = 32,           /* hold_ns is set */
+  TRACE_HELD = 32,           /* hold_ns and wake_ns are set */
+  TRACE_UNSETTLED = 64,      /* hold_ns may be too late: to be asked for when idleness would end the trace */
 };
 
 struct trace {
@@ -86,6 +87,7 @@ struct trace_capture { /* the payload of a digest */
 struct trace_links { /* in the wheel, or among the remembered or free */
   uint32_t older, newer;
   uint64_t hold_ns; /* not complete by idleness before */
+  uint64_t wake_ns; /* to be looked at */
 };
 
 #define WHEEL_TICK_BITS 14 /* 16 us */
@@ -151,9 +153,11 @@ void trace_take_remembered(struct trace_table *table); /* the oldest */
 /* trace_wheel.c */
 /* When the trace is complete, if nothing more arrives. */
 uint64_t trace_due_ns(const struct trace_table *table, const struct trace *trace);
+/* When something is to be done about it: that, or what its story asks for before. */
+uint64_t trace_look_ns(const struct trace_table *table, const struct trace *trace);
 void trace_arm(struct trace_table *table, struct trace *trace);
 void trace_disarm(struct trace_table *table, struct trace *trace);
-/* Looks at up to `*looks` traces and counts them off. A trace that is due, taken off the wheel, or NULL. */
+/* Looks at up to `*looks` traces and counts them off. A trace to look at, taken off the wheel, or NULL. */
 struct trace *trace_take_due(struct trace_table *table, uint64_t now_ns, uint32_t *looks);
 /* The live trace that is due next, as far as that many looks show; still on the wheel. NULL: none is live. */
 struct trace *trace_next_due(struct trace_table *table, uint32_t looks);

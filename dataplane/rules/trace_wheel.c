@@ -15,6 +15,15 @@ uint64_t trace_due_ns(const struct trace_table *table, const struct trace *trace
   return due_ns < trace->limit_ns ? due_ns : trace->limit_ns;
 }
 
+uint64_t trace_look_ns(const struct trace_table *table, const struct trace *trace) {
+  uint64_t look_ns = trace_due_ns(table, trace);
+  if (!(trace->flags & TRACE_HELD)) return look_ns;
+  if (trace->flags & TRACE_UNSETTLED && trace->arrival_ns + table->idle_ns < look_ns)
+    look_ns = trace->arrival_ns + table->idle_ns;
+  const uint64_t wake_ns = table->links[trace_number(table, trace)].wake_ns;
+  return wake_ns < look_ns ? wake_ns : look_ns;
+}
+
 /* The last level is a ring: what is beyond it stands at its end until then. */
 static uint32_t slot_for(const struct trace_wheel *wheel, uint64_t due_ns) {
   const uint32_t last = WHEEL_LEVELS - 1;
@@ -30,7 +39,7 @@ static uint32_t *head_of(struct trace_wheel *wheel, uint32_t slot) { return &whe
 
 void trace_arm(struct trace_table *table, struct trace *trace) {
   struct trace_wheel *wheel = table->wheel;
-  const uint32_t number = trace_number(table, trace), slot = slot_for(wheel, trace_due_ns(table, trace));
+  const uint32_t number = trace_number(table, trace), slot = slot_for(wheel, trace_look_ns(table, trace));
   uint32_t *head = head_of(wheel, slot);
   trace->slot = (uint16_t)slot;
   table->links[number].older = TRACE_NONE;
@@ -98,7 +107,7 @@ static uint32_t begun_above(struct trace_wheel *wheel) {
 static struct trace *due_in_this_tick(struct trace_table *table, uint64_t now_ns) {
   uint32_t number = table->wheel->heads[0][place(table->wheel->tick, 0)];
   for (uint32_t looks = 0; number != TRACE_NONE && looks < EXACT_LOOKS; looks++, number = table->links[number].newer)
-    if (trace_due_ns(table, &table->traces[number]) <= now_ns) return &table->traces[number];
+    if (trace_look_ns(table, &table->traces[number]) <= now_ns) return &table->traces[number];
   return NULL;
 }
 
@@ -118,7 +127,7 @@ struct trace *trace_take_due(struct trace_table *table, uint64_t now_ns, uint32_
     }
     --*looks;
     trace_disarm(table, trace);
-    if (trace_due_ns(table, trace) <= now_ns) return trace;
+    if (trace_look_ns(table, trace) <= now_ns) return trace;
     trace_arm(table, trace);
   }
   return NULL;
@@ -149,7 +158,7 @@ struct trace *trace_next_due(struct trace_table *table, uint32_t looks) {
   for (uint32_t number = *head_of(table->wheel, slot); looks > 0 && number != TRACE_NONE; looks--) {
     struct trace *trace = &table->traces[number];
     const uint32_t newer = table->links[number].newer;
-    const uint64_t due_ns = trace_due_ns(table, trace);
+    const uint64_t due_ns = trace_look_ns(table, trace);
     if (slot_for(table->wheel, due_ns) != slot) {
       trace_disarm(table, trace);
       trace_arm(table, trace);

@@ -51,9 +51,13 @@ struct window_key {
   uint32_t older, newer; /* by the last event; not in the list when pinned */
   uint32_t retry;        /* list of those whose verdict waits for room */
   bool live, pinned, on_retry;
-  bool holds;      /* the comparison, at now_ns */
-  bool fired;      /* since it does */
-  bool silenced;   /* and its silence has been counted */
+  bool holds;    /* the comparison, at now_ns */
+  bool fired;    /* since it does */
+  bool silenced; /* and its silence has been counted */
+  /* What it was opened for: an image that gives its identity to something else does not get what it holds. */
+  enum window_function function;
+  bool change;
+  uint64_t over_ns;
   uint64_t now_ns; /* judged up to here */
   uint64_t since_ns, silent_until_ns, arrival_ns;
   uint64_t first_ns, last_ns; /* Unix: events since the window was empty */

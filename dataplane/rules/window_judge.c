@@ -20,7 +20,8 @@ static const struct image_window *window_of(const struct engine *engine, struct 
   if (!image) return NULL;
   if (key->generation == image->generation) return &image->windows[key->window];
   const struct image_window *window = window_find(image, key->identity);
-  if (!window) return NULL;
+  if (!window || window->function != key->function || window->change != key->change || window->over_ns != key->over_ns)
+    return NULL;
   key->window = (uint32_t)(window - image->windows);
   key->generation = image->generation;
   return window;
@@ -143,8 +144,8 @@ static uint64_t next_ns(struct engine *engine, const struct image_window *window
   if (window->function == WINDOW_ABSENT) return key->holds ? next : key->arrival_ns + window->over_ns;
   uint64_t change_ns = UINT64_MAX;
   if (window_has_steps(window) && !window_is_empty(key)) {
-    const uint64_t step =
-        only_events_fire(window) ? key->step + window_ring(window) : window_steps_next_change(engine, window, key);
+    const uint64_t step = only_events_fire(window) ? key->arrival_ns / window->step_ns + window_ring(window)
+                                                   : window_steps_next_change(engine, window, key);
     change_ns = step * window->step_ns;
   } else if (!key->holds) {
     change_ns = silence_served_ns(window, key); /* then it has served its turn */
@@ -193,6 +194,9 @@ static struct window_key *open_key(struct engine *engine, const struct image_win
   key->timer.fire = on_timer;
   key->window = (uint32_t)(window - engine->image->windows);
   key->generation = engine->image->generation;
+  key->function = window->function;
+  key->change = window->change;
+  key->over_ns = window->over_ns;
   key->arrival_ns = key->now_ns = now_ns;
   key->step = window_has_steps(window) ? now_ns / window->step_ns : 0;
   if (window_steps_open(engine, window, key)) return key;
@@ -228,7 +232,7 @@ static void apply_event(struct engine *engine, const struct image_window *window
     return;
   }
   uint64_t value = 0;
-  if (digest->value_count) memcpy(&value, digest->payload + index * sizeof value, sizeof value);
+  if (index < digest->value_count) memcpy(&value, digest->payload + index * sizeof value, sizeof value);
   const uint64_t step = digest->arrival_ns / window->step_ns;
   if (step + window_ring(window) <= key->step) {
     engine->counters.window_events_late++;
@@ -253,9 +257,17 @@ static void apply_to(struct engine *engine, const struct image_window *window, s
   for (uint32_t i = 0; i < digest->events; i++) apply_event(engine, window, key, digest, i, record);
 }
 
+static struct window_key *key_of(struct engine *engine, const struct image_window *window, const struct window_digest *digest) {
+  const uint8_t *bytes = digest->payload + digest->value_count * sizeof(uint64_t);
+  struct window_key *key = window_key_find(&engine->windows, window->identity, digest->key_hash, bytes, digest->key_bytes);
+  if (key && window_of(engine, key)) return key;
+  if (key && key->on_retry) return NULL;
+  if (key) drop(engine, key);
+  return open_key(engine, window, digest->key_hash, bytes, digest->key_bytes, digest->arrival_ns);
+}
+
 void engine_apply_window(struct engine *engine, const struct window_digest *digest, uint64_t now_ns, uint64_t wall_ns) {
   struct window_table *table = &engine->windows;
-  const uint8_t *bytes = digest->payload + digest->value_count * sizeof(uint64_t);
   table->now_ns = now_ns;
   table->wall_ns = wall_ns;
   engine->counters.digests_applied++;
@@ -265,13 +277,11 @@ void engine_apply_window(struct engine *engine, const struct window_digest *dige
     engine->counters.window_digests_stale++;
     return;
   }
-  struct window_key *key = window_key_find(table, window->identity, digest->key_hash, bytes, digest->key_bytes);
-  if (!key) key = open_key(engine, window, digest->key_hash, bytes, digest->key_bytes, digest->arrival_ns);
+  struct window_key *key = key_of(engine, window, digest);
   if (!key) {
     engine->counters.window_digests_unplaced++;
     return;
   }
-  window_of(engine, key);
   window_key_touch(table, key);
   apply_to(engine, window, key, digest);
   settle(engine, window, key, key->now_ns);

@@ -9,7 +9,7 @@
 #define SIDE_SHARDS_MAX 4
 
 struct side_limits {
-  uint32_t record_bytes, digest_lines, traces, captures;
+  uint32_t record_bytes, digest_lines, traces, captures, window_keys;
   uint64_t idle_ns;
   struct trace_limits trace;
 };

@@ -1,4 +1,5 @@
 #include "expected_report.h"
+#include "judge_window.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,6 +112,7 @@ void expected_report_make(struct expected_report *report, const struct judge *ju
   note_condition(&read, rule->condition);
   note_condition(&read, rule->when);
   note_condition(&read, rule->never);
+  for (unsigned i = 0; rule->window && i < rule->window->by_count; i++) read |= 1ull << rule->window->by[i];
   for (unsigned i = 0; i < rule->message_parts; i++)
     if (!rule->message[i].literal) read |= 1ull << rule->message[i].reference;
   for (unsigned i = 0; sample && i < reference_count; i++)

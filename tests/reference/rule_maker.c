@@ -284,7 +284,7 @@ void make_message(struct rule_maker *maker, struct shape_rule *rule) {
 const char *make_timezone(struct rule_maker *maker) {
   static const char *const zones[] = {"+02:00",       "-11:30", "Europe/Berlin",      "America/New_York",
                                       "Asia/Kolkata", "+00:00", "Australia/Lord_Howe"};
-  return below(maker, 2) < 2 ? NULL : zones[below(maker, 7)];
+  return below(maker, 2) ? NULL : zones[below(maker, 7)];
 }
 
 struct shape_rule *make_event_rule(struct rule_maker *maker, enum subject subject, unsigned number) {

@@ -107,13 +107,16 @@ struct message_part {
 
 enum rule_subject { ON_SPAN, ON_WEBHOOK, ON_ALERT, ON_TRACE };
 
+struct window_shape; /* judge_window.h */
+
 struct shape_rule {
   char name[24];
   enum rule_subject on;
-  const char *severity; /* NULL: not written */
-  const char *timezone; /* NULL: UTC */
+  const char *severity;                          /* NULL: not written */
+  const char *timezone;                          /* NULL: UTC */
   const struct condition *condition;             /* one event */
   const struct condition *when, *always, *never; /* a trace */
+  const struct window_shape *window;             /* NULL: none */
   bool has_message, disabled;
   struct message_part message[MESSAGE_PARTS_MAX];
   unsigned message_parts;

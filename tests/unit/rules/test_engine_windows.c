@@ -3,6 +3,7 @@
 #include "engine_rig.h"
 #include "window_firings.h"
 #include "window_model.h"
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,10 +199,149 @@ static void test_every_function_against_a_slow_judge(void **state) {
   }
 }
 
+static const char measured[] =
+    "rules:\n"
+    "  - {name: d, on: span, if: 'name = \"x\"', window: 'distinct(span.amount) over 60s >= %u', message: '${value}'}\n"
+    "  - {name: q, on: span, if: 'name = \"x\"', window: 'p90(duration) over 60s > 2s', message: 'p90 ${value}'}\n";
+
+static void feed_distinct(struct engine_rig *rig, uint32_t count) {
+  for (uint32_t i = 0; i < count; i += 50) {
+    struct model_event events[50];
+    rig_pass(rig, RIG_SECOND / 500);
+    for (uint32_t e = 0; e < 50; e++) events[e] = (struct model_event){.has_value = true, .value = 0.5 + (i + e) % count};
+    feed(rig, 0, events, 50);
+    rig_deliver(rig);
+  }
+}
+
+/* Exact while they are few, then within the bound: five standard errors. */
+static void test_distinct_of_many(void **state) {
+  static const struct {
+    uint32_t count;
+    double error;
+  } cases[] = {{100, 0}, {150, 0}, {200, 0.165}, {1000, 0.165}, {5000, 0.165}, {20000, 0.165}};
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct engine_rig rig;
+    char rules[512];
+    const uint32_t least = (uint32_t)((double)cases[i].count * (1 - cases[i].error));
+    snprintf(rules, sizeof rules, measured, least);
+    rig_open_windows(&rig, 1, &roomy, 8, 256, rules);
+    feed_distinct(&rig, cases[i].count);
+    feed_distinct(&rig, cases[i].count); /* the same again */
+    const struct firings firings = read_firings(&rig);
+    assert_int_equal(firings.count, 1);
+    rig_close(&rig);
+    const uint32_t most = (uint32_t)((double)cases[i].count * (1 + cases[i].error)) + 1;
+    snprintf(rules, sizeof rules, measured, most);
+    rig_open_windows(&rig, 1, &roomy, 8, 256, rules);
+    feed_distinct(&rig, cases[i].count);
+    feed_distinct(&rig, cases[i].count);
+    assert_int_equal(read_firings(&rig).count, 0);
+    assert_int_equal(engine_counters(rig.engine[0])->window_events_unplaced, 0);
+    pass_to(&rig, rig.now_ns + 70 * RIG_SECOND); /* a sketch empties with its window */
+    assert_int_equal(engine_counters(rig.engine[0])->window_blocks_in_use, 0);
+    rig_close(&rig);
+  }
+}
+
+static void test_a_sketch_slides(void **state) {
+  struct engine_rig rig;
+  char rules[512];
+  (void)state;
+  snprintf(rules, sizeof rules, measured, 3000u);
+  rig_open_windows(&rig, 1, &roomy, 8, 256, rules);
+  feed_distinct(&rig, 2000);
+  pass_to(&rig, rig.now_ns + 58 * RIG_SECOND);
+  struct model_event other[50];
+  for (uint32_t i = 0; i < 2000; i += 50) { /* as many others, when the first have all but left */
+    for (uint32_t e = 0; e < 50; e++) other[e] = (struct model_event){.has_value = true, .value = 1e6 + i + e};
+    if (i == 1000) pass_to(&rig, rig.now_ns + 3 * RIG_SECOND);
+    feed(&rig, 0, other, 50);
+    rig_deliver(&rig);
+  }
+  assert_int_equal(read_firings(&rig).count, 0);
+  rig_close(&rig);
+}
+
+/* Values over many powers of two: the nearest rank within 1/32, whatever their sign and size; NaN does not count. */
+static void test_quantiles_of_wild_values(void **state) {
+  (void)state;
+  srandom(11);
+  for (unsigned round = 0; round < 200; round++) {
+    static struct model model;
+    struct engine_rig rig;
+    rig_open_windows(
+        &rig, 1, &roomy, 8, 512,
+        "rules:\n  - {name: q, on: span, if: 'name = \"x\"', window: 'p75(span.amount) over 60s != 12345', for: 1s}\n");
+    model.window = &rig.image->windows[0];
+    model.event_count = 40;
+    for (uint32_t i = 0; i < 40; i++) {
+      const double value = ldexp(1 + (double)(random() % 1000) / 1000, (int)(random() % 60) - 30) * (random() % 3 ? 1 : -1);
+      model.events[i] = (struct model_event){.arrival_ns = RIG_SECOND, .has_value = true, .value = random() % 9 ? value : 0};
+    }
+    const struct model_event nan = {.arrival_ns = RIG_SECOND, .has_value = true, .value = NAN};
+    model_run(&model, 3 * RIG_SECOND);
+    assert_int_equal(model.firing_count, 1);
+    feed(&rig, 0, model.events, 40);
+    feed(&rig, 0, &nan, 1);
+    rig_deliver(&rig);
+    pass_to(&rig, 3 * RIG_SECOND);
+    const struct firings firings = read_firings(&rig);
+    assert_int_equal(firings.count, 1);
+    assert_int_equal(firings.at[0].count, 40);
+    assert_true(fabs(firings.at[0].value - model.firings[0].value) <= fabs(model.firings[0].value) / 32);
+    rig_close(&rig);
+  }
+}
+
+static void test_a_duration_is_printed_as_one(void **state) {
+  struct engine_rig rig;
+  char rules[512];
+  (void)state;
+  snprintf(rules, sizeof rules, measured, 1000u);
+  rig_open(&rig, 1, &roomy, rules);
+  struct event_batch *batch = engine_batch(rig.engine[0], EVENT_SPAN);
+  const uint32_t row = event_batch_add(batch);
+  batch->fields[row].name = (struct event_text){"x", 1};
+  batch->fields[row].end_ns = 4 * RIG_SECOND;
+  assert_true(engine_evaluate(rig.engine[0], batch, rig.now_ns, rig.now_ns));
+  engine_commit(rig.engine[0]);
+  rig_deliver(&rig);
+  const struct firings firings = read_firings(&rig);
+  assert_int_equal(firings.count, 1);
+  assert_memory_equal(firings.at[0].message, "p90 3.9", 7); /* in the middle of its bin */
+  assert_non_null(strchr(firings.at[0].message, 's'));
+  rig_close(&rig);
+}
+
+/* Everything comes from the arena, and that at the start. */
+static void test_nothing_is_allocated_later(void **state) {
+  struct engine_rig rig;
+  (void)state;
+  rig_open_windows(&rig, 2, &roomy, 16, 64, busy);
+  heap_arena_limit(rig.heap, 0);
+  const size_t before = mallinfo2().uordblks;
+  for (uint32_t i = 0; i < 2000; i++) {
+    const struct model_event event = {.key = i % MODEL_KEYS, .has_value = true, .value = i};
+    rig_pass(&rig, RIG_SECOND / 50);
+    feed(&rig, i % 2, &event, 1);
+    rig_deliver(&rig);
+  }
+  assert_int_equal(mallinfo2().uordblks, before);
+  rig_violations(&rig, NULL, NULL);
+  rig_close(&rig);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_count_fires_once_each_time_it_becomes_true),
       cmocka_unit_test(test_every_function_against_a_slow_judge),
+      cmocka_unit_test(test_distinct_of_many),
+      cmocka_unit_test(test_a_sketch_slides),
+      cmocka_unit_test(test_quantiles_of_wild_values),
+      cmocka_unit_test(test_a_duration_is_printed_as_one),
+      cmocka_unit_test(test_nothing_is_allocated_later),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
