@@ -11,6 +11,7 @@
 #include "image.h"
 #include "record_ring.h"
 #include "siphash.h"
+#include "story_counters.h"
 #include "trace_limits.h"
 #include "uuid7.h"
 
@@ -68,11 +69,11 @@ struct engine_counters {
   uint64_t records_no_room;
   uint64_t traces_opened, traces_completed[TRACE_COMPLETIONS], traces_evicted, spans_late;
   uint64_t captures_exhausted, digests_unplaced;
-  uint64_t batches_over_steps,
-      programs_unjudged;                   /* rules and selectors that were not asked about a batch as its steps were spent */
+  uint64_t batches_over_steps;
+  uint64_t programs_unjudged;              /* rules and selectors that such a batch was not asked about */
   uint64_t elements_unjudged;              /* values of body paths with `[*]` beyond those that are kept */
   uint64_t spills_exhausted;               /* what a trace met, or that it was judged, could not be kept */
-  uint64_t verdicts_withheld;              /* of traces of which that is so */
+  uint64_t verdicts_withheld;              /* of traces of which that is so, or that a batch over its steps was about */
   uint64_t verdicts_lost;                  /* the record ring was full, and that they are due could not be kept */
   struct histogram late_ns;                /* of late spans: since their trace was complete */
   uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */
@@ -89,6 +90,7 @@ struct engine_counters {
   uint64_t window_suppressed[WINDOW_SILENCES];     /* violations that were not raised */
   uint64_t window_events_cut;                      /* retried verdicts that lost their event for want of a block */
   uint32_t window_keys_live, window_blocks_in_use; /* gauges */
+  struct story_counters story;
 };
 
 struct engine;

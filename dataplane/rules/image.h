@@ -163,6 +163,8 @@ struct image_key { /* the keys that are about one column */
   const struct image_limit *above; /* > and >=, lowest first */
   const struct image_limit *below; /* < and <=, highest first */
   uint32_t above_count, below_count;
+  const uint32_t *present; /* programs that hold of no row in which the column is null */
+  uint32_t present_count;
   bool patterns, literals; /* programs are keyed by matches of the column's databases */
 };
 
