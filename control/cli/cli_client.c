@@ -55,7 +55,7 @@ int cli_request(const struct cli *cli, const char *method, const char *path, con
   return CLI_UNREACHABLE;
 }
 
-static void print_rule_errors(json_t *errors) {
+static void print_rule_errors(json_t *errors, const char *stand_in) {
   size_t index;
   json_t *error;
   json_array_foreach(errors, index, error) {
@@ -63,18 +63,35 @@ static void print_rule_errors(json_t *errors) {
     int line = 0, column = 0, caret = 0;
     json_unpack(error, "{s:s, s:i, s:i, s:s, s:s, s:i}", "file", &file, "line", &line, "column", &column, "message", &message,
                 "excerpt", &excerpt, "excerpt_column", &caret);
-    fprintf(stderr, "%s:%d:%d: %s\n", file, line, column, message);
+    fprintf(stderr, "%s:%d:%d: %s\n", stand_in ? stand_in : file, line, column, message);
     if (*excerpt) fprintf(stderr, "  %s\n  %*s\n", excerpt, caret, "^");
   }
 }
 
-int cli_explain(const struct cli_answer *answer) {
+int cli_explain(const struct cli_answer *answer) { return cli_explain_file(answer, NULL); }
+
+int cli_explain_file(const struct cli_answer *answer, const char *file) {
   json_t *json = answer->text ? json_loads(answer->text, 0, NULL) : NULL;
   const char *message = json_string_value(json_object_get(json, "message"));
-  print_rule_errors(json_object_get(json, "errors"));
+  print_rule_errors(json_object_get(json, "errors"), file);
   fprintf(stderr, "tripline: %s (%ld)\n", message ? message : "refused", answer->status);
   json_decref(json);
   return answer->status == 404 ? CLI_NOT_FOUND : CLI_FAILED;
+}
+
+void cli_add_argument(char *path, size_t room, const char *name, const char *value) {
+  static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  size_t used = strlen(path);
+  if (!value) return;
+  used += (size_t)snprintf(path + used, room - used, "%c%s=", strchr(path, '?') ? '&' : '?', name);
+  for (; *value && used + 4 < room; value++) {
+    if (strchr(plain, *value)) {
+      path[used++] = *value;
+      path[used] = '\0';
+    } else {
+      used += (size_t)snprintf(path + used, room - used, "%%%02X", (unsigned char)*value);
+    }
+  }
 }
 
 int cli_get(const struct cli *cli, const char *path, json_t **json) {

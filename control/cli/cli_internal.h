@@ -3,6 +3,7 @@
  * 4 unreachable. */
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 enum cli_exit { CLI_OK, CLI_FAILED, CLI_USAGE, CLI_NOT_FOUND, CLI_UNREACHABLE };
 enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
@@ -10,6 +11,7 @@ enum cli_output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_YAML };
 #define CLI_WORDS_MAX 1024
 #define CLI_KEYS_MAX 16
 #define CLI_RULE_FILES_MAX 256
+#define CLI_TAGS_MAX 64
 
 struct cli {
   const char *socket;
@@ -23,6 +25,10 @@ struct cli {
   long count;                                      /* tail: stop after as many; 0: never */
   const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
   int rules_count;
+  const char *file, *expect, *generation; /* rules create, update, rollback */
+  const char *tags[CLI_TAGS_MAX];         /* rules list, enable, disable */
+  int tag_count;
+  bool enabled, atomic, partial;
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };
@@ -34,12 +40,20 @@ struct cli_answer {
   char lsn[24]; /* X-Tripline-Lsn */
 };
 
+/* cli_options.c: false and a message when they make no sense */
+bool cli_read_options(struct cli *cli, int count, char **arguments);
 int cli_usage(const struct cli *cli, bool asked);
+/* cli_rules_help.c: of one verb in detail, or of all */
+void cli_rules_help(FILE *out, const char *verb);
 /* CLI_OK when there is an answer, whatever its status. */
 int cli_request(const struct cli *cli, const char *method, const char *path, const char *body, struct cli_answer *answer);
 /* The request, its JSON answer, and an exit code with a message printed when it was refused. */
 int cli_get(const struct cli *cli, const char *path, json_t **json);
 int cli_explain(const struct cli_answer *answer);
+/* The same, where errors are about what was read from `file`. */
+int cli_explain_file(const struct cli_answer *answer, const char *file);
+/* Adds a query's argument, escaped; nothing when it is NULL. */
+void cli_add_argument(char *path, size_t room, const char *name, const char *value);
 
 struct cli_column {
   const char *title, *key;
@@ -55,5 +69,7 @@ int cli_shards(const struct cli *cli);
 int cli_rules(const struct cli *cli);
 /* cli_trial*.c */
 int cli_rules_test(const struct cli *cli);
+int cli_rules_backtest(const struct cli *cli);
+int cli_rules_explain(const struct cli *cli);
 int cli_violations(const struct cli *cli);
 int cli_journal(const struct cli *cli);

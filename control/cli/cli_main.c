@@ -1,5 +1,4 @@
 #include "cli_internal.h"
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,14 +9,7 @@ int cli_usage(const struct cli *cli, bool asked) {
     const char *noun, *text;
   } nouns[] = {
       {"status", "  tripline status                         what runs, and whether it is ready\n"},
-      {"rules",
-       "  tripline rules list                     the rules in force\n"
-       "  tripline rules get NAME                 one rule\n"
-       "  tripline rules validate FILE|DIR...     check files here, without a daemon\n"
-       "  tripline rules apply [FILE|DIR...] [--merge]\n"
-       "                                          replace the whole set by these files (--merge: add or update by name);\n"
-       "                                          without files: read the configured ones again\n"
-       "  tripline rules test FILE|DIR...         run the unit tests in *.test.yaml, without a daemon (-o json: all of it)\n"},
+      {"rules", NULL}, /* cli_rules_help.c */
       {"violations", "  tripline violations list [FILTERS] [--order newest|oldest] [--limit N] [--after CURSOR]\n"
                      "  tripline violations count [FILTERS] [--by rule|severity|time] [--bucket 1h]\n"
                      "      FILTERS: --id ID --rule R --severity S --service S --source span|trace|webhook|alert --trace ID "
@@ -44,7 +36,12 @@ int cli_usage(const struct cli *cli, bool asked) {
   bool known = false;
   for (size_t i = 0; i < sizeof nouns / sizeof *nouns; i++) known = known || (noun && strcmp(noun, nouns[i].noun) == 0);
   for (size_t i = 0; i < sizeof nouns / sizeof *nouns; i++)
-    if (!known || strcmp(noun, nouns[i].noun) == 0) fputs(nouns[i].text, out);
+    if (!known || strcmp(noun, nouns[i].noun) == 0) {
+      if (nouns[i].text)
+        fputs(nouns[i].text, out);
+      else
+        cli_rules_help(out, known && cli->word_count > 1 ? cli->words[1] : NULL);
+    }
   fputs("exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 unreachable\n", out);
   return asked ? CLI_OK : CLI_USAGE;
 }
@@ -56,87 +53,6 @@ static const char *default_socket(void) {
   return access(embedded, F_OK) == 0 ? embedded : "/run/tripline/control.sock";
 }
 
-static bool read_output(struct cli *cli, const char *word) {
-  static const char *const words[] = {"table", "json", "yaml"};
-  for (int i = 0; i < 3; i++)
-    if (strcmp(word, words[i]) == 0) {
-      cli->output = (enum cli_output)i;
-      return true;
-    }
-  fprintf(stderr, "tripline: -o is one of table, json, yaml\n");
-  return false;
-}
-
-static bool read_options(struct cli *cli, int count, char **arguments) {
-  enum { COUNT = 256, MERGE, KEY, RULES, TEXTS };
-  static const struct option options[] = {{"socket", required_argument, NULL, 's'},
-                                          {"output", required_argument, NULL, 'o'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {"rule", required_argument, NULL, TEXTS + 0},
-                                          {"severity", required_argument, NULL, TEXTS + 1},
-                                          {"trace", required_argument, NULL, TEXTS + 2},
-                                          {"since", required_argument, NULL, TEXTS + 3},
-                                          {"until", required_argument, NULL, TEXTS + 4},
-                                          {"limit", required_argument, NULL, TEXTS + 5},
-                                          {"after", required_argument, NULL, TEXTS + 6},
-                                          {"service", required_argument, NULL, TEXTS + 7},
-                                          {"source", required_argument, NULL, TEXTS + 8},
-                                          {"id", required_argument, NULL, TEXTS + 9},
-                                          {"order", required_argument, NULL, TEXTS + 10},
-                                          {"by", required_argument, NULL, TEXTS + 11},
-                                          {"bucket", required_argument, NULL, TEXTS + 12},
-                                          {"dir", required_argument, NULL, TEXTS + 13},
-                                          {"to", required_argument, NULL, TEXTS + 14},
-                                          {"format", required_argument, NULL, TEXTS + 15},
-                                          {"from", required_argument, NULL, TEXTS + 16},
-                                          {"against", required_argument, NULL, TEXTS + 17},
-                                          {"rules", required_argument, NULL, RULES},
-                                          {"count", required_argument, NULL, COUNT},
-                                          {"merge", no_argument, NULL, MERGE},
-                                          {"key", required_argument, NULL, KEY},
-                                          {NULL, 0, NULL, 0}};
-  /* In the order of the options above. */
-  const char **const texts[] = {&cli->rule,   &cli->severity,  &cli->trace,  &cli->since,  &cli->until, &cli->limit,
-                                &cli->after,  &cli->service,   &cli->source, &cli->id,     &cli->order, &cli->by,
-                                &cli->bucket, &cli->directory, &cli->to,     &cli->format, &cli->from,  &cli->against};
-  for (int option; (option = getopt_long(count, arguments, "s:o:h", options, NULL)) != -1;) {
-    switch (option) {
-    case 's':
-      cli->socket = optarg;
-      break;
-    case 'o':
-      if (!read_output(cli, optarg)) return false;
-      break;
-    case 'h':
-      cli->help = true;
-      break;
-    case COUNT:
-      cli->count = strtol(optarg, NULL, 10);
-      break;
-    case KEY:
-      if (cli->key_count == CLI_KEYS_MAX) return false;
-      cli->keys[cli->key_count++] = optarg;
-      break;
-    case RULES:
-      if (cli->rules_count == CLI_RULE_FILES_MAX) {
-        fprintf(stderr, "tripline: at most %d times --rules\n", CLI_RULE_FILES_MAX);
-        return false;
-      }
-      cli->rules[cli->rules_count++] = optarg;
-      break;
-    case MERGE:
-      cli->merge = true;
-      break;
-    default:
-      if (option < TEXTS) return false;
-      *texts[option - TEXTS] = optarg;
-      break;
-    }
-  }
-  for (; optind < count && cli->word_count < CLI_WORDS_MAX; optind++) cli->words[cli->word_count++] = arguments[optind];
-  return true;
-}
-
 int main(int count, char **arguments) {
   static const struct {
     const char *noun;
@@ -145,7 +61,7 @@ int main(int count, char **arguments) {
                {"rules", cli_rules},   {"violations", cli_violations}, {"journal", cli_journal}};
   static struct cli cli;
   cli.socket = default_socket();
-  if (!read_options(&cli, count, arguments)) return cli_usage(&cli, false);
+  if (!cli_read_options(&cli, count, arguments)) return cli_usage(&cli, false);
   if (cli.help) return cli_usage(&cli, true);
   for (size_t i = 0; cli.word_count && i < sizeof nouns / sizeof *nouns; i++)
     if (strcmp(cli.words[0], nouns[i].noun) == 0) return nouns[i].run(&cli);

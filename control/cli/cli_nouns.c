@@ -91,30 +91,15 @@ int cli_shards(const struct cli *cli) {
   return CLI_OK;
 }
 
-static void add_argument(char *path, size_t room, const char *name, const char *value) {
-  static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
-  size_t used = strlen(path);
-  if (!value) return;
-  used += (size_t)snprintf(path + used, room - used, "%c%s=", strchr(path, '?') ? '&' : '?', name);
-  for (; *value && used + 4 < room; value++) {
-    if (strchr(plain, *value)) {
-      path[used++] = *value;
-      path[used] = '\0';
-    } else {
-      used += (size_t)snprintf(path + used, room - used, "%%%02X", (unsigned char)*value);
-    }
-  }
-}
-
 static void add_filter(char *path, size_t room, const struct cli *cli) {
-  add_argument(path, room, "id", cli->id);
-  add_argument(path, room, "rule", cli->rule);
-  add_argument(path, room, "severity", cli->severity);
-  add_argument(path, room, "service", cli->service);
-  add_argument(path, room, "source", cli->source);
-  add_argument(path, room, "trace", cli->trace);
-  add_argument(path, room, "since", cli->since);
-  add_argument(path, room, "until", cli->until);
+  cli_add_argument(path, room, "id", cli->id);
+  cli_add_argument(path, room, "rule", cli->rule);
+  cli_add_argument(path, room, "severity", cli->severity);
+  cli_add_argument(path, room, "service", cli->service);
+  cli_add_argument(path, room, "source", cli->source);
+  cli_add_argument(path, room, "trace", cli->trace);
+  cli_add_argument(path, room, "since", cli->since);
+  cli_add_argument(path, room, "until", cli->until);
 }
 
 static int count_violations(const struct cli *cli) {
@@ -122,8 +107,8 @@ static int count_violations(const struct cli *cli) {
   char path[4096] = "/v1/violations/counts";
   json_t *json;
   add_filter(path, sizeof path, cli);
-  add_argument(path, sizeof path, "by", cli->by);
-  add_argument(path, sizeof path, "bucket", cli->bucket);
+  cli_add_argument(path, sizeof path, "by", cli->by);
+  cli_add_argument(path, sizeof path, "bucket", cli->bucket);
   const int result = cli_get(cli, path, &json);
   if (result != CLI_OK) return result;
   cli_print(cli, json, json_object_get(json, "counts"), columns);
@@ -138,9 +123,9 @@ static int list_violations(const struct cli *cli) {
   char path[4096] = "/v1/violations";
   json_t *json;
   add_filter(path, sizeof path, cli);
-  add_argument(path, sizeof path, "order", cli->order);
-  add_argument(path, sizeof path, "limit", cli->limit);
-  add_argument(path, sizeof path, "after", cli->after);
+  cli_add_argument(path, sizeof path, "order", cli->order);
+  cli_add_argument(path, sizeof path, "limit", cli->limit);
+  cli_add_argument(path, sizeof path, "after", cli->after);
   const int result = cli_get(cli, path, &json);
   if (result != CLI_OK) return result;
   cli_print(cli, json, json_object_get(json, "violations"), columns);

@@ -1,4 +1,4 @@
-#include "cli_internal.h"
+#include "cli_rules_internal.h"
 #include "rule_set.h"
 #include <dirent.h>
 #include <errno.h>
@@ -7,14 +7,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FILE_BYTES_MAX (16u << 20)
-
 static int list_rules(const struct cli *cli) {
   static const struct cli_column columns[] = {
-      {"NAME", "name"},       {"ON", "on"},     {"SEVERITY", "severity"},       {"ENABLED", "enabled"},
-      {"VERSION", "version"}, {"TAGS", "tags"}, {"DESCRIPTION", "description"}, {NULL, NULL}};
+      {"NAME", "name"},       {"ON", "on"},           {"SEVERITY", "severity"}, {"ENABLED", "enabled"},         {"MODE", "mode"},
+      {"VERSION", "version"}, {"MATCHES", "matches"}, {"TAGS", "tags"},         {"DESCRIPTION", "description"}, {NULL, NULL}};
+  char path[4096] = "/v1/rules";
   json_t *json;
-  const int result = cli_get(cli, "/v1/rules", &json);
+  if (cli->enabled) cli_add_argument(path, sizeof path, "enabled_only", "true");
+  cli_add_argument(path, sizeof path, "severity", cli->severity);
+  for (int i = 0; i < cli->tag_count; i++) cli_add_argument(path, sizeof path, "tag", cli->tags[i]);
+  cli_add_argument(path, sizeof path, "limit", cli->limit);
+  cli_add_argument(path, sizeof path, "after", cli->after);
+  const int result = cli_get(cli, path, &json);
   if (result != CLI_OK) return result;
   cli_print(cli, json, json_object_get(json, "rules"), columns);
   json_decref(json);
@@ -24,24 +28,15 @@ static int list_rules(const struct cli *cli) {
 static int get_rule(const struct cli *cli, const char *name) {
   char path[512];
   json_t *json;
-  if (name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._")]) {
-    fprintf(stderr, "tripline: '%s' is no rule name\n", name);
-    return CLI_NOT_FOUND;
-  }
-  snprintf(path, sizeof path, "/v1/rules/%.400s", name);
+  if (!cli_is_rule_name(name)) return CLI_NOT_FOUND;
+  snprintf(path, sizeof path, "/v1/rules/%s", name);
   const int result = cli_get(cli, path, &json);
-  if (result != CLI_OK) return result;
-  if (cli->output == OUTPUT_JSON) {
-    cli_print(cli, json, NULL, NULL);
-  } else {
-    cli_print_yaml(json);
-  }
-  json_decref(json);
-  return CLI_OK;
+  return result == CLI_OK ? cli_print_rule(cli, json) : result;
 }
 
 /* Offline: needs no daemon, no root, no hugepages. */
 static int validate(const struct cli *cli) {
+  if (cli->word_count < 3) return cli_usage(cli, false);
   struct rule_errors errors = {0};
   struct rule_set *set = rule_set_load(&cli->words[2], (size_t)cli->word_count - 2, &errors);
   struct rule_image *image = set ? rule_image_compile(set, 1, NULL, 1, &errors) : NULL;
@@ -60,28 +55,19 @@ static int validate(const struct cli *cli) {
 }
 
 static int add_file(json_t *files, const char *path) {
-  FILE *file = fopen(path, "re");
-  char *text = malloc(FILE_BYTES_MAX);
-  const size_t length = file && text ? fread(text, 1, FILE_BYTES_MAX, file) : 0;
-  int result = CLI_OK;
-  if (!file || !text || length == FILE_BYTES_MAX) {
-    fprintf(stderr, "tripline: %s: %s\n", path, file ? "too large" : strerror(errno));
-    result = CLI_FAILED;
-  } else {
-    json_t *content = json_stringn(text, length);
-    if (content) {
-      json_array_append_new(files, json_pack("{s:s, s:o}", "name", path, "text", content));
-    } else {
-      fprintf(stderr, "tripline: %s: not UTF-8 text\n", path);
-      result = CLI_FAILED;
-    }
-  }
-  if (file) fclose(file);
+  size_t length;
+  char *text = cli_read_file(path, &length);
+  if (!text) return CLI_FAILED;
+  json_t *content = json_stringn(text, length);
   free(text);
-  return result;
+  if (!content) {
+    fprintf(stderr, "tripline: %s: not UTF-8 text\n", path);
+    return CLI_FAILED;
+  }
+  json_array_append_new(files, json_pack("{s:s, s:o}", "name", path, "text", content));
+  return CLI_OK;
 }
 
-/* Unit tests (`checkout.test.yaml`) lie beside the rules. */
 static int is_rule_file(const struct dirent *entry) {
   const char *dot = strrchr(entry->d_name, '.');
   if (entry->d_name[0] == '.' || !dot || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0)) return 0;
@@ -110,33 +96,40 @@ static int apply(const struct cli *cli) {
     if (add_path(files, cli->words[i]) != CLI_OK) return CLI_FAILED;
   json_t *body = json_pack("{s:o, s:b}", "files", files, "merge", cli->merge);
   char *text = json_dumps(body, JSON_COMPACT);
-  struct cli_answer answer;
   json_decref(body);
-  int result = text ? cli_request(cli, "POST", "/v1/rules/apply", text, &answer) : CLI_FAILED;
+  const int result = text ? cli_rules_send(cli, "POST", "/v1/rules/apply", text, NULL, cli_print_applied) : CLI_FAILED;
   free(text);
-  if (result != CLI_OK) return result;
-  if (answer.status != 200) {
-    result = cli_explain(&answer);
-  } else {
-    json_t *json = json_loads(answer.text, 0, NULL);
-    static const struct cli_column columns[] = {
-        {"GENERATION", "generation"}, {"RULES", "rules"},         {"ADDED", "added"},   {"CHANGED", "changed"},
-        {"REMOVED", "removed"},       {"UNCHANGED", "unchanged"}, {"SHA256", "sha256"}, {NULL, NULL}};
-    json_t *list = json_pack("[O]", json);
-    cli_print(cli, json, list, columns);
-    json_decref(list);
-    json_decref(json);
-  }
-  free(answer.text);
   return result;
 }
 
+static int enable(const struct cli *cli) { return cli_rules_toggle(cli, true); }
+static int disable(const struct cli *cli) { return cli_rules_toggle(cli, false); }
+static int list(const struct cli *cli) { return cli->word_count == 2 ? list_rules(cli) : cli_usage(cli, false); }
+static int get(const struct cli *cli) { return cli->word_count == 3 ? get_rule(cli, cli->words[2]) : cli_usage(cli, false); }
+
 int cli_rules(const struct cli *cli) {
-  const char *verb = cli->word_count > 1 ? cli->words[1] : "";
-  if (strcmp(verb, "list") == 0 && cli->word_count == 2) return list_rules(cli);
-  if (strcmp(verb, "get") == 0 && cli->word_count == 3) return get_rule(cli, cli->words[2]);
-  if (strcmp(verb, "validate") == 0 && cli->word_count >= 3) return validate(cli);
-  if (strcmp(verb, "apply") == 0) return apply(cli);
-  if (strcmp(verb, "test") == 0) return cli_rules_test(cli);
+  static const struct {
+    const char *verb;
+    int (*run)(const struct cli *cli);
+  } verbs[] = {{"list", list},
+               {"get", get},
+               {"create", cli_rules_create},
+               {"update", cli_rules_update},
+               {"enable", enable},
+               {"disable", disable},
+               {"delete", cli_rules_delete},
+               {"import", cli_rules_import},
+               {"apply", apply},
+               {"validate", validate},
+               {"export", cli_rules_export},
+               {"history", cli_rules_history},
+               {"diff", cli_rules_diff},
+               {"rollback", cli_rules_rollback},
+               {"failed", cli_rules_failed},
+               {"test", cli_rules_test},
+               {"backtest", cli_rules_backtest},
+               {"explain", cli_rules_explain}};
+  for (size_t i = 0; cli->word_count > 1 && i < sizeof verbs / sizeof *verbs; i++)
+    if (strcmp(cli->words[1], verbs[i].verb) == 0) return verbs[i].run(cli);
   return cli_usage(cli, false);
 }

@@ -1,14 +1,9 @@
 /* `tripline rules test`: rules on trial, here, without a daemon. */
-#include "cli_internal.h"
+#include "cli_trial_internal.h"
 #include "json_values.h"
 #include "trial_suite.h"
 #include <stdio.h>
 #include <stdlib.h>
-
-/* Text of test files and events, on a terminal or in a log: one line, no control characters. */
-static void print_clean(const char *text) {
-  for (; text && *text; text++) putchar((unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
-}
 
 static void print_failures(json_t *test) {
   const char *file = json_string_value(json_object_get(test, "file"));
@@ -17,11 +12,11 @@ static void print_failures(json_t *test) {
   json_array_foreach(json_object_get(test, "failures"), index, failure) {
     printf("# %s:%d:%d: ", file, (int)json_integer_value(json_object_get(failure, "line")),
            (int)json_integer_value(json_object_get(failure, "column")));
-    print_clean(json_string_value(json_object_get(failure, "message")));
+    cli_trial_print_clean(json_string_value(json_object_get(failure, "message")));
     putchar('\n');
     json_array_foreach(json_object_get(failure, "details"), at, detail) {
       printf("#   ");
-      print_clean(json_string_value(detail));
+      cli_trial_print_clean(json_string_value(detail));
       putchar('\n');
     }
   }

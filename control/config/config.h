@@ -92,6 +92,9 @@ struct config {
     struct trace_limits limits;
   } traces;
   struct {
+    uint32_t keys_max; /* a shard */
+  } windows;
+  struct {
     uint64_t segment_bytes;
     uint32_t segments_ahead;
     uint32_t batch_bytes_max;

@@ -93,6 +93,7 @@ void config_default(struct config *config) {
   config->traces.story_steps_max = 4000000;
   config->traces.idle_ns = 3ull * 1000000000;
   config->traces.limits = (struct trace_limits){.max_age_ns = 60ull * 1000000000, .max_spans = 10000};
+  config->windows.keys_max = 1u << 14;
   config->journal.segment_bytes = 64u << 20;
   config->journal.segments_ahead = 1;
   config->journal.batch_bytes_max = 1u << 20;

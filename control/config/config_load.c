@@ -138,6 +138,10 @@ static const struct config_key webhook_keys[] = {{"listen", read_webhook_listen}
                                                  {NULL, NULL}};
 READER(read_webhooks) { config_read_mapping(reader, node, webhook_keys, target); }
 
+READER(read_keys_max) { CONFIG->windows.keys_max = (uint32_t)config_read_number(reader, node, 64, 1u << 26); }
+static const struct config_key window_keys[] = {{"keys_max", read_keys_max}, {NULL, NULL}};
+READER(read_windows) { config_read_mapping(reader, node, window_keys, target); }
+
 READER(read_segment_bytes) { CONFIG->journal.segment_bytes = config_read_number(reader, node, 2u << 20, 1ull << 32) & ~4095ull; }
 READER(read_segments_ahead) { CONFIG->journal.segments_ahead = (uint32_t)config_read_number(reader, node, 1, 16); }
 READER(read_index) { CONFIG->journal.index_violations = (uint32_t)config_read_number(reader, node, 1000, 100000000); }
@@ -203,6 +207,7 @@ static const struct config_key top_keys[] = {{"data_dir", read_data_dir},
                                              {"listeners", read_listeners},
                                              {"webhooks", read_webhooks},
                                              {"traces", config_read_traces},
+                                             {"windows", read_windows},
                                              {"journal", read_journal},
                                              {"tcp", read_tcp},
                                              {"http", read_http},

@@ -24,7 +24,7 @@ READER(read_story_steps_max) { TRACES->story_steps_max = (uint32_t)config_read_n
 READER(read_idle) { TRACES->idle_ns = config_read_duration(reader, node, HOUR_NS); }
 READER(read_root_grace) { TRACES->limits.root_grace_ns = read_duration_or_off(reader, node, HOUR_NS); }
 READER(read_max_age) { TRACES->limits.max_age_ns = read_duration_or_off(reader, node, 24 * HOUR_NS); }
-READER(read_max_spans) { TRACES->limits.max_spans = (uint32_t)config_read_number(reader, node, 1, 1u << 24); }
+READER(read_max_spans) { TRACES->limits.max_spans = (uint32_t)config_read_number(reader, node, 1, 1u << 20); }
 READER(read_clock_tolerance) { TRACES->limits.clock_tolerance_ns = config_read_duration(reader, node, 60 * SECOND_NS); }
 
 void config_read_traces(struct config_reader *reader, const yaml_node_t *node, void *target) {

@@ -41,7 +41,7 @@ struct daemon_rules {
   struct rule_book *book;
   struct rule_image *image; /* by the thread that changes, one at a time, under lock */
   pthread_mutex_t lock;     /* what follows */
-  uint64_t last_reload_wall_ns, reloads, reload_failures;
+  uint64_t last_reload_wall_ns, last_reload_ns, reloads, reload_failures;
   bool last_reload_succeeded;
   struct daemon_match_counts matches;
 };

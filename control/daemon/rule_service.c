@@ -56,31 +56,48 @@ static void publish_image(void *context, void *made) {
   }
 }
 
+#define PUBLISH_BYTES (1u << 20) /* of a long stream at a time: the journal writes them while the next are filled */
+
 struct written_stream {
   struct daemon *daemon;
   uint64_t position;
+  uint32_t filled_bytes; /* not published yet: records_lock is held */
 };
 
-static void *reserve_record(void *context, uint32_t bytes) {
-  return records_reserve(((struct written_stream *)context)->daemon, bytes, NULL);
+static void publish_filled(struct written_stream *stream) {
+  stream->position = records_publish(stream->daemon);
+  stream->filled_bytes = 0;
 }
 
-static void publish_record(void *context) {
-  struct written_stream *end = context;
-  end->position = records_publish(end->daemon);
+static void *reserve_record(void *context, uint32_t bytes) {
+  struct written_stream *stream = context;
+  if (stream->filled_bytes > 0) {
+    void *record = record_ring_reserve(stream->daemon->control_records, bytes);
+    stream->filled_bytes += bytes;
+    if (record) return record;
+    publish_filled(stream);
+  }
+  stream->filled_bytes = bytes;
+  return records_reserve(stream->daemon, bytes, NULL);
+}
+
+static void record_filled(void *context, bool last) {
+  struct written_stream *stream = context;
+  if (last || stream->filled_bytes >= PUBLISH_BYTES) publish_filled(stream);
 }
 
 static int record_stream(void *context, enum rules_stream_kind kind, const void *bytes, size_t length, uint64_t time_ns,
                          const char *who) {
   struct daemon *daemon = context;
-  struct written_stream end = {.daemon = daemon};
-  const struct rules_writer writer = {.context = &end, .reserve = reserve_record, .publish = publish_record};
+  struct written_stream stream = {.daemon = daemon};
+  const struct rules_writer writer = {.context = &stream, .reserve = reserve_record, .filled = record_filled};
   if (journal_failed(daemon->journal)) return -EIO;
   if (journal_stalled(daemon->journal)) return journal_stalled(daemon->journal);
   const int written = rules_stream_write(&writer, kind, bytes, length, time_ns, who);
   if (written != 0) return written;
   /* A snapshot may count or not, and who writes it has other things to do; a change must be known to count, or not to. */
-  return kind == RULES_STREAM_SNAPSHOT ? records_wait_durable(daemon, end.position) : records_wait_settled(daemon, end.position);
+  return kind == RULES_STREAM_SNAPSHOT ? records_wait_durable(daemon, stream.position)
+                                       : records_wait_settled(daemon, stream.position);
 }
 
 static uint64_t now(void *context) {
@@ -88,11 +105,12 @@ static uint64_t now(void *context) {
   return wall_ns();
 }
 
-static void count_attempt(struct daemon *daemon, bool succeeded) {
+static void count_attempt(struct daemon *daemon, bool succeeded, uint64_t took_ns) {
   pthread_mutex_lock(&daemon->rules.lock);
   daemon->rules.reloads++;
   daemon->rules.reload_failures += !succeeded;
   daemon->rules.last_reload_succeeded = succeeded;
+  daemon->rules.last_reload_ns = took_ns;
   daemon->rules.last_reload_wall_ns = wall_ns();
   pthread_mutex_unlock(&daemon->rules.lock);
 }
@@ -122,8 +140,9 @@ int rules_change(void *context, const struct rule_request *asked, struct rule_re
   const char *paths[CONFIG_RULE_PATHS_MAX];
   struct rule_request request = *asked;
   if (request.action == RULE_ACTION_RELOAD) configured_paths(daemon, paths, &request);
+  const uint64_t before_ns = monotonic_ns();
   const int status = rule_book_change(daemon->rules.book, &request, result);
-  count_attempt(daemon, status == 0);
+  count_attempt(daemon, status == 0, monotonic_ns() - before_ns);
   if (status == 0)
     log_change(&request, result);
   else
@@ -203,6 +222,7 @@ void rules_view(struct daemon *daemon, struct appliance_rules *rules) {
   pthread_mutex_lock(&daemon->rules.lock);
   rules->last_reload_wall_ns = daemon->rules.last_reload_wall_ns;
   rules->last_reload_succeeded = daemon->rules.last_reload_succeeded;
+  rules->last_reload_ns = daemon->rules.last_reload_ns;
   rules->reloads = daemon->rules.reloads;
   rules->reload_failures = daemon->rules.reload_failures;
   pthread_mutex_unlock(&daemon->rules.lock);

@@ -14,6 +14,7 @@
 #define IDLE_STEPS_BEFORE_SLEEP 4096u
 #define MESSAGE_RING_LINES (1u << 17)
 #define FRAME_RING_LINES 4096u
+#define WINDOW_BLOCKS_A_KEY 2u /* counts need one, sums two, histograms and sets more */
 #define BODY_GRACE_NS 20000000000ull
 #define BODY_LEAST_BYTES 10000u     /* 500 a second: a slower body holds a buffer that others want */
 #define HTTP2_CONNECTIONS_MAX 1024u /* a shard; gRPC clients keep one connection each */
@@ -115,6 +116,8 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->story_steps_max = config->traces.story_steps_max;
   shard->trace_idle_ns = config->traces.idle_ns;
   shard->trace_limits = config->traces.limits;
+  shard->window_keys_max = config->windows.keys_max;
+  shard->window_blocks_max = WINDOW_BLOCKS_A_KEY * config->windows.keys_max;
 }
 
 static struct ip_address address_of(const char *prefix, int family) {

@@ -195,35 +195,47 @@ static int settle(struct rule_work *work) {
   return 0;
 }
 
-static void tell_state(struct rule_work *work) {
+/* What is still claimed goes back: nothing came of it. */
+static void give_back(struct rule_work *work) {
   struct rule_book *book = work->book;
   struct rule_result *result = work->result;
+  const uint64_t now_ns = book->operations.now(book->operations.context);
+  pthread_rwlock_wrlock(&book->view);
+  work_advance_locked(work, RULE_EVENT_FAILED);
+  failures_note(book, work->request, result, &work->outline, now_ns);
   result->generation = rule_ledger_generation(book->ledger);
   result->rules = book->set ? (uint32_t)rule_set_count(book->set) : 0;
   memcpy(result->sha256, book->sha256, sizeof result->sha256);
+  pthread_rwlock_unlock(&book->view);
+}
+
+/* One at a time from here on. */
+static int carry_out(struct rule_work *work) {
+  struct rule_book *book = work->book;
+  struct rule_result *result = work->result;
+  work_advance(work, RULE_EVENT_VALIDATED);
+  pthread_mutex_lock(&book->changing);
+  int status = settle(work);
+  list_outcomes(work);
+  if (status == 0 && result->failed > 0 && result->failed == result->outcome_count) status = -EINVAL;
+  if (status == 0) tell_outcomes(work, book->set);
+  give_back(work);
+  pthread_mutex_unlock(&book->changing);
+  return status;
 }
 
 int rule_book_change(struct rule_book *book, const struct rule_request *request, struct rule_result *result) {
   struct rule_work work = {.book = book, .request = request, .result = result};
-  const bool whole = rule_action_is_whole(request);
   *result = (struct rule_result){0};
-  if (whole)
+  if (rule_action_is_whole(request))
     pthread_rwlock_wrlock(&book->gate);
   else
     pthread_rwlock_rdlock(&book->gate);
   int status = work_prepare(&work);
-  if (status == 0) work_advance(&work, RULE_EVENT_VALIDATED);
-  pthread_mutex_lock(&book->changing);
-  if (status == 0) status = settle(&work);
-  list_outcomes(&work);
-  if (status == 0 && result->failed > 0 && result->failed == result->outcome_count) status = -EINVAL;
-  if (status == 0) tell_outcomes(&work, book->set);
-  pthread_rwlock_wrlock(&book->view);
-  work_advance_locked(&work, RULE_EVENT_FAILED); /* what is still claimed: nothing came of it */
-  failures_note(book, request, result, &work.outline, book->operations.now(book->operations.context));
-  pthread_rwlock_unlock(&book->view);
-  tell_state(&work);
-  pthread_mutex_unlock(&book->changing);
+  if (status == 0)
+    status = carry_out(&work);
+  else
+    give_back(&work); /* and waits for nobody */
   work_finish(&work);
   pthread_rwlock_unlock(&book->gate);
   return status;

@@ -42,12 +42,11 @@ void *rule_ledger_encode(const struct rule_ledger *ledger, size_t *length);
 /* NULL: not a snapshot. */
 struct rule_ledger *rule_ledger_decode(const void *bytes, size_t length, size_t history_bytes_max);
 
-/* A way for records to leave: room for one, which the next call publishes, or NULL. The last one's durability is waited for by
- * `finish`. */
+/* A way for records to leave. What is filled may be kept back until `last`, so that a small stream is one write. */
 struct rules_writer {
   void *context;
-  void *(*reserve)(void *context, uint32_t bytes); /* waits for room; NULL: there is none, or no more to be had */
-  void (*publish)(void *context);
+  void *(*reserve)(void *context, uint32_t bytes); /* waits for room; NULL: none is to be had */
+  void (*filled)(void *context, bool last);
 };
 
 /* 0, or -EAGAIN when there was no room: then nothing of it counts. */

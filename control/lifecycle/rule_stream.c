@@ -16,7 +16,7 @@ int rules_stream_write(const struct rules_writer *writer, enum rules_stream_kind
   if (!begin) return -EAGAIN;
   *begin = (struct rules_begin_record){
       .header = header_of(RECORD_RULES_BEGIN, sizeof *begin, wall_ns), .stream = wall_ns, .total_bytes = length, .kind = kind};
-  writer->publish(writer->context);
+  writer->filled(writer->context, false);
   for (size_t at = 0; at < length; at += RULES_CHUNK_BYTES) {
     const size_t part = length - at < RULES_CHUNK_BYTES ? length - at : RULES_CHUNK_BYTES;
     struct rules_chunk_record *chunk = writer->reserve(writer->context, (uint32_t)(sizeof *chunk + part));
@@ -24,13 +24,13 @@ int rules_stream_write(const struct rules_writer *writer, enum rules_stream_kind
     *chunk = (struct rules_chunk_record){
         .header = header_of(RECORD_RULES_CHUNK, sizeof *chunk + part, wall_ns), .stream = wall_ns, .bytes = (uint32_t)part};
     memcpy(chunk->text, (const char *)bytes + at, part);
-    writer->publish(writer->context);
+    writer->filled(writer->context, false);
   }
   struct rules_commit_record *commit = writer->reserve(writer->context, sizeof *commit);
   if (!commit) return -EAGAIN;
   *commit = (struct rules_commit_record){.header = header_of(RECORD_RULES_COMMIT, sizeof *commit, wall_ns), .stream = wall_ns};
   snprintf(commit->who, sizeof commit->who, "%s", who);
-  writer->publish(writer->context);
+  writer->filled(writer->context, true);
   return 0;
 }
 

@@ -45,7 +45,7 @@ struct appliance_rules {
   char sha256[65];
   uint64_t last_reload_wall_ns;
   bool last_reload_succeeded;
-  uint64_t reloads, reload_failures;
+  uint64_t reloads, reload_failures, last_reload_ns;
   uint64_t in_state[RULE_STATES];
   uint64_t failed; /* rules and files that the last attempt about them did not put in force */
   uint64_t versions, versions_forgotten, history_bytes;

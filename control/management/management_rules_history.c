@@ -1,6 +1,7 @@
 /* What rules were: of one, and of the whole set. */
 #include "management_rules_internal.h"
 #include "rule_text_diff.h"
+#include "text_buffer_internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,15 +175,47 @@ enum MHD_Result handle_set_failed(struct management_request *request) {
   return answer_json(request, 200, json_pack("{s:o}", "failed", list));
 }
 
-/* The whole set as a rule file. */
+static enum MHD_Result add_name(void *context, enum MHD_ValueKind kind, const char *key, const char *value) {
+  json_t *names = context;
+  (void)kind;
+  if (strcmp(key, "name") == 0 && value) json_array_append_new(names, json_string(value));
+  return MHD_YES;
+}
+
+/* The rules of these names; NULL when one is not there. */
+static char *text_of_some(const struct rule_view *view, const json_t *names, size_t *length) {
+  struct text_buffer out = {0};
+  size_t index;
+  json_t *name;
+  text_append(&out, "rules:\n");
+  json_array_foreach(names, index, name) {
+    const size_t at = view->set ? rule_set_index(view->set, json_string_value(name)) : RULE_SET_NONE;
+    size_t bytes = 0;
+    const char *text = at == RULE_SET_NONE ? NULL : rule_set_rule_text(view->set, at, &bytes);
+    if (text) text_append(&out, "%.*s", (int)bytes, text);
+    if (text && !out.failed) continue;
+    free(out.text);
+    return NULL;
+  }
+  *length = out.length;
+  return out.text;
+}
+
+/* The set as a rule file, or the rules named. */
 enum MHD_Result handle_set_export(struct management_request *request) {
   const struct appliance *appliance = request->appliance;
   struct rule_view view;
   size_t length = 0;
   char *text = NULL;
+  json_t *names = json_array();
+  MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, add_name, names);
   appliance->rules_read(appliance->context, &view);
-  if (view.set) text = rule_set_text(view.set, &length);
+  if (json_array_size(names) > 0)
+    text = text_of_some(&view, names, &length);
+  else if (view.set)
+    text = rule_set_text(view.set, &length);
   appliance->rules_release(appliance->context);
-  if (!text) return answer_error(request, 404, "not_found", "no set is in force");
+  json_decref(names);
+  if (!text) return answer_error(request, 404, "not_found", "no such rule");
   return answer_text(request, 200, "application/yaml", text, length);
 }

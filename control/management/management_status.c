@@ -163,9 +163,10 @@ enum MHD_Result handle_status(struct management_request *request) {
     emitted += snapshot->shards[i].engine.violations_emitted;
     live += snapshot->shards[i].engine.traces_live;
   }
-  json_t *rules = json_pack("{s:I, s:i, s:i, s:s, s:b}", "generation", (json_int_t)snapshot->rules.generation, "rules",
+  json_t *rules = json_pack("{s:I, s:i, s:i, s:s, s:b, s:o, s:I}", "generation", (json_int_t)snapshot->rules.generation, "rules",
                             (int)snapshot->rules.rules, "enabled", (int)snapshot->rules.enabled, "sha256", snapshot->rules.sha256,
-                            "last_reload_succeeded", snapshot->rules.last_reload_succeeded);
+                            "last_reload_succeeded", snapshot->rules.last_reload_succeeded, "last_reload_at",
+                            json_time(snapshot->rules.last_reload_wall_ns), "failed", (json_int_t)snapshot->rules.failed);
   json_t *json =
       json_pack("{s:s, s:s, s:b, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:s}", "version",
                 snapshot->version, "node", snapshot->node, "ready", snapshot->ready, "uptime_seconds",

@@ -96,8 +96,8 @@ static const struct shard_family families[] = {
     {"tripline_webhooks_repeated_total", "counter", "Repeated webhooks that got the first answer again.",
      FIELD(shard.webhooks_repeated)},
     {"tripline_violations_emitted_total", "counter", "Violations raised by the rules.", FIELD(engine.violations_emitted)},
-    {"tripline_digests_sent_total", "counter", "Trace digests sent to their owners.", FIELD(engine.digests_sent)},
-    {"tripline_digests_applied_total", "counter", "Trace digests applied by their owners.", FIELD(engine.digests_applied)},
+    {"tripline_digests_sent_total", "counter", "Digests of spans and of windows sent to their owners.", FIELD(engine.digests_sent)},
+    {"tripline_digests_applied_total", "counter", "Digests of spans and of windows applied by their owners.", FIELD(engine.digests_applied)},
     {"tripline_traces_opened_total", "counter", "Traces begun.", FIELD(engine.traces_opened)},
     {"tripline_traces_evicted_total", "counter", "Live traces given up for want of room: always-rules were not judged.",
      FIELD(engine.traces_evicted)},
@@ -130,6 +130,29 @@ static const struct shard_family families[] = {
      FIELD(engine.violations_retried)},
     {"tripline_digests_unplaced_total", "counter", "Digests of traces for which no room could be made.",
      FIELD(engine.digests_unplaced)},
+    {"tripline_window_digests_sent_total", "counter", "Of the digests sent, those about windows.",
+     FIELD(engine.window_digests_sent)},
+    {"tripline_window_events_total", "counter", "Events that were counted in windows.", FIELD(engine.window_events)},
+    {"tripline_window_events_late_total", "counter", "Of these, events that came when their window had passed.",
+     FIELD(engine.window_events_late)},
+    {"tripline_window_events_unplaced_total", "counter", "Of these, events that found no memory for what they add.",
+     FIELD(engine.window_events_unplaced)},
+    {"tripline_window_digests_unplaced_total", "counter", "Digests about windows that found no room for their key.",
+     FIELD(engine.window_digests_unplaced)},
+    {"tripline_window_digests_stale_total", "counter", "Digests about windows of rules that are no more.",
+     FIELD(engine.window_digests_stale)},
+    {"tripline_window_keys_opened_total", "counter", "Window keys begun.", FIELD(engine.window_keys_opened)},
+    {"tripline_window_keys_expired_total", "counter", "Window keys that had nothing left to remember.",
+     FIELD(engine.window_keys_expired)},
+    {"tripline_window_keys_evicted_total", "counter", "Window keys forgotten for want of room, least recently used first.",
+     FIELD(engine.window_keys_evicted)},
+    {"tripline_window_keys_dropped_total", "counter", "Window keys whose rule went or changed, or that a drain ended.",
+     FIELD(engine.window_keys_dropped)},
+    {"tripline_window_values_merged_total", "counter", "Values that share a bin of a quantile with others far from them.",
+     FIELD(engine.window_values_merged)},
+    {"tripline_window_verdicts_cut_total", "counter",
+     "Verdicts that waited for the journal ring and could not keep their event: it is about the key alone.",
+     FIELD(engine.window_events_cut)},
     {"tripline_rules_over_steps_total", "counter", "Batches whose step budget was spent before all rules were asked.",
      FIELD(engine.batches_over_steps)},
     {"tripline_rules_unjudged_total", "counter", "Rules and selectors not asked about a batch as its steps were spent.",
@@ -148,7 +171,7 @@ static const struct shard_family families[] = {
     {"tripline_long_loops_total", "counter", "Turns longer than a millisecond.", FIELD(shard.long_loops)},
     {"tripline_record_ring_waiting_bytes", "gauge", "Bytes of records that the journal has not taken yet.",
      FIELD(records.bytes_waiting)},
-    {"tripline_rules_generation", "gauge", "Generation of the rule set that the shard evaluates.", FIELD(generation)},
+    {"tripline_shard_rules_generation", "gauge", "Generation of the rule set that the shard evaluates.", FIELD(generation)},
 };
 
 static void head(struct text_buffer *out, const char *name, const char *type, const char *help) {
@@ -185,6 +208,9 @@ static const struct shard_family gauges[] = {
     {"tripline_responses_parked", "gauge", "Answers that wait for durability or for another shard.", FIELD(shard.parked)},
     {"tripline_webhooks_pending", "gauge", "Accepted webhooks that are not durable yet.", FIELD(shard.webhooks_pending)},
     {"tripline_traces_live", "gauge", "Traces that are not complete; memory only, lost in a crash.", FIELD(engine.traces_live)},
+    {"tripline_window_keys", "gauge", "Window keys; memory only, lost in a crash.", FIELD(engine.window_keys_live)},
+    {"tripline_window_blocks", "gauge", "Blocks of 512 bytes that windows hold, of two for each of windows.keys_max.",
+     FIELD(engine.window_blocks_in_use)},
     {"tripline_tls_connections", "gauge", "TLS connections open now.", FIELD(tls.open)},
     {"tripline_tls_handshakes_in_progress", "gauge", "TLS handshakes begun and not ended.", FIELD(tls.handshaking)},
     {"tripline_tls_handshakes_waiting", "gauge", "Of these, waiting for their turn.", FIELD(tls.waiting)},
@@ -249,6 +275,11 @@ static void render_labelled(struct text_buffer *out, const struct appliance_snap
     line(out, "tripline_spans_rejected_total", i, "reason", "overload", shard->spans_rejected_overload);
     line(out, "tripline_spans_rejected_total", i, "reason", "malformed", shard->spans_rejected_malformed);
   }
+  head(out, "tripline_violations_suppressed_total", "counter", "Violations of window rules that were not raised, by reason.");
+  EACH_SHARD(i)
+  for (unsigned r = 0; r < WINDOW_SILENCES; r++)
+    line(out, "tripline_violations_suppressed_total", i, "reason", window_silence_name((enum window_silence)r),
+         snapshot->shards[i].engine.window_suppressed[r]);
   head(out, "tripline_webhooks_refused_total", "counter", "Webhooks that were not accepted, by reason.");
   EACH_SHARD(i) for (unsigned r = 0; r < REFUSALS; r++) {
     if (r == WEBHOOK_GENUINE || r == WEBHOOK_UNSIGNED) continue;
@@ -400,15 +431,6 @@ static void render_process(struct text_buffer *out, const struct appliance_snaps
               snapshot->version, snapshot->node, snapshot->config_sha256, snapshot->rules.sha256);
   single(out, "tripline_start_time_seconds", "gauge", "When it started, Unix time.", (double)snapshot->started_wall_ns / 1e9);
   single(out, "tripline_ready", "gauge", "1 when it takes traffic.", snapshot->ready);
-  single(out, "tripline_rules", "gauge", "Rules in the set in force.", snapshot->rules.rules);
-  single(out, "tripline_rules_enabled", "gauge", "Enabled rules in the set in force.", snapshot->rules.enabled);
-  single(out, "tripline_rules_reloads_total", "counter", "Attempts to change the rule set.", (double)snapshot->rules.reloads);
-  single(out, "tripline_rules_reload_failures_total", "counter", "Attempts that changed nothing.",
-         (double)snapshot->rules.reload_failures);
-  single(out, "tripline_rules_last_reload_success", "gauge", "1 when the last attempt succeeded.",
-         snapshot->rules.last_reload_succeeded);
-  single(out, "tripline_rules_last_reload_time_seconds", "gauge", "When that was, Unix time.",
-         (double)snapshot->rules.last_reload_wall_ns / 1e9);
   single(out, "tripline_log_lines_suppressed_total", "counter", "Log lines not written because there were too many.",
          (double)snapshot->logs_suppressed);
 }
@@ -497,6 +519,7 @@ char *metrics_render(const struct appliance *appliance, const struct appliance_s
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
   render_rules(&out, appliance->violations(appliance->context));
+  metrics_render_rule_set(&out, &snapshot->rules);
   metrics_render_rule_matches(&out, appliance);
   if (out.failed) {
     free(out.text);

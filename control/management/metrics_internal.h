@@ -6,4 +6,5 @@
 /* metrics_pressure.c */
 void metrics_render_pressure(struct text_buffer *out, const struct appliance_snapshot *snapshot);
 /* metrics_rules.c */
+void metrics_render_rule_set(struct text_buffer *out, const struct appliance_rules *rules);
 void metrics_render_rule_matches(struct text_buffer *out, const struct appliance *appliance);

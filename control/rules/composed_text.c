@@ -10,6 +10,14 @@ size_t composed_text_from(struct composed_text *composed, const struct text_piec
   return composed->count++;
 }
 
+void composed_text_append(struct composed_text *composed, const struct composed_text *more) {
+  for (size_t i = 0; i < more->count; i++) {
+    const size_t made = composed_text_from(composed, &more->pieces[i]);
+    composed->pieces[made].start += more->pieces[i].start;
+  }
+  if (more->text.length) growing_text_append(&composed->text, more->text.at, more->text.length);
+}
+
 void composed_text_free(struct composed_text *composed) {
   growing_text_free(&composed->text);
   free(composed->pieces);

@@ -25,6 +25,8 @@ struct composed_text {
 
 /* What is appended next comes from there. Returns the piece's number. */
 size_t composed_text_from(struct composed_text *composed, const struct text_piece *piece);
+/* With all its pieces. */
+void composed_text_append(struct composed_text *composed, const struct composed_text *more);
 void composed_text_free(struct composed_text *composed);
 const struct text_piece *composed_text_piece(const struct composed_text *composed, size_t offset);
 struct source_place composed_text_place(const struct composed_text *composed, size_t offset);

@@ -26,6 +26,7 @@ struct expression_context {
   struct shared_names *shared;          /* macros and lists of the load; NULL: none */
   const struct composed_text *composed; /* what the scalar was put together from; NULL: it is as written */
   struct image_text zone;               /* of the rule; empty: UTC */
+  const struct rule_window *window;     /* of a message: that of its rule; NULL: none */
 };
 
 void expression_error(const struct expression_context *context, size_t offset, const char *format, ...)
@@ -193,8 +194,9 @@ bool reference_is_scope(struct image_text word);
 const char *suggest(struct image_text word, const char *const *words);
 
 struct message_part {
-  struct image_text literal;         /* when `reference` is NULL */
+  struct image_text literal;         /* when `reference` is NULL and there is no `of_window` */
   const struct reference *reference; /* else */
+  int32_t of_window;                 /* IMAGE_MESSAGE_VALUE or IMAGE_MESSAGE_COUNT; 0: neither */
 };
 
 /* Parts of a message template. False when an error was added. */

@@ -12,9 +12,16 @@ struct compiled_image {
   const struct image_text *fact_keys;      /* of each fact, equal in every generation */
   const uint64_t *kept_since;              /* by selector bit: the generation from which it is noted with spans */
   uint32_t next_rule_identity;             /* of a trace rule; likewise */
+  const struct image_text *window_texts;   /* what each window judges, for the identities of the next generation */
+  uint32_t next_window_identity;
   struct match_slot *match_slots;
   uint32_t match_slot_count;            /* given so far, to rules that are there or gone */
   struct text_index match_slot_by_rule; /* of those there */
+};
+
+struct window_builder {
+  struct image_window window;
+  struct image_text text;
 };
 
 struct match_slot {
@@ -78,6 +85,9 @@ struct image_builder {
   struct text_index selector_by_text;
   struct image_rule *trace_rules;
   size_t trace_rule_count, trace_rule_capacity;
+  struct window_builder *windows;
+  size_t window_count, window_capacity;
+  struct text_index window_by_text; /* those of `previous` */
   struct fact_builder *facts;
   size_t fact_count, fact_capacity;
   struct text_index fact_by_key, previous_facts;
@@ -120,6 +130,12 @@ const struct image_selector *image_selector_of(const struct image_builder *build
 void image_trace_rule_add(struct image_builder *builder, struct image_rule made);
 /* The trace rules into the image, with what finds them. Selectors and columns are finished. */
 void image_traces_finish(struct image_builder *builder);
+
+/* window_image.c. The window of the rule at hand, which is to be rule `index` of its kind: what image_rule.window is. */
+uint32_t window_image_add(struct image_builder *builder, enum event_kind kind, uint32_t index);
+/* Before the first: what the previous generation has keeps its identity. */
+void window_image_remember(struct image_builder *builder);
+void window_image_finish(struct image_builder *builder);
 
 /* Every enabled rule gets a place where its matches are counted: the one it has, else one that no rule of the generation before
  * has. False when there is none. */

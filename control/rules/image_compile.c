@@ -1,5 +1,6 @@
 #include "always_assert.h"
 #include "image_builder_internal.h"
+#include "rule_window_internal.h"
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static void set_message(struct image_builder *builder, enum event_kind kind, str
   struct image_message_part *parts = region_take(builder->region, parsed->message_parts * sizeof *parts);
   for (uint32_t i = 0; i < parsed->message_parts; i++) {
     const struct message_part *part = &parsed->message[i];
-    parts[i].slot = -1;
+    parts[i].slot = part->of_window ? part->of_window : IMAGE_MESSAGE_LITERAL;
     if (part->reference) {
       const uint16_t column = image_column_of(builder, kind, part->reference);
       parts[i].slot = column;
@@ -74,6 +75,8 @@ static struct image_rule make_rule(struct image_builder *builder, enum event_kin
       .condition = image_program_of(builder, kind, parsed->condition),
   };
   struct attribute_list list = {.count = 0};
+  for (uint32_t i = 0; parsed->window && i < parsed->window->by_count; i++)
+    add_attribute(&list, image_column_of(builder, kind, parsed->window->by[i]));
   add_attributes(builder, kind, parsed->condition, &list);
   add_attributes(builder, kind, parsed->when, &list);
   add_attributes(builder, kind, parsed->never, &list);
@@ -95,6 +98,7 @@ static void make_trace_rule(struct image_builder *builder) {
   made.when = image_program_of(builder, EVENT_SPAN, parsed->when);
   made.always = image_program_of(builder, EVENT_SPAN, parsed->always);
   made.never = image_program_of(builder, EVENT_SPAN, parsed->never);
+  made.window = window_image_add(builder, EVENT_SPAN, (uint32_t)builder->trace_rule_count);
   image_trace_rule_add(builder, made);
 }
 
@@ -109,7 +113,8 @@ static void make_rules(struct image_builder *builder, const struct rule_set *set
     }
     const enum event_kind kind = kind_of(builder->rule->definition.on);
     struct kind_builder *into = &builder->kinds[kind];
-    const struct image_rule made = make_rule(builder, kind);
+    struct image_rule made = make_rule(builder, kind);
+    made.window = window_image_add(builder, kind, (uint32_t)into->rule_count);
     into->rules = growing_list_reserve(into->rules, into->rule_count, &into->rule_capacity, sizeof *into->rules);
     into->rules[into->rule_count++] = made;
   }
@@ -134,6 +139,7 @@ static struct image_candidates selector_candidates(struct image_builder *builder
 
 static void finish(struct image_builder *builder) {
   struct compiled_image *compiled = builder->compiled;
+  window_image_finish(builder);
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) image_kind_finish(builder, (enum event_kind)kind);
   image_zones_finish(builder);
   struct image_selector *selectors = region_take(builder->region, builder->selector_count * sizeof *selectors);
@@ -164,6 +170,8 @@ static void builder_free(struct image_builder *builder) {
     text_index_free(&of_kind->predicate_by_key);
   }
   free(builder->selectors);
+  free(builder->windows);
+  text_index_free(&builder->window_by_text);
   free(builder->trace_rules);
   image_story_free(builder);
   free(builder->trace_parsed);
@@ -196,6 +204,8 @@ struct rule_image *rule_image_compile(const struct rule_set *set, uint64_t gener
       .compiled = compiled, .region = &compiled->region, .previous = (const struct compiled_image *)previous, .errors = errors};
   compiled->next_identity = previous ? builder.previous->next_identity : 1;
   compiled->next_rule_identity = previous ? builder.previous->next_rule_identity : 1;
+  compiled->next_window_identity = previous ? builder.previous->next_window_identity : 1;
+  window_image_remember(&builder);
   collect_selectors(&builder, set);
   if (rule_errors_total(errors) == before) {
     image_selectors_assign(&builder, builder.previous);

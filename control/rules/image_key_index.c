@@ -16,6 +16,8 @@ static int order_of_constants(const struct key_entry *a, const struct key_entry 
   case KEY_PATTERN:
   case KEY_LITERAL:
     return order_of(a->predicate, b->predicate);
+  case KEY_PRESENT:
+    return 0;
   case KEY_BELOW:
   case KEY_SORTS:
     break;
@@ -87,21 +89,27 @@ static const struct image_limit *index_limits(struct image_builder *builder, con
   return limits;
 }
 
+static const uint32_t *programs_of(struct image_builder *builder, const struct key_entry *entries, uint32_t count) {
+  uint32_t *programs = region_take(builder->region, count * sizeof *programs);
+  for (uint32_t i = 0; i < count; i++) programs[i] = entries[i].program;
+  return programs;
+}
+
 static struct image_key index_column(struct image_builder *builder, const struct image_kind *kind,
                                      const struct column_entries *entries, uint16_t column) {
   const uint32_t programs_count = entries->count[KEY_STRING] + entries->count[KEY_NUMBER];
   struct image_key key = {.column = column, .program_count = programs_count};
   /* Strings come before numbers, in the entries too. */
   const struct key_entry *equalities = entries->count[KEY_STRING] ? entries->of[KEY_STRING] : entries->of[KEY_NUMBER];
-  uint32_t *programs = region_take(builder->region, programs_count * sizeof *programs);
-  for (uint32_t i = 0; i < programs_count; i++) programs[i] = equalities[i].program;
-  key.programs = programs;
+  key.programs = programs_of(builder, equalities, programs_count);
   index_strings(builder, kind, entries, &key);
   index_numbers(builder, entries, &key);
   key.above = index_limits(builder, entries->of[KEY_ABOVE], entries->count[KEY_ABOVE]);
   key.above_count = entries->count[KEY_ABOVE];
   key.below = index_limits(builder, entries->of[KEY_BELOW], entries->count[KEY_BELOW]);
   key.below_count = entries->count[KEY_BELOW];
+  key.present = programs_of(builder, entries->of[KEY_PRESENT], entries->count[KEY_PRESENT]);
+  key.present_count = entries->count[KEY_PRESENT];
   key.patterns = entries->count[KEY_PATTERN] > 0;
   key.literals = entries->count[KEY_LITERAL] > 0;
   return key;

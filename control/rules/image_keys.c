@@ -11,8 +11,9 @@
 /* How unselective a comparison is thought to be, counted in programs that make an equality: one that many share tells less. */
 #define COST_RESOURCE 4u /* a batch often is of few resources */
 #define COST_LIMIT 64u
-#define COST_SCAN 256u  /* a match tells much, but all texts are scanned for it */
-#define COST_WORD 1024u /* kind and status: nearly every batch has each */
+#define COST_SCAN 256u    /* a match tells much, but all texts are scanned for it */
+#define COST_PRESENT 512u /* any comparison with an attribute: that it is there */
+#define COST_WORD 1024u   /* kind and status: nearly every batch has each */
 #define COST_NONE UINT64_MAX
 
 /* Comparisons of which one must hold. */
@@ -49,7 +50,7 @@ static bool indexable(const struct value *constant, uint32_t interned) {
   return interned != 0 || value_identity(constant, &identity);
 }
 
-static uint64_t predicate_cost(const struct key_builder *keys, uint32_t index) {
+static uint64_t indexed_cost(const struct key_builder *keys, uint32_t index) {
   const struct image_predicate *predicate = &keys->kind->predicates[index];
   const struct image_column *column = &keys->kind->columns[predicate->column];
   if (predicate->between || column->computation || column->every) return COST_NONE;
@@ -74,6 +75,14 @@ static uint64_t predicate_cost(const struct key_builder *keys, uint32_t index) {
   default:
     return COST_NONE;
   }
+}
+
+/* No comparison holds of a null. */
+static uint64_t predicate_cost(const struct key_builder *keys, uint32_t index) {
+  const struct image_column *column = &keys->kind->columns[keys->kind->predicates[index].column];
+  const uint64_t cost = indexed_cost(keys, index);
+  if (cost != COST_NONE || column->computation || column->every || column->scope == SCOPE_INTRINSIC) return cost;
+  return COST_PRESENT + keys->uses[index];
 }
 
 /* A comparison that fails may have met a null: no comparison need hold then. */
@@ -144,6 +153,11 @@ static void add_equality(struct key_builder *keys, struct key_entry entry, const
 static void add_entries(struct key_builder *keys, uint32_t program, uint32_t index) {
   const struct image_predicate *predicate = &keys->kind->predicates[index];
   struct key_entry entry = {.column = predicate->column, .program = program, .predicate = index, .constant = predicate->constant};
+  if (indexed_cost(keys, index) == COST_NONE) {
+    entry.sort = KEY_PRESENT;
+    add_entry(keys, entry);
+    return;
+  }
   switch ((enum predicate_operation)predicate->operation) {
   case PREDICATE_EQUAL:
     add_equality(keys, entry, &predicate->constant, predicate->interned);

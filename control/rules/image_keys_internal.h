@@ -2,7 +2,7 @@
 /* The keys of programs, one comparison an entry, on their way into the index of candidates. */
 #include "image_builder_internal.h"
 
-enum key_sort { KEY_STRING, KEY_NUMBER, KEY_ABOVE, KEY_BELOW, KEY_PATTERN, KEY_LITERAL, KEY_SORTS };
+enum key_sort { KEY_STRING, KEY_NUMBER, KEY_ABOVE, KEY_BELOW, KEY_PATTERN, KEY_LITERAL, KEY_PRESENT, KEY_SORTS };
 
 struct key_entry {
   uint16_t column;

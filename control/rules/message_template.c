@@ -1,5 +1,6 @@
 #include "expression_token_internal.h"
 #include "growing_internal.h"
+#include "rule_window_internal.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,6 +22,26 @@ static void flush_literal(const struct expression_context *context, struct part_
   growing_text_free(literal);
 }
 
+/* What many events have in common: the key, and what they amount to. */
+static bool add_window_part(const struct expression_context *context, const struct token *token, struct part_list *list) {
+  if (token->kind == TOKEN_WORD && (image_text_is(token->word, "value") || image_text_is(token->word, "count"))) {
+    const bool value = image_text_is(token->word, "value");
+    add_part(list, (struct message_part){.of_window = value ? IMAGE_MESSAGE_VALUE : IMAGE_MESSAGE_COUNT});
+    return true;
+  }
+  const struct reference *reference = reference_make(context, token->offset, token->word, token->segments, token->segment_count);
+  if (!reference) return false;
+  for (uint32_t i = 0; i < context->window->by_count; i++) {
+    const struct image_text known = context->window->by[i]->spelling;
+    if (known.length != reference->spelling.length || memcmp(known.at, reference->spelling.at, known.length) != 0) continue;
+    add_part(list, (struct message_part){.reference = reference});
+    return true;
+  }
+  expression_error(context, token->offset,
+                   "a window is about many events: its message can read `value`, `count` and the references behind `by`");
+  return false;
+}
+
 /* At the `$` of `${`. Returns where the text goes on, 0 for an error. */
 static size_t read_hole(const struct expression_context *context, size_t start, struct part_list *list) {
   const struct source_scalar *scalar = context->scalar;
@@ -35,15 +56,17 @@ static size_t read_hole(const struct expression_context *context, size_t start, 
     expression_error(context, token.offset, "expected a reference between `${` and `}`");
     return 0;
   }
-  const struct reference *reference = reference_make(context, token.offset, token.word, token.segments, token.segment_count);
-  if (!reference) return 0;
+  const bool of_window = context->window && context->window->form == WINDOW_FORM_WINDOW;
+  const struct reference *reference =
+      of_window ? NULL : reference_make(context, token.offset, token.word, token.segments, token.segment_count);
+  if (of_window ? !add_window_part(context, &token, list) : !reference) return 0;
   const struct token closing = token_next(&reader);
   if (closing.kind == TOKEN_BAD) return 0;
   if (closing.kind != TOKEN_CLOSE_BRACE) {
     expression_error(context, closing.offset, "expected `}` after the reference");
     return 0;
   }
-  add_part(list, (struct message_part){.reference = reference});
+  if (reference) add_part(list, (struct message_part){.reference = reference});
   return reader.at;
 }
 

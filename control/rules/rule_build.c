@@ -1,3 +1,4 @@
+#include "betrace_internal.h"
 #include "exception_internal.h"
 #include "rule_set_internal.h"
 #include "time_zone_internal.h"
@@ -6,6 +7,7 @@
 
 #define NAME_BYTES_MAX 128u
 #define TEXT_BYTES_MAX 4096u
+#define TITLE_BYTES_MAX 256u
 
 const char *const rule_severity_words[] = {
     [SEVERITY_INFO] = "info", [SEVERITY_LOW] = "low",           [SEVERITY_MEDIUM] = "medium",
@@ -21,6 +23,9 @@ struct builder {
   struct parsed_rule *parsed;
   struct shared_names *shared;
   struct exceptions exceptions;
+  enum rule_field expression; /* FIELD_EXPRESSION or FIELD_CONDITION, when the rule has one */
+  bool has_expression, expression_read;
+  struct betrace_rule betrace; /* what it says */
   bool on_known;
 };
 
@@ -44,19 +49,34 @@ static bool name_character(char character) {
          (character >= '0' && character <= '9') || character == '.' || character == '_' || character == '-';
 }
 
+static bool name_is_good(const struct source_scalar *name) {
+  for (size_t i = 0; i < name->length; i++)
+    if (!name_character(name->value[i])) return false;
+  return name->length > 0 && name->length <= NAME_BYTES_MAX;
+}
+
+/* A name that is a text for people gives its place to the id. */
+const struct source_scalar *rule_name_scalar(const struct raw_rule *raw) {
+  const struct source_scalar *name = raw->fields[FIELD_NAME].value ? &raw->fields[FIELD_NAME] : NULL;
+  const struct source_scalar *id = raw->fields[FIELD_ID].value ? &raw->fields[FIELD_ID] : NULL;
+  return id && (!name || !name_is_good(name)) ? id : name;
+}
+
 static void build_name(struct builder *builder) {
-  const struct source_scalar *name = field_at(builder, FIELD_NAME);
+  const struct source_scalar *name = rule_name_scalar(builder->raw);
   if (!name) {
     if (!builder->raw->present[FIELD_NAME]) complain_whole(builder, "this rule has no `name`");
     return;
   }
+  const enum rule_field field = name == &builder->raw->fields[FIELD_ID] ? FIELD_ID : FIELD_NAME;
   if (name->length == 0 || name->length > NAME_BYTES_MAX) {
-    complain(builder, FIELD_NAME, 0, "a name has 1 to 128 characters");
+    complain(builder, field, 0, "a name has 1 to 128 characters");
     return;
   }
   for (size_t i = 0; i < name->length; i++) {
     if (name_character(name->value[i])) continue;
-    complain(builder, FIELD_NAME, i, "a name consists of letters, digits, `.`, `_` and `-`");
+    complain(builder, field, i,
+             "a name consists of letters, digits, `.`, `_` and `-` (with an `id` beside it, it may be any text: a title)");
     return;
   }
   builder->parsed->definition.name = region_copy(&builder->parsed->region, name->value, name->length);
@@ -82,14 +102,56 @@ static void build_severity(struct builder *builder) {
   if (severity >= 0) builder->parsed->definition.severity = (enum severity)severity;
 }
 
+static void build_title(struct builder *builder) {
+  const struct raw_rule *raw = builder->raw;
+  const bool by_name = !raw->present[FIELD_TITLE] && rule_name_scalar(raw) == &raw->fields[FIELD_ID];
+  const enum rule_field field = by_name ? FIELD_NAME : FIELD_TITLE;
+  const struct source_scalar *title = field_at(builder, field);
+  if (!title) return;
+  if (title->length == 0 || title->length > TITLE_BYTES_MAX)
+    complain(builder, field, 0, "a title has 1 to 256 bytes");
+  else
+    builder->parsed->definition.title = region_copy(&builder->parsed->region, title->value, title->length);
+}
+
 static void build_mode(struct builder *builder) {
   if (!field_at(builder, FIELD_MODE)) return;
   const int mode = build_word(builder, FIELD_MODE, rule_mode_words, false, "mode (enforce, shadow)");
   if (mode >= 0) builder->parsed->definition.mode = (enum rule_mode)mode;
 }
 
+/* The other notation, before all that depends on whether the rule is about a trace. */
+static void read_expression(struct builder *builder) {
+  const bool *present = builder->raw->present;
+  builder->has_expression = present[FIELD_EXPRESSION] || present[FIELD_CONDITION];
+  builder->expression = present[FIELD_EXPRESSION] ? FIELD_EXPRESSION : FIELD_CONDITION;
+  if (!field_at(builder, builder->expression)) return;
+  const struct expression_context context = {.region = &builder->parsed->region,
+                                             .errors = builder->errors,
+                                             .source = builder->source,
+                                             .scalar = &builder->raw->fields[builder->expression]};
+  builder->expression_read = betrace_read(&context, &builder->betrace);
+}
+
+static void build_on_of_expression(struct builder *builder) {
+  struct rule_definition *definition = &builder->parsed->definition;
+  const bool read = builder->expression_read, of_trace = builder->betrace.of_trace;
+  definition->on = of_trace ? RULE_ON_TRACE : RULE_ON_SPAN;
+  builder->on_known = read;
+  if (!field_at(builder, FIELD_ON)) return;
+  const int on = build_word(builder, FIELD_ON, rule_on_words, false, "source of events (span, trace, webhook, alert)");
+  if (on >= 0 && read && definition->on != (enum rule_on)on)
+    complain(builder, FIELD_ON, 0,
+             of_trace ? "this expression is about a trace: `on: trace`, or no `on`"
+                      : "this expression is about one span: `on: span`, or no `on`");
+}
+
 static void build_on(struct builder *builder) {
   const bool *present = builder->raw->present;
+  if (builder->has_expression) {
+    build_on_of_expression(builder);
+    return;
+  }
   struct rule_definition *definition = &builder->parsed->definition;
   const bool of_trace = present[FIELD_WHEN] || present[FIELD_ALWAYS] || present[FIELD_NEVER];
   if (!present[FIELD_ON]) {
@@ -108,6 +170,11 @@ static void check_shape(struct builder *builder) {
   const bool *present = builder->raw->present;
   const bool of_trace = present[FIELD_WHEN] || present[FIELD_ALWAYS] || present[FIELD_NEVER];
   const enum rule_on on = builder->parsed->definition.on;
+  if (builder->has_expression) {
+    if (present[FIELD_IF] || of_trace || (present[FIELD_EXPRESSION] && present[FIELD_CONDITION]))
+      complain_whole(builder, "a rule has one of `expression`, `condition`, `if`, or `when` with `always` or `never`");
+    return;
+  }
   if (present[FIELD_IF] && of_trace)
     complain_whole(builder, "`if` goes with single events, `when`, `always` and `never` with traces: not both");
   else if (!present[FIELD_IF] && !of_trace)
@@ -160,18 +227,31 @@ static void unbrace(struct region *region, struct source_scalar *scalar) {
   scalar->value = copy;
 }
 
+/* What an expression of the other notation says in place of this key; NULL: nothing. */
+static const struct composed_text *derived_text(const struct builder *builder, enum rule_field field) {
+  const struct betrace_rule *rule = &builder->betrace;
+  if (!builder->expression_read) return NULL;
+  if (field == (rule->of_trace ? FIELD_WHEN : FIELD_IF)) return &rule->when;
+  if (field == FIELD_ALWAYS && rule->has_always) return &rule->always;
+  return field == FIELD_NEVER && rule->has_never ? &rule->never : NULL;
+}
+
 /* The condition, and not its exceptions. The closing parenthesis has a line of its own: a comment may stand before it. */
 static const struct expression *parse_with_exceptions(struct builder *builder, const struct expression_context *context,
-                                                      bool of_trace) {
+                                                      const struct composed_text *derived, bool of_trace) {
   struct composed_text composed = {0};
   struct expression_context inner = *context;
   struct source_scalar scalar = *context->scalar;
   const struct text_piece whole = {.source = context->source, .scalar = context->scalar};
-  if (!of_trace) unbrace(context->region, &scalar);
+  if (!of_trace && !derived) unbrace(context->region, &scalar);
   inner.scalar = &scalar;
   composed_text_from(&composed, &whole);
   growing_text_append_string(&composed.text, "(");
-  bool good = macro_expand(&inner, &composed);
+  bool good = true;
+  if (derived)
+    composed_text_append(&composed, derived);
+  else
+    good = macro_expand(&inner, &composed);
   composed_text_from(&composed, &whole);
   growing_text_append_string(&composed.text, "\n)");
   good = good && exceptions_compose(context, &builder->exceptions, of_trace, &composed);
@@ -181,11 +261,13 @@ static const struct expression *parse_with_exceptions(struct builder *builder, c
 }
 
 static const struct expression *build_expression(struct builder *builder, enum rule_field field, char **text) {
-  if (!field_at(builder, field)) return NULL;
-  const struct expression_context context = context_of(builder, field);
+  const struct composed_text *derived = derived_text(builder, field);
+  if (!derived && !field_at(builder, field)) return NULL;
   const bool excepted = builder->exceptions.any_values && (field == FIELD_IF || field == FIELD_WHEN);
-  const struct expression *expression = excepted ? parse_with_exceptions(builder, &context, field != FIELD_IF)
-                                                 : expression_parse_expanded(&context, field != FIELD_IF);
+  const struct expression_context context = context_of(builder, derived ? builder->expression : field);
+  const struct expression *expression = excepted  ? parse_with_exceptions(builder, &context, derived, field != FIELD_IF)
+                                        : derived ? expression_parse_composed(&context, derived, field != FIELD_IF)
+                                                  : expression_parse_expanded(&context, field != FIELD_IF);
   if (!expression) return NULL;
   struct growing_text canonical = {0};
   expression_print(expression, &canonical);
@@ -212,8 +294,9 @@ static void build_message(struct builder *builder) {
   if (!message) {
     if (!parsed->definition.name) return;
     struct message_part *part = region_take(&parsed->region, sizeof *part);
-    part->literal = (struct image_text){.at = parsed->definition.name, .length = (uint32_t)strlen(parsed->definition.name)};
-    parsed->definition.message = parsed->definition.name;
+    char *text = parsed->definition.title ? parsed->definition.title : parsed->definition.name;
+    part->literal = (struct image_text){.at = text, .length = (uint32_t)strlen(text)};
+    parsed->definition.message = text;
     parsed->message = part;
     parsed->message_parts = 1;
     return;
@@ -222,8 +305,10 @@ static void build_message(struct builder *builder) {
     complain(builder, FIELD_MESSAGE, 0, "a message has 1 to 4096 bytes");
     return;
   }
-  const struct expression_context context = context_of(builder, FIELD_MESSAGE);
+  struct expression_context context = context_of(builder, FIELD_MESSAGE);
+  context.window = parsed->window;
   parsed->definition.message = region_copy(&parsed->region, message->value, message->length);
+  parsed->has_message = true;
   message_parse(&context, &parsed->message, &parsed->message_parts);
 }
 
@@ -250,18 +335,31 @@ static void build_rest(struct builder *builder) {
     if (description->length > TEXT_BYTES_MAX) complain(builder, FIELD_DESCRIPTION, 0, "a description has at most 4096 bytes");
     definition->description = region_copy(region, description->value, description->length);
   }
-  definition->tag_count = builder->raw->tag_count;
-  definition->tags = region_take(region, (definition->tag_count + 1) * sizeof *definition->tags);
-  for (size_t i = 0; i < definition->tag_count; i++)
-    definition->tags[i] = region_copy(region, builder->raw->tags[i].value, builder->raw->tags[i].length);
 }
 
-const struct source_scalar *rule_name_scalar(const struct raw_rule *raw) {
-  return raw->fields[FIELD_NAME].value ? &raw->fields[FIELD_NAME] : NULL;
+static bool has_tag(const struct rule_definition *definition, const char *tag) {
+  for (size_t i = 0; i < definition->tag_count; i++)
+    if (strcmp(definition->tags[i], tag) == 0) return true;
+  return false;
+}
+
+/* The frameworks that a rule is about are tags like others. */
+static void build_tags(struct builder *builder) {
+  const struct raw_rule *raw = builder->raw;
+  struct rule_definition *definition = &builder->parsed->definition;
+  struct region *region = &builder->parsed->region;
+  definition->tags = region_take(region, (raw->tag_count + raw->framework_count + 1) * sizeof *definition->tags);
+  for (size_t i = 0; i < raw->tag_count; i++)
+    definition->tags[definition->tag_count++] = region_copy(region, raw->tags[i].value, raw->tags[i].length);
+  for (size_t i = 0; i < raw->framework_count; i++)
+    if (!has_tag(definition, raw->frameworks[i].value))
+      definition->tags[definition->tag_count++] = region_copy(region, raw->frameworks[i].value, raw->frameworks[i].length);
+  if (definition->tag_count > RULE_TAGS_MAX) complain_whole(builder, "a rule has at most 64 tags, frameworks among them");
 }
 
 static bool has_no_scalar(int field) {
-  return field == FIELD_TAGS || field == FIELD_FRAMEWORKS || field == FIELD_EXCEPTIONS || field == FIELD_EXAMPLE;
+  return field == FIELD_TAGS || field == FIELD_FRAMEWORKS || field == FIELD_EXCEPTIONS || field == FIELD_EXAMPLE ||
+         field == FIELD_SUPPRESS || field == FIELD_THRESHOLD;
 }
 
 struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct shared_names *shared,
@@ -273,8 +371,10 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   atomic_init(&parsed->holders, 1);
   struct builder builder = {.raw = raw, .source = source, .errors = errors, .shared = shared, .parsed = parsed};
   build_name(&builder);
+  build_title(&builder);
   build_severity(&builder);
   build_mode(&builder);
+  read_expression(&builder);
   build_on(&builder);
   check_shape(&builder);
   exceptions_read(raw, source, errors, &builder.exceptions);
@@ -286,12 +386,19 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   parsed->never = build_expression(&builder, FIELD_NEVER, &definition->never_text);
   build_within(&builder);
   exceptions_free(&builder.exceptions);
+  const struct expression_context context = context_of(&builder, FIELD_WINDOW);
+  window_build(raw, &context, parsed);
+  betrace_rule_free(&builder.betrace);
   build_message(&builder);
   build_rest(&builder);
+  build_tags(&builder);
+  if (raw->example)
+    parsed->example_text = rule_example_build(raw->example, source, errors, &parsed->region, &definition->example);
   definition->line = raw->line;
   strncpy(definition->file, source->name, sizeof definition->file - 1);
   bool good = rule_errors_total(errors) == before && (!raw->present[FIELD_EXCEPTIONS] || raw->exceptions) &&
-              (!raw->present[FIELD_EXAMPLE] || raw->example);
+              (!raw->present[FIELD_EXAMPLE] || raw->example) && (!raw->present[FIELD_SUPPRESS] || raw->suppress) &&
+              (!raw->present[FIELD_THRESHOLD] || raw->threshold);
   for (int field = 0; field < RULE_FIELDS && good; field++)
     good = !raw->present[field] || has_no_scalar(field) || raw->fields[field].value;
   if (good) {

@@ -66,6 +66,13 @@ struct rule_set *rule_set_merge(const struct rule_set *base, const struct rule_s
   return merged;
 }
 
+struct rule_set *rule_set_select(const struct rule_set *set, const char *name) {
+  const struct rule_entry *entry = rule_set_entry(set, name);
+  struct rule_set *selected = entry ? rule_set_create() : NULL;
+  if (selected) hold(selected, entry);
+  return selected;
+}
+
 static bool same_content(const struct rule_entry *a, const struct rule_entry *b) {
   const struct image_text left = a->parsed->content, right = b->parsed->content;
   return left.length == right.length && memcmp(left.at, right.at, left.length) == 0;
@@ -83,6 +90,11 @@ void rule_set_adopt_versions(struct rule_set *set, const struct rule_set *previo
     else
       entry->definition.version = version < UINT32_MAX ? version + 1 : version;
   }
+}
+
+bool rule_set_same_rule(const struct rule_set *set, const struct rule_set *other, const char *name) {
+  const struct rule_entry *a = rule_set_entry(set, name), *b = rule_set_entry(other, name);
+  return a && b && same_content(a, b);
 }
 
 struct rule_set_difference rule_set_compare(const struct rule_set *set, const struct rule_set *previous) {

@@ -27,9 +27,27 @@ void rule_errors_print(const struct rule_errors *errors, FILE *out);
 
 enum rule_mode { RULE_ENFORCE, RULE_SHADOW /* matched and counted, never published */, RULE_MODES };
 
+/* A trace that violates the rule, given with it: what `rules test` sends first. */
+struct rule_example_attribute {
+  const char *key;
+  struct value value; /* VALUE_OTHER: a list */
+};
+struct rule_example_span {
+  const char *name;
+  struct rule_example_attribute *attributes;
+  size_t attribute_count;
+};
+struct rule_example {
+  const char *description; /* NULL: none */
+  struct rule_example_span *spans;
+  size_t span_count;
+};
+
 /* A parsed, checked rule: its normalised source is kept so that it can be journalled and shown. */
 struct rule_definition {
   char *name, *description, *message;
+  char *title;                        /* for people; NULL: none */
+  const struct rule_example *example; /* NULL: none */
   enum severity severity;
   enum rule_on on;
   bool enabled;
@@ -40,6 +58,7 @@ struct rule_definition {
   char *condition_text; /* `if:` */
   char *when_text, *always_text, *never_text;
   char *timezone;    /* NULL: UTC */
+  char *window_text; /* `window:`, or what `threshold` or `suppress` mean in its words; NULL: none */
   int64_t within_ns; /* of `within:`; 0: without */
   char file[256];
   uint32_t line;
@@ -62,7 +81,10 @@ struct rule_text {
 struct rule_set *rule_set_parse_texts(const struct rule_text *texts, size_t count, bool keep_good, struct rule_errors *errors);
 /* `base` with the rules of `addition` added or, by name, replaced. */
 struct rule_set *rule_set_merge(const struct rule_set *base, const struct rule_set *addition);
+/* A set of this one rule; NULL: there is none. */
+struct rule_set *rule_set_select(const struct rule_set *set, const char *name);
 void rule_set_free(struct rule_set *set);
+
 /* By name, bytewise: the order of the set in force, so that the same rules always make the same text. */
 void rule_set_sort(struct rule_set *set);
 /* `base` without the rules named in `removed`, and with those of `addition` added or, by name, replaced. All are sorted; base and
@@ -89,6 +111,8 @@ void rule_set_adopt_versions(struct rule_set *set, const struct rule_set *previo
 struct rule_set_difference {
   size_t added, changed, removed, unchanged;
 };
+/* Both have the rule, with the same content. */
+bool rule_set_same_rule(const struct rule_set *set, const struct rule_set *other, const char *name);
 struct rule_set_difference rule_set_compare(const struct rule_set *set, const struct rule_set *previous);
 
 /* References that the rules on one kind of event may read together. */

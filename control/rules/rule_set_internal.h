@@ -7,7 +7,8 @@
 #include <stdatomic.h>
 
 #define RULES_MAX IMAGE_RULES_MAX
-#define RULE_FILE_BYTES_MAX (16u << 20)
+#define RULE_TAGS_MAX 64u
+#define RULE_FILE_BYTES_MAX (64u << 20)
 
 struct parsed_rule {
   atomic_uint holders;
@@ -16,7 +17,10 @@ struct parsed_rule {
   const struct expression *condition, *when, *always, *never;
   const struct message_part *message;
   uint32_t message_parts;
-  struct image_text content; /* canonical YAML without the version: equal content = same rule */
+  const struct rule_window *window; /* NULL: none */
+  bool has_message;                 /* else it is the title, or the name */
+  struct image_text example_text;   /* canonical YAML of the example; empty: none */
+  struct image_text content;        /* canonical YAML without the version: equal content = same rule */
 };
 
 struct rule_entry {
@@ -60,6 +64,11 @@ enum rule_field {
   FIELD_FRAMEWORKS,
   FIELD_TIMEZONE,
   FIELD_TAGS,
+  FIELD_WINDOW,
+  FIELD_FOR,
+  FIELD_REPEAT_AFTER,
+  FIELD_SUPPRESS,
+  FIELD_THRESHOLD,
   RULE_FIELDS,
 };
 
@@ -85,11 +94,11 @@ struct raw_rule {
   struct region *region;
   struct source_scalar *tags, *frameworks;
   size_t tag_count, framework_count;
-  const struct raw_node *exceptions, *example; /* NULL: absent or already complained about */
-  const struct raw_nodes *appended;            /* exceptions, from other places */
-  uint32_t line, column;                       /* 1-based */
-  bool present[RULE_FIELDS];                   /* also when its value was of a wrong type */
-  struct source_scalar fields[RULE_FIELDS];    /* value NULL: absent or already complained about */
+  const struct raw_node *exceptions, *example, *suppress, *threshold; /* NULL: absent or already complained about */
+  const struct raw_nodes *appended;                                   /* exceptions, from other places */
+  uint32_t line, column;                                              /* 1-based */
+  bool present[RULE_FIELDS];                                          /* also when its value was of a wrong type */
+  struct source_scalar fields[RULE_FIELDS];                           /* value NULL: absent or already complained about */
 };
 
 /* Where the name of the rule is written; NULL when it has none. */
@@ -97,8 +106,19 @@ const struct source_scalar *rule_name_scalar(const struct raw_rule *raw);
 /* NULL when errors were added. Keeps nothing of `raw`. */
 struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *source, struct shared_names *shared,
                                struct rule_errors *errors);
+/* Its canonical YAML, and what it says; empty when an error was added. All in the region. */
+struct image_text rule_example_build(const struct raw_node *node, struct rule_source *source, struct rule_errors *errors,
+                                     struct region *region, const struct rule_example **example);
+/* A YAML scalar that reads back as this text, whatever is in it. */
+void rule_text_print_scalar(const char *text, struct growing_text *out);
 /* The canonical YAML of one rule, without its version. */
 void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out);
+
+void rule_text_print_scalar(const char *text, struct growing_text *out);
+/* What its keys about windows say, into `parsed`. `context` is that of the rule; its scalar is set here. */
+void window_build(const struct raw_rule *raw, const struct expression_context *context, struct parsed_rule *parsed);
+/* The canonical YAML lines of them. */
+void window_print_keys(const struct parsed_rule *parsed, struct growing_text *out);
 
 extern const char *const rule_severity_words[]; /* by enum severity */
 extern const char *const rule_mode_words[];     /* by enum rule_mode */

@@ -48,7 +48,7 @@ static void print_double_quoted(const char *text, struct growing_text *out) {
   growing_text_append(out, "\"", 1);
 }
 
-static void print_text(const char *text, struct growing_text *out) {
+void rule_text_print_scalar(const char *text, struct growing_text *out) {
   if (all_printable(text))
     print_single_quoted(text, out);
   else
@@ -58,7 +58,7 @@ static void print_text(const char *text, struct growing_text *out) {
 static void print_key(const char *key, const char *text, struct growing_text *out) {
   if (!text) return;
   growing_text_format(out, "    %s: ", key);
-  print_text(text, out);
+  rule_text_print_scalar(text, out);
   growing_text_append(out, "\n", 1);
 }
 
@@ -68,6 +68,7 @@ void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out)
                       rule_on_words[rule->on]);
   if (!rule->enabled) growing_text_append_string(out, "    enabled: false\n");
   if (rule->mode != RULE_ENFORCE) growing_text_format(out, "    mode: %s\n", rule_mode_words[rule->mode]);
+  print_key("title", rule->title, out);
   print_key("description", rule->description, out);
   print_key("timezone", rule->timezone, out);
   print_key("if", rule->condition_text, out);
@@ -79,12 +80,16 @@ void rule_text_print(const struct parsed_rule *parsed, struct growing_text *out)
     trace_within_print(rule->within_ns, out);
     growing_text_append_string(out, "\n");
   }
-  if (strcmp(rule->message, rule->name) != 0) print_key("message", rule->message, out);
+  window_print_keys(parsed, out);
+  const char *otherwise = rule->title ? rule->title : rule->name;
+  if (parsed->has_message && (strcmp(rule->message, otherwise) != 0 || strstr(rule->message, "${")))
+    print_key("message", rule->message, out);
+  growing_text_append(out, parsed->example_text.at ? parsed->example_text.at : "", parsed->example_text.length);
   if (rule->tag_count == 0) return;
   growing_text_append_string(out, "    tags: [");
   for (size_t i = 0; i < rule->tag_count; i++) {
     if (i) growing_text_append_string(out, ", ");
-    print_text(rule->tags[i], out);
+    rule_text_print_scalar(rule->tags[i], out);
   }
   growing_text_append_string(out, "]\n");
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #define YAML_DEPTH_MAX 64u
-#define TAGS_MAX 64u
 
 static const char *const field_words[RULE_FIELDS + 1] = {
     [FIELD_NAME] = "name",
@@ -29,6 +28,11 @@ static const char *const field_words[RULE_FIELDS + 1] = {
     [FIELD_FRAMEWORKS] = "compliance_frameworks",
     [FIELD_WITHIN] = "within",
     [FIELD_TIMEZONE] = "timezone",
+    [FIELD_WINDOW] = "window",
+    [FIELD_FOR] = "for",
+    [FIELD_REPEAT_AFTER] = "repeat_after",
+    [FIELD_SUPPRESS] = "suppress",
+    [FIELD_THRESHOLD] = "threshold",
 };
 
 static void yaml_complaint(struct loader *loader) {
@@ -149,7 +153,7 @@ bool yaml_read_text(struct loader *loader, const char *what, struct region *regi
 
 /* A list of texts, of which the rule has `*count` already. */
 static void read_tags(struct loader *loader, const char *what, struct raw_rule *raw, struct source_scalar **tags, size_t *count) {
-  struct source_scalar kept[TAGS_MAX];
+  struct source_scalar kept[RULE_TAGS_MAX];
   if (loader->event.type != YAML_SEQUENCE_START_EVENT) {
     COMPLAIN(loader, "`%s` must be a list of texts", what);
     yaml_skip_node(loader);
@@ -157,8 +161,8 @@ static void read_tags(struct loader *loader, const char *what, struct raw_rule *
   }
   while (yaml_next(loader) && loader->event.type != YAML_SEQUENCE_END_EVENT) {
     struct source_scalar tag;
-    if (*count == TAGS_MAX) {
-      COMPLAIN(loader, "a rule has at most %u tags", TAGS_MAX);
+    if (*count == RULE_TAGS_MAX) {
+      COMPLAIN(loader, "a rule has at most %u tags", RULE_TAGS_MAX);
       while (!loader->stopped && loader->event.type != YAML_SEQUENCE_END_EVENT) {
         yaml_skip_node(loader);
         yaml_next(loader);
@@ -189,6 +193,10 @@ static void read_value(struct loader *loader, struct raw_rule *raw, enum rule_fi
   }
   if (field == FIELD_EXCEPTIONS || field == FIELD_EXAMPLE) {
     *(field == FIELD_EXCEPTIONS ? &raw->exceptions : &raw->example) = yaml_read_node(loader, raw->region);
+    return;
+  }
+  if (field == FIELD_SUPPRESS || field == FIELD_THRESHOLD) {
+    *(field == FIELD_SUPPRESS ? &raw->suppress : &raw->threshold) = yaml_read_node(loader, raw->region);
     return;
   }
   const bool expression = (field >= FIELD_IF && field <= FIELD_NEVER) || field == FIELD_EXPRESSION || field == FIELD_CONDITION;

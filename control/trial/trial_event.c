@@ -133,6 +133,11 @@ static bool read_alert(struct trial_stage *stage, yaml_node_t *node, struct tria
   return body && dump(event, TRIAL_ALERTMANAGER, body);
 }
 
+bool trial_event_of_span(struct trial_stage *stage, yaml_node_t *node, struct trial_event *event) {
+  *event = (struct trial_event){0};
+  return dump(event, TRIAL_OTLP_JSON, trial_span_json(stage, node));
+}
+
 bool trial_event_read(struct trial_stage *stage, yaml_node_t *node, struct trial_event *event) {
   enum { SPAN, WEBHOOK, ALERT, ADVANCE, OTLP, ZIPKIN, JAEGER, KEYS };
   static const char *const keys[] = {"span", "webhook", "alert", "advance", "otlp", "zipkin", "jaeger", NULL};
@@ -145,7 +150,7 @@ bool trial_event_read(struct trial_stage *stage, yaml_node_t *node, struct trial
     trial_error(stage->document, node, "an event is one of span, webhook, alert, advance, otlp, zipkin, jaeger");
     return false;
   }
-  if (nodes[SPAN]) return dump(event, TRIAL_OTLP_JSON, trial_span_json(stage, nodes[SPAN]));
+  if (nodes[SPAN]) return trial_event_of_span(stage, nodes[SPAN], event);
   if (nodes[WEBHOOK]) return read_webhook(stage, nodes[WEBHOOK], event);
   if (nodes[ALERT]) return read_alert(stage, nodes[ALERT], event);
   for (int i = OTLP; i < KEYS; i++)

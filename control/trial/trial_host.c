@@ -9,6 +9,9 @@
 #define TRACES_MAX_DEFAULT (1u << 18)
 #define CAPTURES_MAX_DEFAULT (1u << 16)
 #define TRACE_IDLE_NS_DEFAULT 3000000000ull
+#define TRACE_MAX_AGE_NS 60000000000ull
+#define TRACE_SPANS_MAX 10000u
+#define WINDOW_KEYS_MAX (1u << 14)
 /* A file may hold in one body what clients send in many: roomier than the daemon's, and not touched when not needed. */
 #define RECORD_RING_BYTES (256u << 20)
 #define MESSAGE_RING_LINES (1u << 20)
@@ -30,6 +33,10 @@ static void raise(struct trial_host *host, struct trial_shard *shard) {
 }
 
 static void receive(struct trial_host *host, struct trial_shard *shard, const struct line_header *header) {
+  if (header->type == LINE_WINDOW_DIGEST) {
+    engine_apply_window(shard->engine, (const struct window_digest *)(const void *)header, host->now_ns, host->wall_ns);
+    return;
+  }
   ALWAYS_ASSERT(header->type == LINE_SPAN_DIGEST);
   engine_apply_digest(shard->engine, (const struct span_digest *)(const void *)header, host->now_ns, host->wall_ns);
 }
@@ -70,6 +77,9 @@ static bool create_shard(struct trial_host *host, uint16_t index) {
       .traces_max = host->config.traces_max,
       .captures_max = host->config.captures_max,
       .idle_ns = host->config.trace_idle_ns,
+      .window_keys_max = WINDOW_KEYS_MAX,
+      .window_blocks_max = 2 * WINDOW_KEYS_MAX,
+      .limits = {.max_age_ns = TRACE_MAX_AGE_NS, .max_spans = TRACE_SPANS_MAX},
   };
   if (!shard->records) return false;
   for (uint16_t to = 0; to < host->config.shards; to++) {
@@ -156,7 +166,10 @@ static void expire(struct trial_host *host) {
   trial_host_pump(host);
 }
 
-static bool anything_waits(const struct trial_host *host) { return trial_host_traces_live(host) > 0; }
+/* Windows pass without an event, and what is absent is so from the start on. */
+static bool anything_waits(const struct trial_host *host) {
+  return host->image->window_count > 0 || trial_host_traces_live(host) > 0;
+}
 
 void trial_host_advance(struct trial_host *host, uint64_t wall_ns) {
   if (wall_ns <= host->wall_ns) return;
@@ -171,7 +184,7 @@ void trial_host_advance(struct trial_host *host, uint64_t wall_ns) {
 }
 
 void trial_host_settle(struct trial_host *host) {
-  while (anything_waits(host)) trial_host_advance(host, host->wall_ns + TRIAL_STEP_NS);
+  while (trial_host_traces_live(host) > 0) trial_host_advance(host, host->wall_ns + TRIAL_STEP_NS);
 }
 
 void trial_host_drain(struct trial_host *host) {

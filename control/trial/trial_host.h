@@ -18,6 +18,7 @@ enum trial_format {
   TRIAL_JAEGER,
   TRIAL_WEBHOOK, /* of the kind json */
   TRIAL_ALERTMANAGER,
+  TRIAL_ANY_WEBHOOK, /* Alertmanager's where it has that shape, else of the kind json */
   TRIAL_FORMATS
 };
 const char *trial_format_name(enum trial_format format);

@@ -71,6 +71,7 @@ static void decode_spans(struct trial_host *host, const struct trial_body *body,
     return;
   case TRIAL_WEBHOOK:
   case TRIAL_ALERTMANAGER:
+  case TRIAL_ANY_WEBHOOK:
   case TRIAL_FORMATS:
     break;
   }
@@ -96,16 +97,28 @@ static enum trial_refusal take_spans(struct intake *intake, const struct trial_b
   return result.outcome == SPANS_MALFORMED ? TRIAL_MALFORMED : TRIAL_TOO_LARGE;
 }
 
+static void decode_webhook(struct intake *intake, const struct webhook_source *source, const struct trial_body *body,
+                           struct webhook_result *result) {
+  struct trial_host *host = intake->host;
+  const struct event_sink sink = {.context = intake, .evaluate = evaluate};
+  const uint32_t bytes = (uint32_t)body->length;
+  *result = (struct webhook_result){0};
+  webhook_decode(source, host->body, bytes, host->scratch, bytes, host->wall_ns, engine_batch(intake->engine, EVENT_WEBHOOK),
+                 engine_batch(intake->engine, EVENT_ALERT), &sink, result);
+}
+
 static enum trial_refusal take_webhook(struct intake *intake, const struct trial_body *body, struct trial_answer *answer) {
   struct trial_host *host = intake->host;
-  struct webhook_source source = {.kind = body->format == TRIAL_ALERTMANAGER ? WEBHOOK_ALERTMANAGER : WEBHOOK_JSON};
-  const struct event_sink sink = {.context = intake, .evaluate = evaluate};
+  struct webhook_source source = {.kind = body->format == TRIAL_WEBHOOK ? WEBHOOK_JSON : WEBHOOK_ALERTMANAGER};
   struct webhook_result result = {0};
   const size_t length = body->source ? strlen(body->source) : 0;
   if (length) memcpy(source.name, body->source, length < sizeof source.name ? length : sizeof source.name - 1);
-  const uint32_t bytes = (uint32_t)body->length;
-  webhook_decode(&source, host->body, bytes, host->scratch, bytes, host->wall_ns, engine_batch(intake->engine, EVENT_WEBHOOK),
-                 engine_batch(intake->engine, EVENT_ALERT), &sink, &result);
+  decode_webhook(intake, &source, body, &result);
+  if (body->format == TRIAL_ANY_WEBHOOK && result.outcome == WEBHOOK_SCHEMA) {
+    engine_rollback(intake->engine);
+    source.kind = WEBHOOK_JSON;
+    decode_webhook(intake, &source, body, &result);
+  }
   answer->error = result.error;
   answer->error_offset = result.error_offset;
   switch (result.outcome) {
@@ -123,14 +136,17 @@ static enum trial_refusal take_webhook(struct intake *intake, const struct trial
   return TRIAL_TOO_LARGE;
 }
 
+static bool is_webhook(enum trial_format format) {
+  return format == TRIAL_WEBHOOK || format == TRIAL_ALERTMANAGER || format == TRIAL_ANY_WEBHOOK;
+}
+
 void trial_host_take(struct trial_host *host, const struct trial_body *body, struct trial_answer *answer) {
   *answer = (struct trial_answer){.refusal = TRIAL_TOO_LARGE};
   host->counters.bodies++;
   if (keep_body(host, body)) {
     struct intake intake = {.host = host, .engine = host->shards[host->next_shard].engine};
     host->next_shard = (uint16_t)((host->next_shard + 1) % host->config.shards);
-    const bool webhook = body->format == TRIAL_WEBHOOK || body->format == TRIAL_ALERTMANAGER;
-    answer->refusal = webhook ? take_webhook(&intake, body, answer) : take_spans(&intake, body, answer);
+    answer->refusal = is_webhook(body->format) ? take_webhook(&intake, body, answer) : take_spans(&intake, body, answer);
     if (answer->refusal == TRIAL_TAKEN)
       engine_commit(intake.engine);
     else
@@ -160,7 +176,7 @@ uint64_t trial_host_latest_end_ns(struct trial_host *host, const struct trial_bo
   struct intake intake = {.host = host};
   struct span_result result = {0};
   const struct event_sink sink = {.context = &intake, .evaluate = look_at_ends};
-  if (body->format == TRIAL_WEBHOOK || body->format == TRIAL_ALERTMANAGER || !keep_body(host, body)) return 0;
+  if (is_webhook(body->format) || !keep_body(host, body)) return 0;
   struct engine *engine = host->shards[0].engine;
   decode_spans(host, body, engine_batch(engine, EVENT_SPAN), &sink, &result);
   engine_rollback(engine);

@@ -113,11 +113,13 @@ json_t *trial_span_json(struct trial_stage *stage, yaml_node_t *node) {
   enum { TRACE, ID, PARENT, NAME, SERVICE, KIND, STATUS, START, DURATION, ATTRIBUTES, RESOURCE, KEYS };
   static const char *const keys[] = {"trace",  "id",    "parent",   "name",       "service",  "kind",
                                      "status", "start", "duration", "attributes", "resource", NULL};
+  static const char *const example_keys[] = {"trace",  "id",    "parent",   "span",       "service",  "kind",
+                                             "status", "start", "duration", "attributes", "resource", NULL};
   static const char *const kinds[] = {"unspecified", "internal", "server", "client", "producer", "consumer", NULL};
   static const char *const statuses[] = {"unset", "ok", "error", NULL};
   yaml_node_t *nodes[KEYS];
   char number[32];
-  if (!trial_read_mapping(stage->document, node, "a span", keys, nodes)) return NULL;
+  if (!trial_read_mapping(stage->document, node, "a span", stage->example ? example_keys : keys, nodes)) return NULL;
   snprintf(number, sizeof number, "span %u", ++stage->spans);
   json_t *span = json_object(), *status = json_object();
   json_t *attributes = attributes_of(stage, nodes[ATTRIBUTES]), *resource = attributes_of(stage, nodes[RESOURCE]);

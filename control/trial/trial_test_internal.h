@@ -32,10 +32,13 @@ struct trial_stage {
   struct trial_names *names;
   uint64_t start_ns, now_ns; /* Unix */
   uint32_t spans;            /* so far: those without an id are numbered */
+  bool example;              /* of a rule: the name is under `span` */
 };
 
 /* False with errors. Free in any case. */
 bool trial_event_read(struct trial_stage *stage, yaml_node_t *node, struct trial_event *event);
+/* The event of a span alone. */
+bool trial_event_of_span(struct trial_stage *stage, yaml_node_t *node, struct trial_event *event);
 void trial_event_free(struct trial_event *event);
 /* OTLP JSON of one span, from what a test or a rule's example says of it. NULL with errors. */
 json_t *trial_span_json(struct trial_stage *stage, yaml_node_t *node);
@@ -59,3 +62,29 @@ struct trial_expectation {
 json_t *trial_differences(struct trial_document *document, const struct trial_names *names,
                           const struct trial_expectation *expectations, size_t count, bool strict, const yaml_node_t *silent,
                           const yaml_node_t *test, json_t *violations);
+
+#define TRIAL_START_WALL_NS 1767225600000000000ull /* 2026-01-01T00:00:00Z, a Thursday */
+
+/* A file of tests, or of rules with examples, while it runs. */
+struct trial_test_file {
+  struct trial_document document;
+  struct rule_set *set;
+  struct trial_host *host;
+  json_t *violations; /* of the test that runs */
+  uint64_t start_ns;
+  json_t *results;
+};
+/* The engine for file->set; false with errors. */
+bool trial_test_file_start(struct trial_test_file *file);
+void trial_test_file_end(struct trial_test_file *file);
+/* One mapping of `tests:`. */
+void trial_test_run(struct trial_test_file *file, yaml_node_t *node);
+/* Makes what the test raises go to file->violations; false with an error. */
+bool trial_test_begin(struct trial_test_file *file, yaml_node_t *node, uint64_t start_ns);
+/* Takes both. */
+void trial_test_result(struct trial_test_file *file, const yaml_node_t *node, const char *name, json_t *failures);
+/* NULL when the event was taken whole. */
+json_t *trial_test_refusal(const yaml_node_t *node, const struct trial_answer *answer);
+
+/* trial_example.c: the example_violation of each rule in a file of rules. Returns how many there are. */
+size_t trial_examples_run(struct trial_test_file *file);

@@ -123,6 +123,7 @@ void candidates_find(struct evaluation *evaluation, const struct image_candidate
   for (uint32_t i = 0; i < index->key_count; i++) {
     const struct image_key *key = &index->keys[i];
     if (evaluation->batch->present[key->column] == 0) continue;
+    for (uint32_t p = 0; p < key->present_count; p++) bit_set(evaluation->candidates, key->present[p]);
     if (key->constants) add_by_id(evaluation, key);
     if (key->number_slots) add_by_number(evaluation, key);
     if (key->above_count + key->below_count) add_by_limit(evaluation, key);

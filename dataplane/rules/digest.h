@@ -15,6 +15,7 @@ enum line_message {
   LINE_REPLAY_CLAIM = 2,
   LINE_REPLAY_VERDICT = 3,
   LINE_REPLAY_SETTLE = 4,
+  LINE_WINDOW_DIGEST = 5,
 };
 
 #define DIGEST_LINES_MAX 24
@@ -57,3 +58,24 @@ static inline uint32_t digest_payload_at(const struct span_digest *digest) {
   return digest_selectors_at(digest) + ((digest->selector_count * 2u + 3u) & ~3u);
 }
 static inline const uint8_t *digest_payload(const struct span_digest *digest) { return digest->rest + digest_payload_at(digest); }
+
+/* What a shard tells the owner of a window's key about events of one batch that met the rule. Then follow `value_count` values of
+ * 8 bytes (a double, or a hash for WINDOW_DISTINCT), the key's values as in a span digest but without identities, cut to
+ * WINDOW_KEY_BYTES_MAX and padded to 8, and, of windows that carry their event, its violation as a record. */
+#define WINDOW_KEY_BYTES_MAX 256u
+
+struct window_digest {
+  struct line_header header;
+  uint64_t generation;
+  uint64_t arrival_ns;        /* monotonic, of the shard that judged them */
+  uint64_t key_hash;          /* keyed, of all of the key and the window's identity */
+  uint64_t first_ns, last_ns; /* Unix: the events' */
+  uint32_t window;            /* identity */
+  uint16_t events;
+  uint16_t value_count; /* 0, or as many as events */
+  uint16_t key_bytes;
+  uint16_t record_bytes;
+  uint32_t reserved;
+  uint8_t payload[];
+};
+_Static_assert(sizeof(struct window_digest) == LINE_BYTES, "a count without a key is one line");

@@ -42,7 +42,9 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
                                     .tolerance_ns = config->limits.clock_tolerance_ns,
                                     .key = config->trace_key};
   if (!trace_story_create(&engine->story, arena, &story, &engine->counters.story)) return NULL;
-  return trace_table_create(&engine->traces, arena, &sizes, now_ns) ? engine : NULL;
+  if (!trace_table_create(&engine->traces, arena, &sizes, now_ns)) return NULL;
+  if (!window_table_create(&engine->windows, arena, config->window_keys_max, config->window_blocks_max, now_ns)) return NULL;
+  return engine;
 }
 
 bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity) {
@@ -56,6 +58,7 @@ bool engine_image_fits(const struct rule_image *image, uint32_t column_capacity)
 void engine_adopt(struct engine *engine, const struct rule_image *image) {
   ALWAYS_ASSERT(record_ring_reserved_count(engine->config.records) == 0);
   engine->image = image;
+  windows_adopt(engine);
   trace_story_adopt(&engine->story, image);
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
     engine->batches[kind].image = image;
@@ -90,10 +93,8 @@ static void fill_attributes(struct violation *violation, const struct image_rule
   }
 }
 
-static bool raise(struct engine *engine, const struct event_batch *batch, uint32_t row, const struct image_rule *rule,
-                  uint64_t wall_ns) {
-  match_count_pending(&engine->matches, rule->match_slot);
-  if (rule->shadow) return true;
+void engine_fill_violation(struct engine *engine, const struct event_batch *batch, uint32_t row, const struct image_rule *rule,
+                           uint64_t wall_ns) {
   const struct image_column *columns = engine->image->kinds[batch->kind].columns;
   const struct event_fields *fields = &batch->fields[row];
   struct violation *violation = &engine->violation;
@@ -119,7 +120,6 @@ static bool raise(struct engine *engine, const struct event_batch *batch, uint32
   violation->rule = (struct event_text){rule->name.at, rule->name.length};
   violation->message = (struct event_text){engine->message, message_render(rule, columns, value_of, &values, engine->message)};
   fill_attributes(violation, rule, columns, &values);
-  return engine_reserve_violation(engine);
 }
 
 void engine_leave_unjudged(struct engine *engine, uint32_t from, uint32_t count) {
@@ -127,7 +127,18 @@ void engine_leave_unjudged(struct engine *engine, uint32_t from, uint32_t count)
   engine->counters.programs_unjudged += candidates_left(&engine->evaluation, from, count);
 }
 
-static bool judge(struct engine *engine, const struct event_batch *batch, uint64_t wall_ns) {
+static bool raise(struct engine *engine, const struct event_batch *batch, const struct image_rule *rule, uint64_t rows,
+                  uint64_t wall_ns) {
+  for (; rows; rows &= rows - 1) {
+    match_count_pending(&engine->matches, rule->match_slot);
+    if (rule->shadow) continue;
+    engine_fill_violation(engine, batch, (uint32_t)__builtin_ctzll(rows), rule, wall_ns);
+    if (!engine_reserve_violation(engine)) return false;
+  }
+  return true;
+}
+
+static bool judge(struct engine *engine, const struct event_batch *batch, uint64_t now_ns, uint64_t wall_ns) {
   const struct image_kind *kind = &engine->image->kinds[batch->kind];
   const uint64_t rows = event_batch_rows(batch);
   struct evaluation *evaluation = &engine->evaluation;
@@ -137,21 +148,23 @@ static bool judge(struct engine *engine, const struct event_batch *batch, uint64
       engine_leave_unjudged(engine, r, kind->rule_count);
       break;
     }
-    uint64_t mask = program_run(&kind->rules[r].condition, evaluation, rows);
-    for (; mask; mask &= mask - 1)
-      if (!raise(engine, batch, (uint32_t)__builtin_ctzll(mask), &kind->rules[r], wall_ns)) return false;
+    const struct image_rule *rule = &kind->rules[r];
+    const uint64_t met = program_run(&rule->condition, evaluation, rows);
+    if (!met) continue;
+    const bool room =
+        rule->window ? window_send_rows(engine, batch, rule, met, now_ns, wall_ns) : raise(engine, batch, rule, met, wall_ns);
+    if (!room) return false;
   }
   return batch->kind != EVENT_SPAN || engine->image->trace_rule_count == 0 || engine_send_digests(engine, batch);
 }
 
 bool engine_evaluate(struct engine *engine, struct event_batch *batch, uint64_t now_ns, uint64_t wall_ns) {
-  (void)now_ns;
   ALWAYS_ASSERT(!engine->transaction.no_room);
   engine->transaction.events[batch->kind] += batch->count;
   if (engine->image && batch->count) {
     intrinsics_fill(batch, &engine->intrinsic_text);
     evaluation_begin(&engine->evaluation, batch, engine->image->scratch[engine->config.shard]);
-    engine->transaction.no_room = !judge(engine, batch, wall_ns);
+    engine->transaction.no_room = !judge(engine, batch, now_ns, wall_ns);
     engine->counters.elements_unjudged += batch->elements_left_out;
   }
   batch->elements_left_out = 0;
@@ -181,6 +194,7 @@ uint64_t engine_commit(struct engine *engine) {
     for (uint16_t to = 0; to < engine->config.shards; to++) line_ring_publish(engine->config.digests_to[to]);
   engine->counters.violations_emitted += engine->transaction.violations;
   engine->counters.digests_sent += engine->transaction.digests;
+  engine->counters.window_digests_sent += engine->transaction.window_digests;
   match_counts_commit(&engine->matches);
   end_transaction(engine, engine->counters.events_evaluated);
   return record_ring_publish(engine->config.records);

@@ -30,10 +30,23 @@ struct engine_config {
   uint32_t spills_max; /* 64 bytes each: selectors, verdicts and spans of traces beyond the few in place; 0: as captures_max */
   uint64_t idle_ns;    /* a trace is complete when no span has arrived for this long */
   struct trace_limits limits;
-  uint64_t batch_steps_max; /* of judging one batch, see rules_internal.h; 0: ENGINE_BATCH_STEPS_DEFAULT */
-  uint32_t story_lines;     /* 64 bytes each: spans of traces that rules compare with one another; 0: as captures_max */
-  uint32_t story_steps_max; /* of judging one trace by its spans; 0: STORY_STEPS_DEFAULT */
+  uint64_t batch_steps_max;   /* of judging one batch, see rules_internal.h; 0: ENGINE_BATCH_STEPS_DEFAULT */
+  uint32_t window_keys_max;   /* keys of window rules; 0: none is kept, and their digests are unplaced */
+  uint32_t window_blocks_max; /* of WINDOW_BLOCK_BYTES, for what the windows of these keys hold */
+  uint32_t story_lines;       /* 64 bytes each: spans of traces that rules compare with one another; 0: as captures_max */
+  uint32_t story_steps_max;   /* of judging one trace by its spans; 0: STORY_STEPS_DEFAULT */
 };
+
+#define WINDOW_BLOCK_BYTES 512u
+
+/* Why a window rule's key that fired was silent. */
+enum window_silence {
+  WINDOW_SILENCE_SUPPRESS, /* `suppress` */
+  WINDOW_SILENCE_REPEAT,   /* `repeat_after` */
+  WINDOW_SILENCE_WAITING,  /* its last verdict still waits for room in the record ring */
+  WINDOW_SILENCES
+};
+const char *window_silence_name(enum window_silence silence);
 
 enum trace_completion {
   TRACE_COMPLETE_IDLE,
@@ -56,16 +69,28 @@ struct engine_counters {
   uint64_t records_no_room;
   uint64_t traces_opened, traces_completed[TRACE_COMPLETIONS], traces_evicted, spans_late;
   uint64_t captures_exhausted, digests_unplaced;
-  uint64_t batches_over_steps,
-      programs_unjudged;                   /* rules and selectors that were not asked about a batch as its steps were spent */
+  uint64_t batches_over_steps;
+  uint64_t programs_unjudged;              /* rules and selectors that such a batch was not asked about */
   uint64_t elements_unjudged;              /* values of body paths with `[*]` beyond those that are kept */
   uint64_t spills_exhausted;               /* what a trace met, or that it was judged, could not be kept */
-  uint64_t verdicts_withheld;              /* of traces of which that is so */
+  uint64_t verdicts_withheld;              /* of traces of which that is so, or that a batch over its steps was about */
   uint64_t verdicts_lost;                  /* the record ring was full, and that they are due could not be kept */
   struct histogram late_ns;                /* of late spans: since their trace was complete */
   uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */
   uint32_t traces_live, traces_remembered; /* gauges */
   struct story_counters story;
+  /* Window keys: opened = expired + evicted + dropped + live. Their digests are among digests_sent and digests_applied. */
+  uint64_t window_digests_sent, window_events; /* events: those in the digests that were applied */
+  uint64_t window_keys_opened, window_keys_expired, window_keys_evicted;
+  uint64_t window_keys_dropped;                    /* the rule went or changed; the shard drained */
+  uint64_t window_digests_unplaced;                /* no key could be had */
+  uint64_t window_digests_stale;                   /* of a rule that is no more */
+  uint64_t window_events_unplaced;                 /* no block could be had for what they add */
+  uint64_t window_values_merged;                   /* of a key whose values are spread too far for its histogram */
+  uint64_t window_events_late;                     /* they came when their window had passed */
+  uint64_t window_suppressed[WINDOW_SILENCES];     /* violations that were not raised */
+  uint64_t window_events_cut;                      /* retried verdicts that lost their event for want of a block */
+  uint32_t window_keys_live, window_blocks_in_use; /* gauges */
 };
 
 struct engine;
@@ -98,6 +123,8 @@ void engine_rollback(struct engine *engine);
 void engine_expect_digest(struct engine *engine, const struct span_digest *near, const struct span_digest *far);
 /* A LINE_SPAN_DIGEST that arrived from any shard. False: its verdict found no room; it is kept, do not resend. */
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns);
+/* A LINE_WINDOW_DIGEST, likewise. */
+void engine_apply_window(struct engine *engine, const struct window_digest *digest, uint64_t now_ns, uint64_t wall_ns);
 /* Completes idle traces and retries waiting verdicts; at most `most` traces a call. Returns how many were looked at. */
 uint32_t engine_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most);
 /* Ends every live trace: `never` stands, `always` is not judged. At most `most` a call; returns live traces left. */

@@ -83,17 +83,16 @@ static void put_payload(const struct engine *engine, const struct event_batch *b
 }
 
 /* Only stories ask for it: a span that is of no interest to them needs no second line. */
-static void put_parent(const struct engine *engine, const struct event_fields *fields, struct span_digest *digest) {
+static bool sends_parent(const struct engine *engine, const struct event_fields *fields, uint32_t selector_count) {
   const struct image_story *story = &engine->image->story;
-  if (!story->needed || !fields->has_parent || (!story->every_span && digest->selector_count == 0)) return;
-  digest->flags |= DIGEST_PARENT;
-  memcpy(digest->rest, fields->parent_id, sizeof fields->parent_id);
+  return story->needed && fields->has_parent && (story->every_span || selector_count > 0);
 }
 
-static void fill(const struct engine *engine, const struct event_batch *batch, uint32_t row, struct span_digest *digest) {
+static void fill(const struct engine *engine, const struct event_batch *batch, uint32_t row, uint32_t hash,
+                 struct span_digest *digest) {
   const struct event_fields *fields = &batch->fields[row];
   const struct digest_rows *rows = engine->digest_rows;
-  *digest = (struct span_digest){.header = {.type = LINE_SPAN_DIGEST},
+  *digest = (struct span_digest){.header = {.type = LINE_SPAN_DIGEST, .reserved = hash},
                                  .start_ns = fields->start_ns,
                                  .end_ns = fields->end_ns > fields->start_ns ? fields->end_ns : fields->start_ns,
                                  .generation = (uint32_t)engine->image->generation,
@@ -104,36 +103,50 @@ static void fill(const struct engine *engine, const struct event_batch *batch, u
                                  .service_length = DIGEST_SERVICE_NULL};
   memcpy(digest->trace_id, fields->trace_id, sizeof digest->trace_id);
   memcpy(digest->span_id, fields->span_id, sizeof digest->span_id);
-  put_parent(engine, fields, digest);
 }
 
-static bool send_row(struct engine *engine, const struct event_batch *batch, uint32_t row) {
-  struct digest_buffer buffer;
-  struct span_digest *digest = (struct span_digest *)(void *)buffer.bytes;
-  struct digest_rows *rows = engine->digest_rows;
-  const uint32_t hash = trace_hash(&engine->trace_hasher, batch->fields[row].trace_id);
-  uint32_t bytes = sizeof *digest;
-  fill(engine, batch, row, digest);
-  digest->header.reserved = hash;
-  if (rows->counts[row]) {
-    memcpy(digest->rest + digest_selectors_at(digest), rows->bits[row], rows->counts[row] * sizeof(uint16_t));
-    put_payload(engine, batch, row, digest);
-  }
-  bytes += digest_payload_at(digest) + digest->payload_bytes;
-  const uint32_t lines = (bytes + LINE_BYTES - 1) / LINE_BYTES;
-  struct line_header *message = line_ring_reserve(engine->config.digests_to[trace_owner(hash, engine->config.shards)], lines);
+static struct span_digest *reserve(struct engine *engine, uint32_t hash, uint32_t lines) {
+  struct span_digest *message = line_ring_reserve(engine->config.digests_to[trace_owner(hash, engine->config.shards)], lines);
   if (!message) {
     engine->counters.digests_no_room++;
-    return false;
-  }
-  digest->header.lines = message->lines; /* the ring's own */
-  if (lines == 1) {
-    memcpy(message, buffer.bytes, LINE_BYTES); /* of known length: in line */
-  } else {
-    memcpy(message, buffer.bytes, bytes);
+    return NULL;
   }
   engine->transaction.digests++;
   engine->transaction.digest_lines += lines;
+  return message;
+}
+
+/* Of a span that met something: how long it gets is not known before it is made. */
+static bool send_met(struct engine *engine, const struct event_batch *batch, uint32_t row, uint32_t hash) {
+  struct digest_buffer buffer;
+  struct span_digest *digest = (struct span_digest *)(void *)buffer.bytes;
+  const struct digest_rows *rows = engine->digest_rows;
+  const struct event_fields *fields = &batch->fields[row];
+  fill(engine, batch, row, hash, digest);
+  if (sends_parent(engine, fields, rows->counts[row])) {
+    digest->flags |= DIGEST_PARENT;
+    memcpy(digest->rest, fields->parent_id, sizeof fields->parent_id);
+  }
+  memcpy(digest->rest + digest_selectors_at(digest), rows->bits[row], rows->counts[row] * sizeof(uint16_t));
+  put_payload(engine, batch, row, digest);
+  const uint32_t bytes = (uint32_t)sizeof *digest + digest_payload_at(digest) + digest->payload_bytes;
+  struct span_digest *message = reserve(engine, hash, (bytes + LINE_BYTES - 1) / LINE_BYTES);
+  if (!message) return false;
+  digest->header.lines = message->header.lines; /* the ring's own */
+  memcpy(message, buffer.bytes, bytes);
+  return true;
+}
+
+static bool send_row(struct engine *engine, const struct event_batch *batch, uint32_t row) {
+  struct digest_rows *rows = engine->digest_rows;
+  const uint32_t hash = trace_hash(&engine->trace_hasher, batch->fields[row].trace_id);
+  if (rows->counts[row] || sends_parent(engine, &batch->fields[row], 0)) {
+    if (!send_met(engine, batch, row, hash)) return false;
+  } else {
+    struct span_digest *message = reserve(engine, hash, 1);
+    if (!message) return false;
+    fill(engine, batch, row, hash, message); /* the ring seals its header */
+  }
   rows->begun[row] = true;
   rows->counts[row] = 0;
   return true;

@@ -171,7 +171,7 @@ static void keep_meeting(struct engine *engine, struct trace *trace, const struc
   }
   const bool again = known && is_recorded(&engine->traces, trace, digest->span_id);
   const bool recorded = wanted && (!again || meeting->added_count) &&
-                        record_span(engine, trace, digest, meeting->bits, meeting->count, values && digest->payload_bytes);
+                        record_span(engine, trace, digest, meeting->bits, meeting->count, values);
   for (uint32_t i = 0; i < meeting->known_count && !again; i++) {
     struct trace_met *met = meeting->known[i];
     if (recorded) {
@@ -220,6 +220,7 @@ void engine_expect_digest(struct engine *engine, const struct span_digest *near,
 void engine_apply_digest(struct engine *engine, const struct span_digest *digest, uint64_t now_ns, uint64_t wall_ns) {
   const bool counted = !(digest->flags & DIGEST_CONTINUED);
   engine->counters.digests_applied++;
+  engine->windows.now_ns = now_ns;
   if (!engine->image) return;
   struct trace *trace = trace_for(engine, digest, now_ns, wall_ns);
   if (!trace) return;
@@ -245,6 +246,7 @@ void engine_apply_digest(struct engine *engine, const struct span_digest *digest
 }
 
 uint32_t engine_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most) {
+  engine->windows.now_ns = now_ns;
   struct trace_table *table = &engine->traces;
   uint32_t looks = most;
   if (engine->image) engine_retry_due(engine, wall_ns, most);
@@ -259,15 +261,17 @@ uint32_t engine_expire(struct engine *engine, uint64_t now_ns, uint64_t wall_ns,
     if (now_ns - trace->arrival_ns < REMEMBER_NS || trace->flags & TRACE_ON_RETRY) break;
     forget_remembered(engine, trace);
   }
-  return most - looks;
+  const uint32_t looked_at = most - looks, fired = windows_expire(engine, now_ns, wall_ns, most);
+  return fired > looked_at ? fired : looked_at;
 }
 
 uint32_t engine_drain(struct engine *engine, uint64_t now_ns, uint64_t wall_ns, uint32_t most) {
   struct trace_table *table = &engine->traces;
+  const uint32_t window_keys = windows_drain(engine, now_ns, wall_ns, most);
   if (engine->image) engine_retry_due(engine, wall_ns, most);
   for (struct trace *trace; most > 0 && (trace = trace_any_live(table)); most--) {
     trace_disarm(table, trace);
     complete(engine, trace, TRACE_COMPLETE_DRAINED, now_ns, wall_ns);
   }
-  return engine->counters.traces_live + (table->retry != TRACE_NONE);
+  return engine->counters.traces_live + (table->retry != TRACE_NONE) + window_keys;
 }

@@ -59,7 +59,10 @@ static const struct trace_capture *name_spans(const struct trace_table *table, c
                                               const struct image_rule *rule, struct violation_fixed *fixed) {
   const struct trace_capture *capture = NULL;
   uint32_t chunks[FINDINGS_RECORDS_MAX], count = 0, unnamed = 0;
-  if (!(trace->flags & TRACE_MET)) return NULL;
+  if (!(trace->flags & TRACE_MET)) {
+    fixed->count = 1; /* broken by what is not there: the trace itself */
+    return NULL;
+  }
   for (uint32_t chunk = table->findings[trace_number(table, trace)].records; chunk != TRACE_NONE;
        chunk = table->spills[chunk].next) {
     ALWAYS_ASSERT(count < FINDINGS_RECORDS_MAX);
@@ -79,7 +82,9 @@ static const struct trace_capture *name_spans(const struct trace_table *table, c
   return capture;
 }
 
-static void fill(struct engine *engine, const struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
+/* Returns where its values are from; NULL: none were kept. */
+static const struct trace_capture *fill(struct engine *engine, const struct trace *trace, const struct image_rule *rule,
+                                        uint64_t wall_ns) {
   struct violation *violation = &engine->violation;
   const struct image_column *columns = engine->image->kinds[EVENT_SPAN].columns;
   memset(violation, 0, offsetof(struct violation, attributes)); /* those count as far as attribute_count */
@@ -97,7 +102,7 @@ static void fill(struct engine *engine, const struct trace *trace, const struct 
   const struct trace_capture *capture = values.capture;
   violation->rule = (struct event_text){rule->name.at, rule->name.length};
   violation->message = (struct event_text){engine->message, message_render(rule, columns, value_of, &values, engine->message)};
-  if (!capture) return;
+  if (!capture) return NULL;
   if (capture->service_length != DIGEST_SERVICE_NULL)
     violation->service = (struct event_text){(const char *)capture->payload, capture->service_length};
   for (uint32_t a = 0; a < rule->attribute_count && violation->attribute_count < VIOLATION_ATTRIBUTES_MAX; a++) {
@@ -107,14 +112,29 @@ static void fill(struct engine *engine, const struct trace *trace, const struct 
     violation->attributes[violation->attribute_count++] =
         (struct violation_attribute){.key = {reference.at, reference.length}, .value = value};
   }
+  return capture;
+}
+
+/* A rule with `suppress` leaves it to the owner of its key. */
+static bool send_to_owner(struct engine *engine, const struct image_rule *rule, const struct trace_capture *capture) {
+  const struct image_window *window = &engine->image->windows[rule->window - 1];
+  struct capture_values values = {.columns = engine->image->kinds[EVENT_SPAN].columns, .capture = capture};
+  struct value keys[IMAGE_WINDOW_KEYS_MAX];
+  const struct value *key_values[IMAGE_WINDOW_KEYS_MAX];
+  for (uint32_t i = 0; i < window->key_count; i++) {
+    keys[i] = *value_of(&values, window->key_columns[i]);
+    key_values[i] = &keys[i];
+  }
+  return window_send_violation(engine, rule, key_values);
 }
 
 bool engine_raise_trace(struct engine *engine, const struct trace *trace, const struct image_rule *rule, uint64_t wall_ns) {
-  if (rule->shadow) {
+  if (rule->shadow && !rule->window) {
     match_count_now(&engine->matches, rule->match_slot);
     return true;
   }
-  fill(engine, trace, rule, wall_ns);
+  const struct trace_capture *capture = fill(engine, trace, rule, wall_ns);
+  if (rule->window) return send_to_owner(engine, rule, capture);
   const bool reserved = engine_reserve_violation(engine);
   memset(&engine->transaction, 0, sizeof engine->transaction);
   if (!reserved) return false;

@@ -16,6 +16,7 @@
 #define IMAGE_PROGRAM_DEPTH_MAX 64 /* operand stack */
 #define IMAGE_MESSAGE_BYTES_MAX 1024u
 #define IMAGE_SHARDS_MAX 64
+#define IMAGE_WINDOW_KEYS_MAX 8 /* references that one window groups by */
 #define IMAGE_RULES_MAX 100000u
 /* A rule that comes never takes the slot of one that has just gone: what shards still count for that one is not its. */
 #define IMAGE_MATCH_SLOTS (2u * IMAGE_RULES_MAX)
@@ -162,6 +163,8 @@ struct image_key { /* the keys that are about one column */
   const struct image_limit *above; /* > and >=, lowest first */
   const struct image_limit *below; /* < and <=, highest first */
   uint32_t above_count, below_count;
+  const uint32_t *present; /* programs that hold of no row in which the column is null */
+  uint32_t present_count;
   bool patterns, literals; /* programs are keyed by matches of the column's databases */
 };
 
@@ -190,9 +193,12 @@ struct image_path_node {
 };
 
 struct image_message_part {
-  struct image_text literal; /* when slot < 0 */
+  struct image_text literal; /* when slot is IMAGE_MESSAGE_LITERAL */
   int32_t slot;              /* column whose value is printed; null prints empty */
 };
+#define IMAGE_MESSAGE_LITERAL (-1)
+#define IMAGE_MESSAGE_VALUE (-2) /* of a window rule: what its function gave */
+#define IMAGE_MESSAGE_COUNT (-3) /* and the events in the window */
 
 enum { MENTION_WHEN = 1, MENTION_NEVER = 2, MENTION_ALWAYS = 4 };
 struct image_mention { /* a selector of a trace rule */
@@ -220,11 +226,52 @@ struct image_rule {
   uint64_t since_generation; /* the newest of its selectors; traces opened earlier are not judged by it */
   uint32_t trace_rule;       /* index among trace rules */
   uint32_t identity;         /* 1..: kept over generations by a rule that keeps its version, never that of another */
+  uint32_t window;           /* one more than its index in windows; 0: what it matches is a violation */
   uint64_t within_ns;        /* of `within:`; 0: without */
   const uint16_t *anchors;   /* with it: the selectors whose earliest span it counts from, lowest first */
   uint32_t anchor_count;
   bool needs_story; /* it is judged by the spans of the trace: it has facts or `within` */
   bool matures;     /* its never may hold once some span was not followed in time */
+};
+
+/* What is judged over all events that meet a rule's condition and have one key, by the shard that owns the key. */
+enum window_function {
+  WINDOW_COUNT,
+  WINDOW_RATE, /* events a second */
+  WINDOW_SUM,
+  WINDOW_AVERAGE,
+  WINDOW_MINIMUM,
+  WINDOW_MAXIMUM,
+  WINDOW_QUANTILE,
+  WINDOW_DISTINCT,
+  WINDOW_ABSENT, /* no event for over_ns */
+  WINDOW_EACH,   /* every event, which repeat_after_ns then silences: `suppress` */
+  WINDOW_FUNCTIONS
+};
+/* A window moves in so many steps; of quantiles in fewer, each of which holds a histogram. */
+#define IMAGE_WINDOW_STEPS 60u
+#define IMAGE_WINDOW_QUANTILE_STEPS 12u
+#define IMAGE_WINDOW_NO_COLUMN 0xffffu
+#define IMAGE_WINDOW_NS_MAX (366ull * 86400 * 1000000000)
+
+struct image_window {
+  uint32_t identity; /* the same in every generation that has a rule of this name which judges the same */
+  uint32_t rule;     /* index in the rules of its kind, or in the trace rules */
+  enum event_kind kind;
+  bool of_trace;
+  enum window_function function;
+  bool change;           /* COUNT, SUM, AVERAGE: this window's value divided by that of the one before */
+  bool carries_event;    /* a violation is about the event that made it, which goes along to the owner */
+  uint8_t comparison;    /* enum predicate_operation: EQUAL to GREATER_OR_EQUAL */
+  struct value limit;    /* an integer or a double, not NaN */
+  double quantile;       /* QUANTILE: above 0, below 1 */
+  uint16_t value_column; /* SUM, AVERAGE, MINIMUM, MAXIMUM, QUANTILE, DISTINCT; else IMAGE_WINDOW_NO_COLUMN */
+  uint16_t key_columns[IMAGE_WINDOW_KEYS_MAX];
+  uint32_t key_count;
+  uint64_t over_ns;
+  uint32_t steps;                   /* of step_ns each */
+  uint64_t step_ns;                 /* over_ns / steps, rounded up */
+  uint64_t for_ns, repeat_after_ns; /* 0: none */
 };
 
 struct image_selector {
@@ -302,6 +349,8 @@ struct rule_image {
   uint32_t trace_rule_count;
   struct image_story story;
   struct image_trace_index traces;
+  const struct image_window *windows; /* by identity, ascending */
+  uint32_t window_count;
   uint32_t rule_count;
   const struct image_zone *zones;
   uint32_t zone_count;

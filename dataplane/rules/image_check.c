@@ -178,6 +178,8 @@ static bool key_is_sound(const struct image_kind *kind, const struct image_key *
   }
   for (uint32_t i = 0; i < key->program_count; i++)
     if (key->programs[i] >= programs) return false;
+  for (uint32_t i = 0; i < key->present_count; i++)
+    if (key->present[i] >= programs) return false;
   return numbers_are_sound(key) && limits_are_sound(key->above, key->above_count, 1, programs) &&
          limits_are_sound(key->below, key->below_count, -1, programs);
 }
@@ -294,5 +296,5 @@ bool image_is_sound(const struct rule_image *image) {
   if (!zones_are_sound(image)) return false;
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
     if (!kind_is_sound(image, &image->kinds[kind])) return false;
-  return traces_are_sound(image);
+  return traces_are_sound(image) && windows_are_sound(image);
 }

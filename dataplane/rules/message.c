@@ -134,12 +134,12 @@ uint32_t message_render(const struct image_rule *rule, const struct image_column
   struct message_writer writer = {.out = out, .room = IMAGE_MESSAGE_BYTES_MAX};
   for (uint32_t i = 0; i < rule->message_parts; i++) {
     const struct image_message_part *part = &rule->message[i];
-    if (part->slot < 0) {
+    if (part->slot == IMAGE_MESSAGE_LITERAL) {
       put_text(&writer, part->literal.at, part->literal.length);
       continue;
     }
-    const struct image_column *column = &columns[part->slot];
-    const bool duration = column->scope == SCOPE_INTRINSIC && column->intrinsic == INTRINSIC_DURATION;
+    const struct image_column *column = part->slot < 0 ? NULL : &columns[part->slot];
+    const bool duration = column && column->scope == SCOPE_INTRINSIC && column->intrinsic == INTRINSIC_DURATION;
     put_value(&writer, value_of(context, (uint32_t)part->slot), duration);
   }
   return writer.length;

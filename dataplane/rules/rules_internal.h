@@ -6,6 +6,7 @@
 #include "trace_story_internal.h"
 #include "trace_table_internal.h"
 #include "violation.h"
+#include "window_internal.h"
 #include <string.h>
 
 #define ENGINE_COLUMNS_MAX 1024u
@@ -186,17 +187,21 @@ struct engine {
   struct trace_judge *judge;
   struct match_counts matches;
   struct trace_table traces;
+  struct window_table windows;
   struct trace_story story;
   struct violation violation; /* being built */
   char message[IMAGE_MESSAGE_BYTES_MAX];
   struct {
-    uint64_t events[EVENT_KINDS], violations, digests;
+    uint64_t events[EVENT_KINDS], violations, digests, window_digests;
     uint64_t record_bytes, digest_lines;
     bool no_room;
   } transaction;
   struct engine_counters counters;
 };
 
+/* engine.c: into engine.violation what a single-event rule says of a row. */
+void engine_fill_violation(struct engine *engine, const struct event_batch *batch, uint32_t row, const struct image_rule *rule,
+                           uint64_t wall_ns);
 /* engine_digest.c */
 /* Counts the programs from one on that are left unasked as the steps of the batch are spent. */
 void engine_leave_unjudged(struct engine *engine, uint32_t from, uint32_t count);

@@ -99,6 +99,8 @@ static bool create_engine(struct shard *shard, struct arena *arena, uint64_t now
       .story_steps_max = config->story_steps_max,
       .idle_ns = config->trace_idle_ns,
       .limits = config->trace_limits,
+      .window_keys_max = config->window_keys_max,
+      .window_blocks_max = config->window_blocks_max,
   };
   memcpy(engine.digests_to, config->messages_to, sizeof config->messages_to);
   /* Correlation ids share the key; another origin keeps the two sequences apart. */

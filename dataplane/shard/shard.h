@@ -78,6 +78,7 @@ struct shard_config {
   uint32_t column_capacity, traces_max, captures_max, spills_max, story_max, story_steps_max;
   uint64_t trace_idle_ns;
   struct trace_limits trace_limits;
+  uint32_t window_keys_max, window_blocks_max;
   struct record_ring *records;
   struct line_ring *messages_to[SHARDS_MAX], *messages_from[SHARDS_MAX]; /* own ring included */
   struct line_ring *verdicts_to[SHARDS_MAX], *verdicts_from[SHARDS_MAX]; /* at least parked_max lines: never full; NULL for own */

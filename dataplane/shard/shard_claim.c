@@ -123,6 +123,9 @@ void shard_receive_message(struct shard *shard, uint16_t from, const struct line
   case LINE_SPAN_DIGEST:
     engine_apply_digest(shard->engine, (const struct span_digest *)header, shard->now_ns, shard->wall_ns);
     break;
+  case LINE_WINDOW_DIGEST:
+    engine_apply_window(shard->engine, (const struct window_digest *)header, shard->now_ns, shard->wall_ns);
+    break;
   case LINE_REPLAY_CLAIM:
     receive_claim(shard, from, (const struct replay_claim_message *)header);
     break;

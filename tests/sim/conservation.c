@@ -43,6 +43,11 @@ static bool traces(const struct engine_counters *engine) {
                sum(engine->traces_completed, TRACE_COMPLETIONS) + engine->traces_evicted + engine->traces_live);
 }
 
+static bool windows(const struct engine_counters *engine) {
+  return equal("window keys opened = expired + evicted + dropped + live", engine->window_keys_opened,
+               engine->window_keys_expired + engine->window_keys_evicted + engine->window_keys_dropped + engine->window_keys_live);
+}
+
 static bool records(const struct shard_snapshot *snapshot) {
   return equal("violations emitted + webhooks accepted = records published", snapshot->records.published,
                snapshot->engine.violations_emitted + snapshot->shard.webhooks_accepted);
@@ -72,6 +77,7 @@ static bool of_each_shard(const struct simulated_appliance *appliance) {
     holds &= datagrams("Jaeger datagrams = accepted + dropped", &snapshot->shard.jaeger_datagrams);
     holds &= webhooks(&snapshot->shard);
     holds &= traces(&snapshot->engine);
+    holds &= windows(&snapshot->engine);
     holds &= records(snapshot);
     holds &= pressure(snapshot);
   }

@@ -42,6 +42,9 @@ def check_laws(when):
         "digests sent = applied": (now["digests_sent_total"], now["digests_applied_total"]),
         "traces opened = completed + evicted + live":
             (now["traces_opened_total"], now["traces_completed_total"] + now["traces_evicted_total"] + now["traces_live"]),
+        "window keys opened = expired + evicted + dropped + live":
+            (now["window_keys_opened_total"], now["window_keys_expired_total"] + now["window_keys_evicted_total"]
+             + now["window_keys_dropped_total"] + now["window_keys"]),
         "violations emitted = durable": (now["violations_emitted_total"], now["violations_durable_total"]),
         "heap bytes that shards allocated": (now["shard_heap_allocated_bytes_total"], 0),
     }

@@ -65,6 +65,7 @@ static void a_file_overrides_key_by_key(void **state) {
             " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
             "traces: {live_max: 4096, captures_max: 2048, spills_max: 8192, story_max: 16384, story_steps_max: 50000, idle: 750ms, root_grace: 500ms, max_age: 2m,"
             " max_spans: 99, clock_tolerance: 20ms}\n"
+            "windows: {keys_max: 512}\n"
             "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000, hash_chain: no, retain_age: 720h,"
             " retain_bytes: 10GiB, retain_records: 1000000}\n"
             "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
@@ -72,6 +73,7 @@ static void a_file_overrides_key_by_key(void **state) {
       0);
   assert_string_equal(complaints, "");
   assert_string_equal(config.data_dir, "/srv/trip");
+  assert_int_equal(config.windows.keys_max, 512);
   assert_false(config.journal.hash_chain);
   assert_true(config.journal.retain_age_ns == 720ull * 3600 * 1000000000);
   assert_true(config.journal.retain_bytes == 10ull << 30);
@@ -206,7 +208,7 @@ static const struct {
     {"traces: {max_age: 2s}", "t.yaml:1:19: `idle` (3000 ms) is longer than `max_age` (2000 ms): no trace would be idle first\n"},
     {"traces: {root_grace: 0s}", "t.yaml:1:22: a duration of more than 0, or off, is expected here\n"},
     {"traces: {max_age: on}", "t.yaml:1:19: a duration such as 250ms, 3s or 5m is expected here, at most 86400s\n"},
-    {"traces: {max_spans: 0}", "t.yaml:1:21: a whole number from 1 to 16777216 is expected here\n"},
+    {"traces: {max_spans: 0}", "t.yaml:1:21: a whole number from 1 to 1048576 is expected here\n"},
     {"traces: {clock_tolerance: 2m}", "t.yaml:1:27: a duration such as 250ms, 3s or 5m is expected here, at most 60s\n"},
     {"traces: {idle: 2h}", "t.yaml:1:16: a duration such as 250ms, 3s or 5m is expected here, at most 3600s\n"},
     {"ports: x", "t.yaml:1:8: a list of ports is expected here\n"},

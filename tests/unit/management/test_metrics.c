@@ -92,6 +92,9 @@ static void expect_line(const char *text, const char *line) {
 
 static void values_are_those_of_the_snapshot(void **state) {
   (void)state;
+  appliance.snapshot.rules = (struct appliance_rules){
+      .generation = 12, .sha256 = "ab34", .failed = 3, .in_state = {[RULE_PERSISTED] = 41, [RULE_UPDATING] = 1}};
+  appliance.snapshot.shards[1].generation = 11;
   struct shard_snapshot *shard = &appliance.snapshot.shards[1];
   shard->queue.received = 18446744073709551615ull;
   shard->network.tcp_connections = 4294967295u;
@@ -120,6 +123,12 @@ static void values_are_those_of_the_snapshot(void **state) {
   appliance_double_add(&appliance, "first", 3);
   char *text = render();
   expect_line(text, "tripline_wire_received_frames_total{shard=\"1\"} 18446744073709551615");
+  expect_line(text, "tripline_shard_rules_generation{shard=\"1\"} 11");
+  expect_line(text, "tripline_rules_generation 12");
+  expect_line(text, "tripline_rules_info{sha256=\"ab34\"} 1");
+  expect_line(text, "tripline_rules{state=\"persisted\"} 41");
+  expect_line(text, "tripline_rules{state=\"updating\"} 1");
+  expect_line(text, "tripline_rules_failed 3");
   expect_line(text, "tripline_tcp_connections{shard=\"1\"} 4294967295");
   expect_line(text, "tripline_frames_dropped_total{shard=\"1\",reason=\"ipv4_checksum\"} 5");
   expect_line(text, "tripline_responses_total{shard=\"1\",status=\"503\"} 6");

@@ -1,4 +1,5 @@
 #include "random_rules.h"
+#include <arpa/inet.h>
 #include <math.h>
 #include <regex.h>
 #include <stdio.h>
@@ -19,7 +20,12 @@ static const char *const strings[] = {"",
                                       "/orders/0000000000000000000",
                                       "\xc3\xa9t\xc3\xa9",
                                       "5",
-                                      "true"};
+                                      "true",
+                                      "10.1.2.3",
+                                      "192.168.0.1",
+                                      "::ffff:10.1.2.3",
+                                      "fd00::1",
+                                      "10.1.2"};
 static const char not_utf8[] = "ab\xff";
 static const char *const integers[] = {
     "0", "1", "-1", "2", "5", "100", "9007199254740993", "9223372036854775807", "-9223372036854775808", "9007199254740992"};
@@ -36,6 +42,8 @@ static const char *const doubles[] = {"0.0",
                                       "-1e300",
                                       "100.00000000001"};
 static const char *const patterns[] = {"^ab", "b$", "", "[0-9]+", "^$", "a.*d", "000[12]$", "x"};
+static const char *const networks[] = {"10.0.0.0/8", "10.1.2.3",  "192.168.0.0/31", "fd00::/8",
+                                       "::/0",       "0.0.0.0/0", "10.1.2.0/30"};
 static const char *const names[RANDOM_REFERENCES] = {"span.a0", "span.a1", "span.a2", "span.a3", "span.a4",  "span.a5", "span.a6",
                                                      "span.a7", "name",    "service", "kind",    "duration", "root"};
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
@@ -43,7 +51,27 @@ static const char *const names[RANDOM_REFERENCES] = {"span.a0", "span.a1", "span
 static regex_t compiled[COUNT(patterns)];
 static char strangers[200][8]; /* no rule's constants, but some contain one */
 
-enum { EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, IN, NOT_IN, CONTAINS, MATCHES, NOT_MATCHES, BARE, CONSTANT };
+enum operation {
+  EQUAL,
+  NOT_EQUAL,
+  LESS,
+  LESS_EQUAL,
+  GREATER,
+  GREATER_EQUAL,
+  IN,
+  NOT_IN,
+  CONTAINS,
+  STARTS_WITH,
+  ENDS_WITH,
+  MATCHES,
+  NOT_MATCHES,
+  IN_NETWORKS,
+  NOT_IN_NETWORKS,
+  EXISTS,
+  IS_NULL,
+  BARE,
+  CONSTANT
+};
 
 void random_rules_open(void) {
   for (size_t i = 0; i < COUNT(strangers); i++) snprintf(strangers[i], sizeof strangers[i], "ab%zu", i);
@@ -104,8 +132,10 @@ static char *write_constant(struct value *value, unsigned reference, unsigned co
 
 /* What the checker lets a reference be asked. */
 static unsigned pick_operation(unsigned reference) {
-  static const uint8_t of_text[] = {EQUAL, EQUAL, EQUAL, NOT_EQUAL, IN, NOT_IN, CONTAINS, MATCHES, NOT_MATCHES};
-  static const uint8_t of_number[] = {EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, IN, NOT_IN};
+  static const uint8_t of_text[] = {EQUAL,    EQUAL,       EQUAL,       NOT_EQUAL,      IN,        NOT_IN,
+                                    CONTAINS, MATCHES,     NOT_MATCHES, STARTS_WITH,    ENDS_WITH, EXISTS,
+                                    IS_NULL,  IN_NETWORKS, IN_NETWORKS, NOT_IN_NETWORKS};
+  static const uint8_t of_number[] = {EQUAL, NOT_EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, IN, NOT_IN, EXISTS, IS_NULL};
   static const uint8_t of_word[] = {EQUAL, NOT_EQUAL, IN, NOT_IN};
   switch (reference) {
   case RANDOM_NAME:
@@ -122,18 +152,111 @@ static unsigned pick_operation(unsigned reference) {
   }
 }
 
+static unsigned numeric_reference(void) { return below(9) == 0 ? (unsigned)RANDOM_DURATION : below(RANDOM_ATTRIBUTES); }
+
+/* A number that every operation takes. */
+static char *write_step_constant(struct random_step *step, char *text) {
+  if (step->operation != '%') return write_number(&step->value, COUNT(doubles), text);
+  const char *const written = integers[below(COUNT(integers))];
+  step->value = (struct value){.integer = strtoll(written, NULL, 10), .type = VALUE_INTEGER};
+  return text + sprintf(text, "%s", written);
+}
+
+/* Fully in parentheses, so that the text says how it is read. */
+static char *make_arithmetic(struct random_value *value, char *text) {
+  static const char operations[] = "+-*/%";
+  value->reference = (uint8_t)numeric_reference();
+  value->negated = below(4) == 0;
+  value->steps = (uint8_t)(value->negated ? below(3) : 1 + below(2));
+  for (unsigned i = 0; i < value->steps; i++) text += sprintf(text, "(");
+  text += sprintf(text, "%s%s", value->negated ? "-" : "", names[value->reference]);
+  for (unsigned i = 0; i < value->steps; i++) {
+    struct random_step *step = &value->step[i];
+    step->operation = operations[below(5)];
+    step->constant = below(2);
+    step->reference = (uint8_t)numeric_reference();
+    text += sprintf(text, " %c ", step->operation);
+    text = step->constant ? write_step_constant(step, text) : text + sprintf(text, "%s", names[step->reference]);
+    text += sprintf(text, ")");
+  }
+  return text;
+}
+
+/* A set may read only so many values. */
+static struct {
+  struct random_value value;
+  char text[256];
+} calculations[48];
+
+void random_rules_renew(void) {
+  for (size_t i = 0; i < COUNT(calculations); i++) {
+    calculations[i].value = (struct random_value){.reference = 0};
+    make_arithmetic(&calculations[i].value, calculations[i].text);
+  }
+}
+
+static char *write_arithmetic(struct random_value *value, char *text) {
+  const unsigned pick = below(COUNT(calculations));
+  *value = calculations[pick].value;
+  return text + sprintf(text, "%s", calculations[pick].text);
+}
+
+static char *write_value(struct random_value *value, unsigned reference, char *text) {
+  *value = (struct random_value){.reference = (uint8_t)reference};
+  return text + sprintf(text, "%s", names[reference]);
+}
+
+/* The right side is a value too. */
+static char *write_between(struct random_node *leaf, char *text) {
+  static const char *const spelled[] = {"=", "!=", "<", "<=", ">", ">="};
+  static const char *const textual[] = {[CONTAINS] = "contains", [STARTS_WITH] = "startsWith", [ENDS_WITH] = "endsWith"};
+  leaf->between = true;
+  if (below(4) == 0) {
+    leaf->operation = (uint8_t)(CONTAINS + below(3));
+    text = write_value(&leaf->left, below(3) ? below(RANDOM_ATTRIBUTES) : (unsigned)RANDOM_NAME, text);
+    text += sprintf(text, " %s ", textual[leaf->operation]);
+    return write_value(&leaf->right, below(3) ? below(RANDOM_ATTRIBUTES) : (unsigned)RANDOM_SERVICE, text);
+  }
+  leaf->operation = (uint8_t)below(6);
+  text = below(2) ? write_arithmetic(&leaf->left, text) : write_value(&leaf->left, numeric_reference(), text);
+  text += sprintf(text, " %s ", spelled[leaf->operation]);
+  return below(2) ? write_arithmetic(&leaf->right, text) : write_value(&leaf->right, numeric_reference(), text);
+}
+
+static char *write_networks(struct random_node *leaf, char *text) {
+  leaf->constant_count = (uint8_t)(1 + below(3));
+  for (unsigned i = 0; i < leaf->constant_count; i++) {
+    leaf->constants[i] = text_value(networks[below(COUNT(networks))]);
+    text += sprintf(text, "%s\"%s\"", i ? ", " : "[", leaf->constants[i].text);
+  }
+  return text + sprintf(text, "]");
+}
+
 static char *write_leaf(struct random_node *leaf, unsigned constants, char *text) {
-  static const char *const spelled[] = {"=", "!=", "<", "<=", ">", ">=", "in", "not in", "contains", "=~", "!~"};
+  static const char *const spelled[] = {"=",        "!=",         "<",        "<=", ">",  ">=",      "in",         "not in",
+                                        "contains", "startsWith", "endsWith", "=~", "!~", "in cidr", "not in cidr"};
   leaf->node = RANDOM_LEAF;
   if (below(60) == 0) {
     leaf->operation = CONSTANT;
     leaf->constants[0].boolean = below(2);
     return text + sprintf(text, "%s", leaf->constants[0].boolean ? "true" : "false");
   }
-  leaf->reference = (uint8_t)below(RANDOM_REFERENCES);
-  leaf->operation = (uint8_t)pick_operation(leaf->reference);
-  text += sprintf(text, "%s", names[leaf->reference]);
-  if (leaf->operation == BARE) return text;
+  const unsigned form = below(8);
+  if (form == 0) return write_between(leaf, text);
+  if (form == 1) {
+    leaf->operation = (uint8_t)below(6);
+    text = write_arithmetic(&leaf->left, text);
+    leaf->constant_count = 1;
+    return write_number(&leaf->constants[0], constants, text + sprintf(text, " %s ", spelled[leaf->operation]));
+  }
+  const unsigned reference = below(RANDOM_REFERENCES);
+  leaf->operation = (uint8_t)pick_operation(reference);
+  const bool exists_before = leaf->operation == EXISTS && below(2);
+  if (exists_before) text += sprintf(text, "exists ");
+  text = write_value(&leaf->left, reference, text);
+  if (leaf->operation == BARE || exists_before) return text;
+  if (leaf->operation == EXISTS || leaf->operation == IS_NULL)
+    return text + sprintf(text, leaf->operation == EXISTS ? " != null" : " = nil");
   text += sprintf(text, " %s ", spelled[leaf->operation]);
   leaf->constant_count = 1;
   switch (leaf->operation) {
@@ -142,7 +265,12 @@ static char *write_leaf(struct random_node *leaf, unsigned constants, char *text
     leaf->pattern = (uint8_t)below(COUNT(patterns));
     return text + sprintf(text, "\"%s\"", patterns[leaf->pattern]);
   case CONTAINS:
+  case STARTS_WITH:
+  case ENDS_WITH:
     return write_string(&leaf->constants[0], constants, text);
+  case IN_NETWORKS:
+  case NOT_IN_NETWORKS:
+    return write_networks(leaf, text);
   case LESS:
   case LESS_EQUAL:
   case GREATER:
@@ -153,11 +281,11 @@ static char *write_leaf(struct random_node *leaf, unsigned constants, char *text
     leaf->constant_count = (uint8_t)(1 + below(4));
     for (unsigned i = 0; i < leaf->constant_count; i++) {
       text += sprintf(text, i ? ", " : "[");
-      text = write_constant(&leaf->constants[i], leaf->reference, constants, text);
+      text = write_constant(&leaf->constants[i], reference, constants, text);
     }
     return text + sprintf(text, "]");
   default:
-    return write_constant(&leaf->constants[0], leaf->reference, constants, text);
+    return write_constant(&leaf->constants[0], reference, constants, text);
   }
 }
 
@@ -172,7 +300,7 @@ static char *write_node(struct random_rule *rule, unsigned *at, unsigned depth, 
   if (pick == 7) {
     text += sprintf(text, "!(");
     text = write_node(rule, &left, depth - 1, constants, text);
-    node->left = (uint8_t)left;
+    node->first = (uint8_t)left;
     return text + sprintf(text, ")");
   }
   node->node = pick < 5 ? RANDOM_AND : RANDOM_OR;
@@ -180,8 +308,8 @@ static char *write_node(struct random_rule *rule, unsigned *at, unsigned depth, 
   text = write_node(rule, &left, depth - 1, constants, text);
   text += sprintf(text, pick < 5 ? " && " : " || ");
   text = write_node(rule, &right, depth - 1, constants, text);
-  node->left = (uint8_t)left;
-  node->right = (uint8_t)right;
+  node->first = (uint8_t)left;
+  node->second = (uint8_t)right;
   return text + sprintf(text, ")");
 }
 
@@ -212,15 +340,100 @@ static bool found(const struct value *value, unsigned pattern) {
   return regexec(&compiled[pattern], value->text, 0, &whole, REG_STARTEND) == 0;
 }
 
+static struct value integer_value(__int128 number) {
+  if (number > INT64_MAX || number < INT64_MIN) return (struct value){.type = VALUE_NULL};
+  return (struct value){.integer = (int64_t)number, .type = VALUE_INTEGER};
+}
+
+static struct value take_step(char operation, const struct value *left, const struct value *right) {
+  const struct value null = {.type = VALUE_NULL};
+  if (!is_number(left) || !is_number(right)) return null;
+  const bool integers_both = left->type == VALUE_INTEGER && right->type == VALUE_INTEGER;
+  const double a = (double)number_of(left), b = (double)number_of(right);
+  if (operation == '/') return b == 0 ? null : (struct value){.real = a / b, .type = VALUE_DOUBLE};
+  if (operation == '%')
+    return !integers_both || right->integer == 0 ? null : integer_value((__int128)left->integer % right->integer);
+  if (!integers_both)
+    return (struct value){.real = operation == '+' ? a + b : operation == '-' ? a - b : a * b, .type = VALUE_DOUBLE};
+  const __int128 x = left->integer, y = right->integer;
+  return integer_value(operation == '+' ? x + y : operation == '-' ? x - y : x * y);
+}
+
+static struct value value_of(const struct random_value *written, const struct random_row *row) {
+  const struct value zero = {.integer = 0, .type = VALUE_INTEGER};
+  struct value value = row->values[written->reference];
+  if (written->negated && value.type == VALUE_DOUBLE)
+    value.real = -value.real;
+  else if (written->negated)
+    value = take_step('-', &zero, &value);
+  for (unsigned i = 0; i < written->steps; i++) {
+    const struct random_step *step = &written->step[i];
+    value = take_step(step->operation, &value, step->constant ? &step->value : &row->values[step->reference]);
+  }
+  return value;
+}
+
+struct address {
+  int family;
+  uint8_t bytes[16];
+};
+
+static struct address address_of(const char *text, size_t length) {
+  struct address address = {.family = 0};
+  char copy[64] = "";
+  if (length >= sizeof copy) return address;
+  memcpy(copy, text, length);
+  if (inet_pton(AF_INET, copy, address.bytes) == 1) {
+    address.family = AF_INET;
+  } else if (inet_pton(AF_INET6, copy, address.bytes) == 1) {
+    address.family = AF_INET6;
+    if (memcmp(address.bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12) != 0) return address;
+    address.family = AF_INET;
+    memmove(address.bytes, address.bytes + 12, 4);
+  }
+  return address;
+}
+
+static bool inside(const struct address *address, const char *network) {
+  const char *slash = strchr(network, '/');
+  const struct address base = address_of(network, slash ? (size_t)(slash - network) : strlen(network));
+  const unsigned bits = slash ? (unsigned)atoi(slash + 1) : base.family == AF_INET ? 32 : 128;
+  if (address->family == 0 || address->family != base.family) return false;
+  for (unsigned bit = 0; bit < bits; bit++)
+    if ((address->bytes[bit / 8] ^ base.bytes[bit / 8]) >> (7 - bit % 8) & 1) return false;
+  return true;
+}
+
+static bool in_networks(const struct random_node *leaf, const struct value *value) {
+  if (value->type != VALUE_STRING) return false;
+  const struct address address = address_of(value->text, value->length);
+  for (unsigned i = 0; i < leaf->constant_count; i++)
+    if (inside(&address, leaf->constants[i].text)) return true;
+  return false;
+}
+
+static bool text_holds(unsigned operation, const struct value *whole, const struct value *part) {
+  if (whole->type != VALUE_STRING || part->type != VALUE_STRING || part->length > whole->length) return false;
+  const uint32_t last = whole->length - part->length;
+  for (uint32_t at = 0; at <= last; at++) {
+    if ((operation == STARTS_WITH && at > 0) || (operation == ENDS_WITH && at < last)) continue;
+    if (strncmp(whole->text + at, part->text, part->length) == 0) return true;
+  }
+  return false;
+}
+
 static bool leaf_holds(const struct random_node *leaf, const struct random_row *row) {
   if (leaf->operation == CONSTANT) return leaf->constants[0].boolean;
-  const struct value *value = &row->values[leaf->reference], *constant = &leaf->constants[0];
+  const struct value left = value_of(&leaf->left, row), right = leaf->between ? value_of(&leaf->right, row) : leaf->constants[0];
+  const struct value *value = &left, *constant = &right;
   bool in = false;
   for (unsigned i = 0; i < leaf->constant_count; i++) in |= equal(value, &leaf->constants[i]);
   if (leaf->operation == NOT_IN) return !in;
-  if (value->type == VALUE_NULL) return false;
+  if (leaf->operation == NOT_IN_NETWORKS) return !in_networks(leaf, value);
+  if (leaf->operation == IS_NULL) return value->type == VALUE_NULL;
+  if (value->type == VALUE_NULL || (leaf->between && constant->type == VALUE_NULL)) return false;
   const bool numbers = is_number(value) && is_number(constant);
-  switch (leaf->operation) {
+  switch ((enum operation)leaf->operation) {
   case EQUAL:
     return equal(value, constant);
   case NOT_EQUAL:
@@ -236,11 +449,17 @@ static bool leaf_holds(const struct random_node *leaf, const struct random_row *
   case IN:
     return in;
   case CONTAINS:
-    return value->type == VALUE_STRING && memmem(value->text, value->length, constant->text, constant->length) != NULL;
+  case STARTS_WITH:
+  case ENDS_WITH:
+    return text_holds(leaf->operation, value, constant);
   case MATCHES:
     return is_text(value) && found(value, leaf->pattern);
   case NOT_MATCHES:
     return is_text(value) && !found(value, leaf->pattern);
+  case IN_NETWORKS:
+    return in_networks(leaf, value);
+  case EXISTS:
+    return true;
   default:
     return value->type == VALUE_BOOL && value->boolean;
   }
@@ -250,11 +469,11 @@ static bool holds(const struct random_rule *rule, unsigned at, const struct rand
   const struct random_node *node = &rule->nodes[at];
   switch (node->node) {
   case RANDOM_AND:
-    return holds(rule, node->left, row) && holds(rule, node->right, row);
+    return holds(rule, node->first, row) && holds(rule, node->second, row);
   case RANDOM_OR:
-    return holds(rule, node->left, row) || holds(rule, node->right, row);
+    return holds(rule, node->first, row) || holds(rule, node->second, row);
   case RANDOM_NOT:
-    return !holds(rule, node->left, row);
+    return !holds(rule, node->first, row);
   case RANDOM_LEAF:
     break;
   }

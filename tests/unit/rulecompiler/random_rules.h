@@ -1,6 +1,7 @@
 #pragma once
 /* Random conditions over a few shared references, as text and as a tree, and the plainest judge of that tree. Knows nothing of
- * images: numbers compare as long doubles, which hold every int64 and double; strings by memcmp; patterns by regexec. */
+ * images: numbers compare as long doubles, which hold every int64 and double, and are added up in 128 bits; strings by memcmp;
+ * patterns by regexec; addresses by inet_pton. */
 #include "event.h"
 #include <stddef.h>
 
@@ -20,11 +21,27 @@ struct random_row {
   struct value values[RANDOM_REFERENCES];
 };
 
+#define RANDOM_STEPS_MAX 2u
+
+/* A reference, and arithmetic with it from left to right. */
+struct random_value {
+  uint8_t reference;
+  bool negated;
+  uint8_t steps;
+  struct random_step {
+    char operation; /* plus, minus, times, by, remainder */
+    bool constant;
+    uint8_t reference;
+    struct value value;
+  } step[RANDOM_STEPS_MAX];
+};
+
 struct random_node {
   enum { RANDOM_AND, RANDOM_OR, RANDOM_NOT, RANDOM_LEAF } node;
-  uint8_t left, right;
+  uint8_t first, second;
   uint8_t operation; /* index in the generator's table */
-  uint8_t reference;
+  struct random_value left, right;
+  bool between; /* the right side is `right`, not a constant */
   uint8_t pattern;
   uint8_t constant_count;
   struct value constants[4];
@@ -37,7 +54,9 @@ struct random_rule {
 
 void random_rules_open(void);
 void random_rules_close(void);
-/* Writes the condition of a rule at `text`; returns where it ended. At most 8192 bytes. `constants`: how many of the known
+/* Other arithmetic for the rules that are made from now on. */
+void random_rules_renew(void);
+/* Writes the condition of a rule at `text`; returns where it ended. At most 16384 bytes. `constants`: how many of the known
  * constants are used, so that few make many rules share them. */
 char *random_rule_make(struct random_rule *rule, unsigned depth, unsigned constants, char *text);
 bool random_rule_holds(const struct random_rule *rule, const struct random_row *row);

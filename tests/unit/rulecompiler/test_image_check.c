@@ -33,6 +33,14 @@ static const char *const text =
     "  - {name: m0, on: span, if: 'span.e =~ \"o.*r\"'}\n"
     "  - {name: m1, on: span, if: 'span.e =~ \"z\"'}\n"
     "  - {name: w, on: webhook, if: 'body.a.b = 1 && body.a.c = \"k\"'}\n"
+    "  - {name: v, on: webhook, if: 'body.i[*].s = \"k\" || body.i[0].s > body.a.b || body.i[*].s =~ \"x\"'}\n"
+    "  - {name: a0, on: span, if: '(span.c + span.b) * 2 > span.c - 1 || -span.b < span.d'}\n"
+    "  - {name: a1, on: span, timezone: Europe/Berlin, if: 'time_of_day > 12:00 || weekday = monday'}\n"
+    "  - {name: a2, on: span, if: 'span.a in cidr [\"10.0.0.0/8\", \"fd00::/8\"] && span.a startsWith span.e'}\n"
+    "  - {name: e0, on: span, if: 'exists span.f'}\n"
+    "  - {name: e1, on: span, if: 'span.f startsWith \"x\"'}\n"
+    "  - {name: e2, on: span, if: 'span.f endsWith \"x\"'}\n"
+    "  - {name: e3, on: span, if: 'span.f'}\n"
     "  - {name: t0, when: '{span.a = \"x\"} && !{root}', always: '{span.b = 1} || {span.c > 4}', never: '{span.a = \"y\"}'}\n"
     "  - {name: t1, when: '{span.a = \"z\"}', never: '{span.a = \"v\"}'}\n"
     "  - {name: t2, when: '!{span.a = \"z\"}', never: '!{span.a = \"v\"}'}\n";
@@ -110,6 +118,16 @@ static void collect(const struct rule_image *image) {
   for (uint32_t i = 0; i < spans->predicate_count; i++) add_words(&spans->predicates[i].interned, 4);
   for (uint32_t i = 0; i < spans->predicate_count; i++)
     if (spans->predicates[i].list_count) add_words(spans->predicates[i].list_interned, spans->predicates[i].list_count * 4ull);
+  for (uint32_t i = 0; i < spans->predicate_count; i++)
+    if (spans->predicates[i].between) add_words(&spans->predicates[i].other, 4);
+  for (uint32_t i = 0; i < spans->column_count; i++)
+    if (spans->columns[i].computation) {
+      add_words(spans->columns[i].computation, 4);
+      add_words(&spans->columns[i].computation->left, sizeof(struct image_operand));
+      add_words(&spans->columns[i].computation->right, sizeof(struct image_operand));
+    }
+  for (uint32_t i = 0; i < image->zone_count; i++)
+    add_words(image->zones[i].changes, image->zones[i].change_count * sizeof(struct image_zone_change));
   add_words(spans->lookup, spans->lookup_slots * 2ull);
   for (uint32_t i = 0; i < webhooks->path_count; i++) add_words(&webhooks->paths[i], sizeof webhooks->paths[i]);
   for (uint32_t i = 0; i < webhooks->path_edge_count; i++) add_words(&webhooks->path_edges[i].node, 4);
@@ -135,7 +153,7 @@ static void open_world(struct world *world) {
   world->config.digests_to[0] = line_ring_create(arena, 1u << 12);
   world->engine = engine_create(arena, &world->config, 1);
   assert_non_null(world->engine);
-  assert_int_equal(world->image->kinds[EVENT_SPAN].candidates.key_count, 4);
+  assert_int_equal(world->image->kinds[EVENT_SPAN].candidates.key_count, 5);
   assert_int_equal(world->image->kinds[EVENT_SPAN].candidates.match_program_count, 8);
 }
 
@@ -215,6 +233,55 @@ static void check_refused_at(int line, struct rule_image *image, const void *at,
 
 #define check_refused(...) check_refused_at(__LINE__, __VA_ARGS__)
 
+/* Computed columns, comparisons of two, networks, time zones, presence. */
+static void check_values(struct rule_image *image, const struct image_kind *spans) {
+  const struct image_computation *sum = NULL, *product = NULL;
+  uint32_t product_at = 0, calendar_at = 0, pair_at = 0, networks_at = 0;
+  for (uint32_t i = 0; i < spans->column_count; i++) {
+    const struct image_computation *computation = spans->columns[i].computation;
+    if (computation && computation->computation == COMPUTE_ADD) sum = computation;
+    if (computation && computation->computation == COMPUTE_MULTIPLY) {
+      product = computation;
+      product_at = i;
+    }
+    if (spans->columns[i].intrinsic == INTRINSIC_WEEKDAY && spans->columns[i].scope == SCOPE_INTRINSIC) calendar_at = i;
+  }
+  for (uint32_t i = 0; i < spans->predicate_count; i++) {
+    if (spans->predicates[i].between) pair_at = i;
+    if (spans->predicates[i].operation == PREDICATE_IN_NETWORKS) networks_at = i;
+  }
+  assert_true(sum && product && calendar_at && pair_at && networks_at);
+  check_refused(image, &product->left.column, 2, product_at); /* of itself */
+  check_refused(image, &product->left.column, 2, product_at + 1);
+  check_refused(image, &sum->right.column, 2, product_at); /* of what is made of it */
+  check_refused(image, &sum->computation, 4, COMPUTE_NEGATE + 1);
+  check_refused(image, &product->right.constant.type, 4, VALUE_STRING);
+  check_refused(image, &spans->columns[product_at].scope, 4, SCOPE_SPAN);
+  check_refused(image, &spans->columns[0].scope, 4, SCOPE_COMPUTED);
+  check_refused(image, &spans->columns[0].every, 1, true);
+  check_refused(image, &spans->columns[calendar_at].zone, 2, image->zone_count);
+  check_refused(image, &spans->columns[calendar_at].intrinsic, 4, INTRINSICS);
+  check_refused(image, &image->zones[0].change_count, 4, 0);
+  check_refused(image, &image->zones[0].changes[0].from_s, 4, 1);
+  check_refused(image, &image->zones[0].changes[1].offset_s, 4, ZONE_OFFSET_MAX_S + 1);
+  check_refused(image, &image->zone_count, 4, 0);
+  check_refused(image, &spans->predicates[pair_at].other, 2, spans->column_count);
+  check_refused(image, &spans->predicates[pair_at].operation, 1, PREDICATE_IN);
+  check_refused(image, &spans->predicates[pair_at].operation, 1, PREDICATE_NOT_MATCHES);
+  check_refused(image, &spans->predicates[pair_at].scanned, 1, true);
+  check_refused(image, &spans->predicates[networks_at].networks[0].prefix_bits, 1, 129);
+  const struct image_candidates *candidates = &spans->candidates;
+  bool present = false;
+  for (uint32_t i = 0; i < candidates->key_count; i++) {
+    const struct image_key *key = &candidates->keys[i];
+    if (!key->present_count) continue;
+    present = true;
+    check_refused(image, &key->present[0], 4, spans->rule_count);
+    if (i + 1 == candidates->key_count) check_refused(image, &key->column, 2, product_at);
+  }
+  assert_true(present);
+}
+
 static void test_each_damage(void **state) {
   (void)state;
   struct world world;
@@ -237,6 +304,7 @@ static void test_each_damage(void **state) {
   check_refused(image, &spans->rules[0].message[0].slot, 4, spans->column_count);
   check_refused(image, &spans->lookup[0], 2, spans->column_count);
   check_refused(image, &spans->lookup_slots, 4, spans->lookup_slots - 1);
+  check_values(image, spans);
   check_refused(image, &webhooks->paths[0].first_member, 4, webhooks->path_edge_count + 1);
   check_refused(image, &webhooks->paths[0].member_count, 4, webhooks->path_edge_count + 1);
   check_refused(image, &webhooks->paths[1].every, 4, 1);

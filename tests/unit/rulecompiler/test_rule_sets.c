@@ -42,7 +42,8 @@ static void close_world(struct world *world) {
 }
 
 static char *make_rules(unsigned count, unsigned depth, unsigned constants) {
-  char *text = malloc(64 + count * 9000ull), *end = text + sprintf(text, "rules:\n");
+  char *text = malloc(64 + count * 17000ull), *end = text + sprintf(text, "rules:\n");
+  random_rules_renew();
   for (unsigned i = 0; i < count; i++) {
     end += sprintf(end, "  - name: r%u\n    on: span\n    if: |\n      ", i);
     end = random_rule_make(&rules[i], depth, constants, end);

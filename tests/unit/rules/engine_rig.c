@@ -2,13 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const char *rules) {
-  const struct rig_traces traces = {.spills = 0};
-  rig_open_traces(rig, engines, limits, &traces, rules);
-}
-
-void rig_open_traces(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const struct rig_traces *traces,
-                     const char *rules) {
+static void open_with(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const struct rig_traces *traces,
+                      uint32_t keys, uint32_t blocks, const char *rules) {
   *rig = (struct engine_rig){.heap = heap_arena_create(), .engines = engines, .now_ns = RIG_SECOND};
   struct arena *arena = heap_arena_arena(rig->heap);
   for (uint32_t i = 0; i < engines; i++) rig->records[i] = record_ring_create(arena, limits->record_bytes);
@@ -27,12 +22,29 @@ void rig_open_traces(struct engine_rig *rig, uint32_t engines, const struct rig_
                                    .limits = traces->limits,
                                    .story_lines = traces->story_lines,
                                    .story_steps_max = traces->story_steps,
+                                   .window_keys_max = keys,
+                                   .window_blocks_max = blocks,
                                    .idle_ns = 3 * RIG_SECOND};
     for (uint32_t to = 0; to < engines; to++) config.digests_to[to] = rig->digests[i][to];
     rig->engine[i] = engine_create(arena, &config, rig->now_ns);
     assert_non_null(rig->engine[i]);
   }
   rig_apply(rig, rules);
+}
+
+void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const char *rules) {
+  rig_open_windows(rig, engines, limits, 64, 128, rules);
+}
+
+void rig_open_traces(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const struct rig_traces *traces,
+                     const char *rules) {
+  open_with(rig, engines, limits, traces, 64, 128, rules);
+}
+
+void rig_open_windows(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, uint32_t keys, uint32_t blocks,
+                      const char *rules) {
+  const struct rig_traces traces = {.spills = 0};
+  open_with(rig, engines, limits, &traces, keys, blocks, rules);
 }
 
 void rig_apply(struct engine_rig *rig, const char *rules) {
@@ -97,7 +109,10 @@ void rig_deliver(struct engine_rig *rig) {
   for (uint32_t from = 0; from < rig->engines; from++)
     for (uint32_t to = 0; to < rig->engines; to++)
       for (const void *message; (message = line_ring_peek(rig->digests[from][to]));) {
-        engine_apply_digest(rig->engine[to], message, rig->now_ns, rig->now_ns);
+        if (((const struct line_header *)message)->type == LINE_WINDOW_DIGEST)
+          engine_apply_window(rig->engine[to], message, rig->now_ns, rig->now_ns);
+        else
+          engine_apply_digest(rig->engine[to], message, rig->now_ns, rig->now_ns);
         line_ring_consume(rig->digests[from][to]);
       }
 }
@@ -137,4 +152,9 @@ void rig_check_laws(struct engine_rig *rig) {
   }
   assert_int_equal(sent, applied + waiting);
   assert_int_equal(opened, ended);
+  for (uint32_t i = 0; i < rig->engines; i++) {
+    const struct engine_counters *counters = engine_counters(rig->engine[i]);
+    assert_int_equal(counters->window_keys_opened, counters->window_keys_expired + counters->window_keys_evicted +
+                                                       counters->window_keys_dropped + counters->window_keys_live);
+  }
 }

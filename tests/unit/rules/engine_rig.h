@@ -43,6 +43,9 @@ struct rig_span {
 void rig_open(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const char *rules);
 void rig_open_traces(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, const struct rig_traces *traces,
                      const char *rules);
+/* The same with so much room for windows in each engine. */
+void rig_open_windows(struct engine_rig *rig, uint32_t engines, const struct rig_limits *limits, uint32_t keys, uint32_t blocks,
+                      const char *rules);
 /* Compiles the next generation; every engine adopts it. */
 void rig_apply(struct engine_rig *rig, const char *rules);
 void rig_close(struct engine_rig *rig);

@@ -1,0 +1,218 @@
+#include "judge_trace.h"
+#include <stdlib.h>
+#include <string.h>
+
+void trace_judge_open(struct trace_judge *judge, const struct story *story, struct yard *yard, struct yard *scratch) {
+  const size_t cells = (size_t)story->selector_count * story->sample_count;
+  *judge = (struct trace_judge){.story = story, .judge = {.yard = scratch}, .yard = yard, .met = yard_take(yard, cells)};
+  memset(judge->met, -1, cells);
+}
+
+bool story_has_rule(const struct story *story, unsigned rule, unsigned generation) {
+  return !story->rule_dropped[rule] && story->rules[rule].from <= generation && generation <= story->rules[rule].to;
+}
+
+static bool mentions(const struct condition *condition, unsigned selector) {
+  if (!condition) return false;
+  if (condition->kind == CONDITION_SELECTOR) return condition->selector == selector;
+  return mentions(condition->left, selector) || mentions(condition->right, selector);
+}
+
+static bool rule_mentions(const struct shape_rule *rule, unsigned selector) {
+  return mentions(rule->when, selector) || mentions(rule->always, selector) || mentions(rule->never, selector);
+}
+
+static bool selector_is_in(const struct trace_judge *judge, unsigned selector, unsigned generation) {
+  for (unsigned r = 0; r < judge->story->rule_count; r++)
+    if (story_has_rule(judge->story, r, generation) && rule_mentions(judge->story->rules[r].shape, selector)) return true;
+  return false;
+}
+
+/* The generation since which spans have been asked about it without a break. */
+static unsigned selector_since(const struct trace_judge *judge, unsigned selector, unsigned generation) {
+  while (generation > 0 && selector_is_in(judge, selector, generation - 1)) generation--;
+  return generation;
+}
+
+static unsigned rule_since(const struct trace_judge *judge, const struct story_rule *rule, unsigned generation) {
+  unsigned since = 0;
+  for (unsigned s = 0; s < judge->story->selector_count; s++) {
+    if (!rule_mentions(rule->shape, s)) continue;
+    const unsigned of_selector = selector_since(judge, s, generation);
+    if (of_selector > since) since = of_selector;
+  }
+  return since;
+}
+
+static bool met(struct trace_judge *judge, unsigned selector, const struct arrival *arrival, unsigned generation) {
+  if (arrival->generation < selector_since(judge, selector, generation)) return false;
+  int8_t *cell = &judge->met[(size_t)selector * judge->story->sample_count + arrival->sample];
+  if (*cell < 0) {
+    *cell = judge_condition(&judge->judge, judge->story->selectors[selector], &judge->story->samples[arrival->sample]);
+    yard_clear(judge->judge.yard);
+  }
+  return *cell;
+}
+
+static bool some_met(struct trace_judge *judge, unsigned selector, const struct judged_trace *trace, unsigned generation) {
+  for (unsigned i = 0; i < trace->arrival_count; i++)
+    if (met(judge, selector, &trace->arrivals[i], generation)) return true;
+  return false;
+}
+
+static bool holds(struct trace_judge *judge, const struct condition *condition, const struct judged_trace *trace,
+                  unsigned generation) {
+  switch (condition->kind) {
+  case CONDITION_AND:
+    return holds(judge, condition->left, trace, generation) && holds(judge, condition->right, trace, generation);
+  case CONDITION_OR:
+    return holds(judge, condition->left, trace, generation) || holds(judge, condition->right, trace, generation);
+  case CONDITION_NOT:
+    return !holds(judge, condition->left, trace, generation);
+  default:
+    return some_met(judge, condition->selector, trace, generation);
+  }
+}
+
+/* Without negation: two in a row are none. */
+static bool is_positive(const struct condition *condition) {
+  if (condition->kind == CONDITION_NOT && condition->left->kind == CONDITION_NOT) return is_positive(condition->left->left);
+  if (condition->kind == CONDITION_SELECTOR) return true;
+  return condition->kind != CONDITION_NOT && is_positive(condition->left) && is_positive(condition->right);
+}
+
+static bool meets_some(struct trace_judge *judge, const struct condition *condition, const struct arrival *arrival,
+                       unsigned generation) {
+  for (unsigned s = 0; s < judge->story->selector_count; s++)
+    if (mentions(condition, s) && met(judge, s, arrival, generation)) return true;
+  return false;
+}
+
+static void raise(struct trace_judge *judge, struct judged_trace *trace, unsigned rule, unsigned generation) {
+  const struct shape_rule *shape = judge->story->rules[rule].shape;
+  struct trace_verdict *verdict = YARD_NEW(judge->yard, struct trace_verdict);
+  *verdict = (struct trace_verdict){
+      .next = judge->verdicts, .rule = rule, .trace = trace, .first_ns = trace->first_ns, .last_ns = trace->last_ns};
+  for (unsigned i = 0; i < trace->arrival_count; i++) {
+    const struct arrival *arrival = &trace->arrivals[i];
+    const struct sample *sample = &judge->story->samples[arrival->sample];
+    const bool when = meets_some(judge, shape->when, arrival, generation);
+    if (!when && !meets_some(judge, shape->never, arrival, generation)) continue;
+    if (when && !verdict->first) verdict->first = sample;
+    if (arrival->again) continue;
+    verdict->count++;
+    if (verdict->span_count < STORY_SPAN_IDS_MAX) verdict->spans[verdict->span_count++] = sample->span;
+  }
+  if (verdict->count == 0) verdict->count = 1;
+  judge->verdicts = verdict;
+  judge->fired++;
+  trace->raised[rule] = true;
+}
+
+struct judged_trace *trace_judge_find(struct trace_judge *judge, uint64_t trace) {
+  for (struct judged_trace *found = judge->traces; found; found = found->next)
+    if (found->trace == trace) return found;
+  return NULL;
+}
+
+static struct judged_trace *open_trace(struct trace_judge *judge, unsigned owner, uint64_t trace, unsigned generation,
+                                       uint64_t now_ns) {
+  struct judged_trace *opened = YARD_NEW(judge->yard, struct judged_trace);
+  *opened = (struct judged_trace){.next = judge->traces,
+                                  .trace = trace,
+                                  .owner = owner,
+                                  .opened = generation,
+                                  .first_ns = UINT64_MAX,
+                                  .limit_ns = UINT64_MAX};
+  if (judge->story->max_age_ns) opened->limit_ns = now_ns + judge->story->max_age_ns;
+  opened->arrivals = YARD_ARRAY(judge->yard, struct arrival, judge->story->sample_count);
+  judge->traces = opened;
+  return opened;
+}
+
+static bool can_judge(const struct trace_judge *judge, const struct judged_trace *trace, unsigned rule, unsigned generation) {
+  const struct story_rule *of_story = &judge->story->rules[rule];
+  return story_has_rule(judge->story, rule, generation) && !trace->raised[rule] &&
+         rule_since(judge, of_story, generation) <= trace->opened;
+}
+
+/* Was this the first span of the trace to meet one of the selectors? */
+static bool is_news(struct trace_judge *judge, struct judged_trace *trace, const struct shape_rule *shape, unsigned generation) {
+  const struct arrival *last = &trace->arrivals[trace->arrival_count - 1];
+  for (unsigned s = 0; s < judge->story->selector_count; s++) {
+    if (!mentions(shape->when, s) && !mentions(shape->never, s)) continue;
+    if (!met(judge, s, last, generation)) continue;
+    trace->arrival_count--;
+    const bool before = some_met(judge, s, trace, generation);
+    trace->arrival_count++;
+    if (!before) return true;
+  }
+  return false;
+}
+
+static void complete(struct trace_judge *judge, struct judged_trace *trace, unsigned now_generation) {
+  for (unsigned r = 0; r < judge->story->rule_count; r++) {
+    const struct shape_rule *shape = judge->story->rules[r].shape;
+    if (!can_judge(judge, trace, r, now_generation)) continue;
+    judge->judged++;
+    if (!holds(judge, shape->when, trace, now_generation)) continue;
+    if ((shape->never && holds(judge, shape->never, trace, now_generation)) ||
+        (shape->always && !holds(judge, shape->always, trace, now_generation)))
+      raise(judge, trace, r, now_generation);
+  }
+  trace->state = TRACE_IS_REMEMBERED;
+}
+
+static bool is_over(const struct trace_judge *judge, const struct judged_trace *trace, uint64_t now_ns) {
+  return trace->state == TRACE_IS_LIVE && (now_ns >= trace->last_arrival_ns + judge->story->idle_ns || now_ns >= trace->limit_ns);
+}
+
+/* Its arrival may be what completes the trace. */
+static void touch(const struct trace_judge *judge, struct judged_trace *trace, const struct sample *span, uint64_t now_ns) {
+  const uint64_t grace_ns = judge->story->root_grace_ns;
+  trace->last_arrival_ns = now_ns;
+  if (!span->has_parent && grace_ns && now_ns + grace_ns < trace->limit_ns) trace->limit_ns = now_ns + grace_ns;
+}
+
+void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned sample, unsigned generation, unsigned now_generation,
+                        uint64_t now_ns) {
+  const struct sample *span = &judge->story->samples[sample];
+  struct judged_trace *trace = trace_judge_find(judge, span->trace);
+  if (!trace) trace = open_trace(judge, owner, span->trace, generation, now_ns);
+  if (trace->owner != owner) abort();
+  if (trace->arrival_count > 0 && is_over(judge, trace, now_ns)) complete(judge, trace, now_generation);
+  const uint64_t end_ns = span->end_ns > span->start_ns ? span->end_ns : span->start_ns;
+  if (generation < trace->opened) trace->opened = generation;
+  if (span->start_ns < trace->first_ns) trace->first_ns = span->start_ns;
+  if (end_ns > trace->last_ns) trace->last_ns = end_ns;
+  struct arrival *arrival = &trace->arrivals[trace->arrival_count++];
+  *arrival = (struct arrival){.sample = sample, .generation = generation};
+  for (struct arrival *other = trace->arrivals; other < arrival; other++)
+    arrival->again |= judge->story->samples[other->sample].span == span->span;
+  const bool late = trace->state == TRACE_IS_REMEMBERED;
+  if (!late) touch(judge, trace, span, now_ns);
+  for (unsigned r = 0; r < judge->story->rule_count; r++) {
+    const struct shape_rule *shape = judge->story->rules[r].shape;
+    if (!shape->never || !can_judge(judge, trace, r, now_generation)) continue;
+    if (!late && !(is_positive(shape->when) && is_positive(shape->never))) continue;
+    judge->judged++;
+    if (!is_news(judge, trace, shape, now_generation)) continue;
+    if (holds(judge, shape->when, trace, now_generation) && holds(judge, shape->never, trace, now_generation))
+      raise(judge, trace, r, now_generation);
+  }
+  if (!late && judge->story->max_spans && trace->arrival_count >= judge->story->max_spans) complete(judge, trace, now_generation);
+}
+
+void trace_judge_pass(struct trace_judge *judge, unsigned owner, unsigned now_generation, uint64_t now_ns) {
+  for (struct judged_trace *trace = judge->traces; trace; trace = trace->next)
+    if (trace->owner == owner && is_over(judge, trace, now_ns)) complete(judge, trace, now_generation);
+}
+
+bool trace_judge_may_raise(struct trace_judge *judge, struct judged_trace *trace, unsigned rule, unsigned now_generation) {
+  const struct story_rule *of_story = &judge->story->rules[rule];
+  const struct shape_rule *shape = of_story->shape;
+  if (of_story->from <= trace->opened || !shape->never || !can_judge(judge, trace, rule, now_generation)) return false;
+  if (!holds(judge, shape->when, trace, now_generation) || !holds(judge, shape->never, trace, now_generation)) return false;
+  trace->raised[rule] = true;
+  return true;
+}

@@ -1,0 +1,78 @@
+#pragma once
+/* Whole traces, kept span by span, and what the rules say of them. A selector that came with generation G was asked of no span
+ * before G; a rule is judged on no trace that is older than its newest selector. */
+#include "expected_report.h"
+
+#define STORY_SELECTORS_MAX 32
+#define STORY_RULES_MAX 64
+#define STORY_SPAN_IDS_MAX 16
+
+struct story_rule {
+  const struct shape_rule *shape;
+  unsigned from, to; /* generations that have it */
+};
+
+struct story {
+  const struct story_rule *rules;
+  unsigned rule_count;
+  const struct condition *const *selectors;
+  unsigned selector_count;
+  const struct sample *samples;
+  unsigned sample_count;
+  const bool *rule_dropped;                    /* by the shrinker */
+  uint64_t idle_ns, root_grace_ns, max_age_ns; /* the last two: 0 is off */
+  unsigned max_spans;                          /* 0: off */
+};
+
+struct arrival {
+  unsigned sample;
+  unsigned generation; /* of the shard that judged the span */
+  bool again;          /* the trace had this span already */
+};
+
+bool story_has_rule(const struct story *story, unsigned rule, unsigned generation);
+
+enum trace_state { TRACE_IS_LIVE, TRACE_IS_REMEMBERED };
+
+struct judged_trace {
+  struct judged_trace *next;
+  uint64_t trace;
+  unsigned owner, opened; /* shard; the oldest generation of its spans */
+  enum trace_state state;
+  uint64_t last_arrival_ns, limit_ns, first_ns, last_ns;
+  struct arrival *arrivals;
+  unsigned arrival_count;
+  bool raised[STORY_RULES_MAX];
+};
+
+struct trace_verdict {
+  struct trace_verdict *next;
+  unsigned rule;
+  const struct judged_trace *trace;
+  const struct sample *first; /* the first span that met `when`; NULL: none */
+  uint32_t count;
+  unsigned span_count;
+  uint64_t spans[STORY_SPAN_IDS_MAX];
+  uint64_t first_ns, last_ns;
+  bool matched;
+};
+
+struct trace_judge {
+  const struct story *story;
+  struct judge judge;
+  struct yard *yard; /* of traces and verdicts */
+  struct judged_trace *traces;
+  struct trace_verdict *verdicts; /* newest first; the caller takes them */
+  int8_t *met;                    /* [selector][sample]: -1 not asked yet */
+  uint64_t judged, fired;
+};
+
+void trace_judge_open(struct trace_judge *judge, const struct story *story, struct yard *yard, struct yard *scratch);
+struct judged_trace *trace_judge_find(struct trace_judge *judge, uint64_t trace);
+/* A span comes to the owner of its trace, whose rules are of `now_generation`. */
+void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned sample, unsigned generation, unsigned now_generation,
+                        uint64_t now_ns);
+/* Traces of this owner that have been idle for long enough are complete. */
+void trace_judge_pass(struct trace_judge *judge, unsigned owner, unsigned now_generation, uint64_t now_ns);
+/* A rule that came while the trace was open, with selectors that were there: it may be raised at once or at completion. */
+bool trace_judge_may_raise(struct trace_judge *judge, struct judged_trace *trace, unsigned rule, unsigned now_generation);

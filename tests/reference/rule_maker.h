@@ -1,0 +1,15 @@
+#pragma once
+/* Random rules that the loader must take, biased so that events of the pools do meet them. */
+#include "sample.h"
+
+struct rule_maker {
+  struct yard *yard;
+  struct test_random *random;
+  unsigned leaves_most; /* of one condition */
+};
+
+const struct condition *make_condition(struct rule_maker *maker, enum subject subject, unsigned depth);
+/* A rule on single events of the kind. */
+struct shape_rule *make_event_rule(struct rule_maker *maker, enum subject subject, unsigned number);
+const char *make_timezone(struct rule_maker *maker);
+void make_message(struct rule_maker *maker, struct shape_rule *rule);

@@ -1,0 +1,139 @@
+#pragma once
+/* Rules as plain structures: made by rule_maker, spelled as YAML by rule_spelling, judged by judge_*. The product's own tree and
+ * image are made from the YAML alone. */
+#include "plain_value.h"
+#include <stddef.h>
+
+enum subject { SUBJECT_SPAN, SUBJECT_WEBHOOK, SUBJECT_ALERT, SUBJECTS };
+
+enum reference_group { GROUP_INTRINSIC, GROUP_SPAN, GROUP_RESOURCE, GROUP_LABEL, GROUP_ANNOTATION, GROUP_BODY };
+enum reference_sort {
+  SORT_ANY,
+  SORT_TEXT,
+  SORT_HEXADECIMAL,
+  SORT_KIND,
+  SORT_STATUS,
+  SORT_DURATION,
+  SORT_BOOLEAN,
+  SORT_TIME, /* start, end */
+  SORT_TIME_OF_DAY,
+  SORT_WEEKDAY,
+};
+#define PATH_MEMBERS 4
+
+struct reference_fact {
+  const char *spelling;
+  enum reference_group group;
+  enum reference_sort sort;
+  unsigned subjects;              /* bits */
+  const char *key;                /* attributes */
+  const char *path[PATH_MEMBERS]; /* body */
+};
+
+enum {
+  REF_NAME,
+  REF_SERVICE,
+  REF_KIND,
+  REF_STATUS,
+  REF_DURATION,
+  REF_ROOT,
+  REF_TRACE_ID,
+  REF_SPAN_ID,
+  REF_PARENT_ID,
+  REF_START,
+  REF_END,
+  REF_TIME_OF_DAY,
+  REF_WEEKDAY,
+  REF_INTRINSICS, /* attributes from here on */
+  REFERENCES_MAX = 40
+};
+extern const struct reference_fact reference_facts[];
+extern const unsigned reference_count;
+
+enum term_kind { TERM_CONSTANT, TERM_REFERENCE, TERM_MINUS, TERM_OPERATION };
+
+struct term {
+  enum term_kind kind;
+  char operation; /* + - * / % */
+  unsigned reference;
+  struct plain constant;
+  const struct term *left, *right;
+};
+
+enum condition_kind {
+  CONDITION_AND,
+  CONDITION_OR,
+  CONDITION_NOT,
+  CONDITION_LITERAL, /* true, false */
+  CONDITION_BARE,
+  CONDITION_COMPARE,
+  CONDITION_IN,
+  CONDITION_MATCH,
+  CONDITION_EXISTS, /* negative: `= null` */
+  CONDITION_IN_CIDR,
+  CONDITION_SELECTOR, /* of a trace */
+};
+enum comparison {
+  COMPARE_EQUAL,
+  COMPARE_NOT_EQUAL,
+  COMPARE_LESS,
+  COMPARE_LESS_EQUAL,
+  COMPARE_GREATER,
+  COMPARE_GREATER_EQUAL,
+  COMPARE_CONTAINS,
+  COMPARE_STARTS_WITH,
+  COMPARE_ENDS_WITH,
+  COMPARE_ORDERS = COMPARE_CONTAINS
+};
+
+struct condition {
+  enum condition_kind kind;
+  const struct condition *left, *right; /* NOT and SELECTOR: left */
+  enum comparison comparison;
+  const struct term *a, *b; /* b is the right side */
+  const struct plain *list;
+  unsigned list_count;
+  bool negative; /* not in, !~; and the truth of a LITERAL */
+  const struct pattern *pattern;
+  unsigned selector; /* SELECTOR: its number in the story */
+  uint8_t style;     /* picks among spellings that mean the same */
+};
+
+struct message_part {
+  const char *literal; /* NULL: a reference */
+  unsigned reference;
+};
+#define MESSAGE_PARTS_MAX 8
+
+enum rule_subject { ON_SPAN, ON_WEBHOOK, ON_ALERT, ON_TRACE };
+
+struct window_shape; /* judge_window.h */
+
+struct shape_rule {
+  char name[24];
+  enum rule_subject on;
+  const char *severity;                          /* NULL: not written */
+  const char *timezone;                          /* NULL: UTC */
+  const struct condition *condition;             /* one event */
+  const struct condition *when, *always, *never; /* a trace */
+  const struct window_shape *window;             /* NULL: none */
+  bool has_message, disabled;
+  struct message_part message[MESSAGE_PARTS_MAX];
+  unsigned message_parts;
+};
+
+static inline enum subject rule_subject_of(const struct shape_rule *rule) {
+  return rule->on == ON_ALERT ? SUBJECT_ALERT : rule->on == ON_WEBHOOK ? SUBJECT_WEBHOOK : SUBJECT_SPAN;
+}
+
+/* Text that grows. */
+struct spelling {
+  char *text;
+  size_t length, capacity;
+};
+void spelling_free(struct spelling *spelling);
+void spell(struct spelling *spelling, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void spell_condition(struct spelling *spelling, const struct condition *condition);
+void spell_plain(struct spelling *spelling, const struct plain *value, unsigned style);
+/* A whole file; rules whose `skip` is set are left out. */
+void spell_rules(struct spelling *spelling, const struct shape_rule *const *rules, unsigned count);

@@ -1,0 +1,138 @@
+#include "trace_maker.h"
+#include <stdio.h>
+#include <string.h>
+
+#define SECOND UINT64_C(1000000000)
+
+struct trace_maker {
+  struct rule_maker rules;
+  struct trace_plan *plan;
+  const struct condition **selectors;
+};
+
+static uint32_t below(struct trace_maker *maker, uint32_t bound) { return random_below(maker->rules.random, bound); }
+
+static struct condition *node(struct trace_maker *maker, enum condition_kind kind, const struct condition *left,
+                              const struct condition *right) {
+  struct condition *made = YARD_NEW(maker->rules.yard, struct condition);
+  *made = (struct condition){.kind = kind, .left = left, .right = right, .style = (uint8_t)below(maker, 256)};
+  return made;
+}
+
+/* Two selectors that mean the same might be one to the loader: what each says of `span.flag`, which is always true, tells them
+ * apart. */
+static const struct condition *make_selector(struct trace_maker *maker, unsigned number) {
+  char *mark = yard_take(maker->rules.yard, 24);
+  snprintf(mark, 24, "selector-%u", number);
+  struct term *flag = YARD_NEW(maker->rules.yard, struct term), *constant = YARD_NEW(maker->rules.yard, struct term);
+  *flag = (struct term){.kind = TERM_REFERENCE, .reference = REF_INTRINSICS + 3};
+  *constant = (struct term){.kind = TERM_CONSTANT, .constant = plain_text(mark)};
+  struct condition *equal = node(maker, CONDITION_COMPARE, NULL, NULL);
+  equal->a = flag;
+  equal->b = constant;
+  const struct condition *inner = make_condition(&maker->rules, SUBJECT_SPAN, below(maker, 3));
+  return node(maker, CONDITION_AND, node(maker, CONDITION_NOT, equal, NULL), inner);
+}
+
+static const struct condition *make_formula(struct trace_maker *maker, unsigned depth) {
+  const unsigned pick = below(maker, 10);
+  if (depth == 0 || pick >= 6) {
+    const unsigned number = below(maker, maker->plan->story.selector_count);
+    struct condition *made = node(maker, CONDITION_SELECTOR, maker->selectors[number], NULL);
+    made->selector = number;
+    return made;
+  }
+  if (pick == 5) return node(maker, CONDITION_NOT, make_formula(maker, depth - 1), NULL);
+  const enum condition_kind kind = pick < 2 ? CONDITION_AND : CONDITION_OR;
+  const struct condition *left = make_formula(maker, depth - 1);
+  return node(maker, kind, left, make_formula(maker, depth - 1));
+}
+
+static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsigned name, const char *severity) {
+  struct shape_rule *shape = YARD_NEW(maker->rules.yard, struct shape_rule);
+  const unsigned parts = below(maker, 4);
+  *shape = (struct shape_rule){
+      .on = ON_TRACE, .severity = severity, .timezone = maker->plan->timezone, .when = make_formula(maker, below(maker, 3))};
+  snprintf(shape->name, sizeof shape->name, "t%u", name);
+  if (parts != 0) shape->never = make_formula(maker, below(maker, 3));
+  if (parts != 1) shape->always = make_formula(maker, below(maker, 3));
+  if (parts == 2) shape->never = NULL;
+  if (below(maker, 3) == 0) make_message(&maker->rules, shape);
+  rule->shape = shape;
+}
+
+/* Each name has its content changed at most once, and may come later or go. */
+static void make_rules(struct trace_maker *maker) {
+  struct story *story = &maker->plan->story;
+  const unsigned last = maker->plan->generations - 1, most = 1 + below(maker, below(maker, 4) ? 5 : 30);
+  struct story_rule *rules = YARD_ARRAY(maker->rules.yard, struct story_rule, STORY_RULES_MAX);
+  for (unsigned name = 0; name < most; name++) {
+    struct story_rule *rule = &rules[story->rule_count++];
+    *rule = (struct story_rule){.from = 0, .to = last};
+    make_rule(maker, rule, name, NULL);
+    if (name == 0 || last == 0 || below(maker, 2)) continue;
+    const unsigned at = 1 + below(maker, last);
+    if (below(maker, 3) == 0) {
+      rule->from = at;
+      continue;
+    }
+    rule->to = at - 1;
+    if (below(maker, 2)) continue;
+    struct story_rule *changed = &rules[story->rule_count++];
+    *changed = (struct story_rule){.from = at, .to = last};
+    make_rule(maker, changed, name, "high");
+  }
+  story->rules = rules;
+}
+
+static void make_samples(struct trace_maker *maker) {
+  struct story *story = &maker->plan->story;
+  const unsigned traces = 1 + below(maker, 8);
+  story->sample_count = 1 + below(maker, below(maker, 4) ? 60 : 300);
+  struct sample *samples = YARD_ARRAY(maker->rules.yard, struct sample, story->sample_count);
+  for (unsigned i = 0; i < story->sample_count; i++) {
+    if (i > 0 && below(maker, 8) == 0) {
+      samples[i] = samples[below(maker, i)]; /* sent again */
+      continue;
+    }
+    sample_make(&samples[i], SUBJECT_SPAN, maker->rules.random);
+    samples[i].trace = 1 + below(maker, traces);
+    samples[i].span = i + 1;
+    /* Of this trace or not, before or after, itself too. */
+    if (samples[i].has_parent) samples[i].parent = 1 + below(maker, story->sample_count);
+  }
+  story->samples = samples;
+}
+
+void trace_plan_make(struct trace_plan *plan, uint64_t seed, struct yard *yard) {
+  struct test_random random = {.state = seed * 0x9e3779b97f4a7c15 + 1};
+  struct trace_maker maker = {.rules = {.yard = yard, .random = &random}, .plan = plan};
+  *plan = (struct trace_plan){.seed = seed, .shards = 1 + random_below(&random, SIDE_SHARDS_MAX)};
+  plan->generations = random_below(&random, 2) ? 1 : 1 + random_below(&random, STORY_GENERATIONS_MAX);
+  plan->tight = plan->generations == 1 && random_below(&random, 5) == 0;
+  plan->story.idle_ns = 3 * SECOND;
+  if (random_below(&random, 4) == 0) plan->story.root_grace_ns = (1 + random_below(&random, 25)) * (SECOND / 10);
+  if (random_below(&random, 3)) plan->story.max_age_ns = (1 + random_below(&random, 20)) * SECOND;
+  if (random_below(&random, 3) == 0) plan->story.max_spans = 1 + random_below(&random, 30);
+  plan->story.selector_count = 1 + random_below(&random, random_below(&random, 4) ? 8 : STORY_SELECTORS_MAX);
+  plan->timezone = make_timezone(&maker.rules);
+  maker.selectors = YARD_ARRAY(yard, const struct condition *, plan->story.selector_count);
+  for (unsigned i = 0; i < plan->story.selector_count; i++) maker.selectors[i] = make_selector(&maker, i);
+  plan->story.selectors = maker.selectors;
+  make_rules(&maker);
+  make_samples(&maker);
+  plan->rule_dropped = yard_take(yard, plan->story.rule_count);
+  plan->sample_dropped = yard_take(yard, plan->story.sample_count);
+  plan->story.rule_dropped = plan->rule_dropped;
+  plan->event_rule_count = random_below(&random, 2);
+  for (unsigned i = 0; i < plan->event_rule_count; i++) plan->event_rules[i] = make_event_rule(&maker.rules, SUBJECT_SPAN, i);
+}
+
+void trace_plan_spell(const struct trace_plan *plan, unsigned generation, struct spelling *text) {
+  const struct shape_rule *rules[STORY_RULES_MAX + 4];
+  unsigned count = 0;
+  for (unsigned r = 0; r < plan->story.rule_count; r++)
+    if (story_has_rule(&plan->story, r, generation)) rules[count++] = plan->story.rules[r].shape;
+  for (unsigned i = 0; i < plan->event_rule_count; i++) rules[count++] = plan->event_rules[i];
+  spell_rules(text, rules, count);
+}

@@ -1,0 +1,21 @@
+#pragma once
+/* A random story: trace rules over a few shared selectors, through some generations, and the spans of a few traces. */
+#include "engine_side.h"
+#include "judge_trace.h"
+#include "rule_maker.h"
+
+#define STORY_GENERATIONS_MAX 4
+
+struct trace_plan {
+  uint64_t seed;
+  unsigned shards, generations;
+  const char *timezone; /* of all rules: a selector means the same in each */
+  bool tight;           /* rings that do not hold all that a story raises */
+  struct story story;
+  bool *rule_dropped, *sample_dropped;
+  const struct shape_rule *event_rules[4]; /* not checked here: they share the columns */
+  unsigned event_rule_count;
+};
+
+void trace_plan_make(struct trace_plan *plan, uint64_t seed, struct yard *yard);
+void trace_plan_spell(const struct trace_plan *plan, unsigned generation, struct spelling *text);
