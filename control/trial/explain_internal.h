@@ -26,6 +26,9 @@ char *explain_predicate_text(const struct image_kind *kind, uint32_t predicate);
 char *explain_program_text(const struct image_program *program, void *context, char *(*operand)(void *context, uint32_t operand));
 char *explain_condition_text(const struct explain_rule *rule, const struct image_program *program);
 
+/* explain_betrace.c: a trace rule in BeTrace's notation, malloc'd; NULL where that cannot say it */
+char *explain_betrace_text(const struct explain_rule *rule);
+
 /* explain_lookup.c: {always_run, keys: [..]} */
 json_t *explain_lookup(const struct explain_rule *rule);
 /* explain_estimate.c */

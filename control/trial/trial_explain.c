@@ -196,6 +196,9 @@ static bool explain_compiled(json_t *json, const struct rule_set *set, const cha
     free_sharing(&sharing);
     add_conditions(json, &rule);
     json_object_set_new(json, "found_by", explain_lookup(&rule));
+    char *betrace = rule_set_find(set, name)->within_ns ? NULL : explain_betrace_text(&rule);
+    json_object_set_new(json, "betrace", betrace ? json_string(betrace) : json_null());
+    free(betrace);
     json_object_set_new(json, "owner", json_string(owner_of(&rule)));
   }
   rule_image_free(image);
