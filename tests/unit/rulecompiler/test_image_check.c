@@ -57,9 +57,10 @@ static struct words all_words[WORDS_MAX];
 static unsigned all_count;
 
 static void add_words(const void *at, size_t bytes) {
-  if (bytes < sizeof(uint32_t)) return;
+  const size_t skipped = -(uintptr_t)at % sizeof(uint32_t); /* lists of 16 bits may begin in the middle of a word */
+  if (bytes < skipped + sizeof(uint32_t)) return;
   assert_true(all_count < WORDS_MAX);
-  all_words[all_count++] = (struct words){.at = WRITABLE(at), .count = bytes / sizeof(uint32_t)};
+  all_words[all_count++] = (struct words){.at = WRITABLE((uintptr_t)at + skipped), .count = (bytes - skipped) / sizeof(uint32_t)};
 }
 
 static void add_program(const struct image_program *program) { add_words(program->operations, program->count * 4ull); }
