@@ -39,6 +39,14 @@ bool trace_within_check(const struct expression_context *context, const struct l
   return false;
 }
 
+bool trace_has_anchor(const struct expression *when) {
+  if (when->node == NODE_NOT) return false;
+  bool found = when->node == NODE_SELECTOR;
+  for (const struct expression *operand = when->first; operand && !found; operand = operand->next)
+    found = trace_has_anchor(operand);
+  return found;
+}
+
 static bool is_duration(const struct trace_measure *measure) {
   return measure->kind == MEASURE_DURATION ||
          (measure->value && measure->value->type == REFERENCE_DURATION && measure->kind != MEASURE_COUNT);
