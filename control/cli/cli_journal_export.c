@@ -17,6 +17,7 @@ struct output {
   uint64_t from_lsn, left; /* records to print yet */
   uint64_t since_ns, until_ns;
   bool csv;
+  struct rules_reader rules;
 };
 
 static const char *const type_words[] = {"?",         "violation",  "webhook",      "rules_begin", "rules_chunk", "rules_commit",
@@ -52,7 +53,11 @@ static json_t *checkpoint_json(const struct checkpoint_record *checkpoint) {
 static void dump_record(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
   struct output *output = context;
   struct violation violation;
-  if (lsn < output->from_lsn || output->left == 0) return;
+  json_t *rules = cli_journal_rules(&output->rules, record);
+  if (lsn < output->from_lsn || output->left == 0) {
+    json_decref(rules);
+    return;
+  }
   output->left--;
   json_t *json =
       json_pack("{s:I, s:s, s:i, s:o, s:o, s:I, s:I, s:I}", "lsn", (json_int_t)lsn, "type",
@@ -66,6 +71,7 @@ static void dump_record(void *context, uint64_t lsn, uint64_t segment, uint64_t 
     json_object_set_new(json, "webhook", webhook_json((const struct webhook_record *)record));
   if (record->type == RECORD_CHECKPOINT && record->bytes == sizeof(struct checkpoint_record))
     json_object_set_new(json, "checkpoint", checkpoint_json((const struct checkpoint_record *)record));
+  if (rules) json_object_set_new(json, "rules", rules);
   print_line(json);
 }
 
@@ -160,6 +166,7 @@ static int print_records(const struct cli *cli, void (*record)(void *context, ui
   const struct journal_scan_handler handler = {.context = &output, .record = record};
   if (result == 0) result = journal_scan(io, &handler, &scan);
   io->operations->destroy(io);
+  rules_reader_free(&output.rules);
   if (result < 0) {
     fprintf(stderr, "tripline: the journal cannot be read: %s\n", strerror(-result));
     return CLI_FAILED;

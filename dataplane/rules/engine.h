@@ -78,7 +78,6 @@ struct engine_counters {
   struct histogram late_ns;                /* of late spans: since their trace was complete */
   uint64_t trace_rules_skipped;            /* verdicts not given because a rule is younger than the trace */
   uint32_t traces_live, traces_remembered; /* gauges */
-  struct story_counters story;
   /* Window keys: opened = expired + evicted + dropped + live. Their digests are among digests_sent and digests_applied. */
   uint64_t window_digests_sent, window_events; /* events: those in the digests that were applied */
   uint64_t window_keys_opened, window_keys_expired, window_keys_evicted;
@@ -91,6 +90,7 @@ struct engine_counters {
   uint64_t window_suppressed[WINDOW_SILENCES];     /* violations that were not raised */
   uint64_t window_events_cut;                      /* retried verdicts that lost their event for want of a block */
   uint32_t window_keys_live, window_blocks_in_use; /* gauges */
+  struct story_counters story;
 };
 
 struct engine;

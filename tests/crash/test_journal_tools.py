@@ -129,6 +129,9 @@ def offline(appliance, violations):
     dump = [json.loads(line) for line in journal(appliance, "dump").stdout.splitlines()]
     expect("every LSN", [record["lsn"] for record in dump], list(range(1, len(dump) + 1)))
     expect("types", {"violation", "webhook", "rules_commit"} <= {record["type"] for record in dump}, True)
+    change = next(record["rules"] for record in dump if "rules" in record)
+    expect("who changed the rules, and what", (change["action"], change["by"], change["rules"][0]["name"], change["rules"][0]["version"]),
+           ("start", "rules.files", "order", 1))
     webhook = next(record for record in dump if record["type"] == "webhook")
     expect("a webhook", (webhook["webhook"]["source"], webhook["webhook"]["status"]), ("orders", 200))
     journal(appliance, "dump", "--from", "x", code=USAGE)

@@ -1,6 +1,7 @@
 #include "book_rig.h"
 #include "cmocka_test.h"
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +66,7 @@ static int record(void *context, enum rules_stream_kind kind, const void *bytes,
   return rules_stream_write(&writer, kind, bytes, length, wall_ns, who);
 }
 
-static uint64_t now(void *context) { return ((struct book_rig *)context)->now_ns += 1000000007; }
+static uint64_t now(void *context) { return atomic_fetch_add(&((struct book_rig *)context)->now_ns, 1000000007); }
 
 static struct rule_book *make_book(struct book_rig *rig, size_t history_bytes_max) {
   const struct rule_book_operations operations = {

@@ -20,10 +20,10 @@ static void open_with(struct engine_rig *rig, uint32_t engines, const struct rig
                                    .captures_max = limits->captures,
                                    .spills_max = traces->spills,
                                    .limits = traces->limits,
-                                   .story_lines = traces->story_lines,
-                                   .story_steps_max = traces->story_steps,
                                    .window_keys_max = keys,
                                    .window_blocks_max = blocks,
+                                   .story_lines = traces->story_lines,
+                                   .story_steps_max = traces->story_steps,
                                    .idle_ns = 3 * RIG_SECOND};
     for (uint32_t to = 0; to < engines; to++) config.digests_to[to] = rig->digests[i][to];
     rig->engine[i] = engine_create(arena, &config, rig->now_ns);
