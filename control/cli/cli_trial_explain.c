@@ -76,6 +76,11 @@ static void print_text(json_t *json) {
     cli_trial_print_clean(text_of(condition, "compiled"));
     putchar('\n');
   }
+  if (json_is_string(json_object_get(json, "betrace"))) {
+    printf("in BeTrace's notation: ");
+    cli_trial_print_clean(text_of(json, "betrace"));
+    putchar('\n');
+  }
   print_list("columns:", json_object_get(json, "columns"), "reference", "read");
   print_list("predicates:", json_object_get(json, "predicates"), "predicate", "made");
   print_keys(json_object_get(json, "found_by"));

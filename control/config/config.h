@@ -87,7 +87,7 @@ struct config {
   } webhooks;
   struct {
     uint32_t live_max; /* a shard */
-    uint32_t captures_max, spills_max;
+    uint32_t captures_max, spills_max, story_max, story_steps_max;
     uint64_t idle_ns; /* 3 s */
     struct trace_limits limits;
   } traces;

@@ -89,6 +89,8 @@ void config_default(struct config *config) {
   config->traces.live_max = 1u << 18;
   config->traces.captures_max = 1u << 16;
   config->traces.spills_max = 1u << 18;
+  config->traces.story_max = 1u << 18;
+  config->traces.story_steps_max = 4000000;
   config->traces.idle_ns = 3ull * 1000000000;
   config->traces.limits = (struct trace_limits){.max_age_ns = 60ull * 1000000000, .max_spans = 10000};
   config->windows.keys_max = 1u << 14;

@@ -19,6 +19,8 @@ static uint64_t read_duration_or_off(struct config_reader *reader, const yaml_no
 READER(read_live_max) { TRACES->live_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
 READER(read_captures_max) { TRACES->captures_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 26); }
 READER(read_spills_max) { TRACES->spills_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
+READER(read_story_max) { TRACES->story_max = (uint32_t)config_read_number(reader, node, 1024, 1u << 28); }
+READER(read_story_steps_max) { TRACES->story_steps_max = (uint32_t)config_read_number(reader, node, 1000, 1u << 31); }
 READER(read_idle) { TRACES->idle_ns = config_read_duration(reader, node, HOUR_NS); }
 READER(read_root_grace) { TRACES->limits.root_grace_ns = read_duration_or_off(reader, node, HOUR_NS); }
 READER(read_max_age) { TRACES->limits.max_age_ns = read_duration_or_off(reader, node, 24 * HOUR_NS); }
@@ -26,10 +28,17 @@ READER(read_max_spans) { TRACES->limits.max_spans = (uint32_t)config_read_number
 READER(read_clock_tolerance) { TRACES->limits.clock_tolerance_ns = config_read_duration(reader, node, 60 * SECOND_NS); }
 
 void config_read_traces(struct config_reader *reader, const yaml_node_t *node, void *target) {
-  static const struct config_key keys[] = {
-      {"live_max", read_live_max},   {"captures_max", read_captures_max},       {"spills_max", read_spills_max},
-      {"idle", read_idle},           {"root_grace", read_root_grace},           {"max_age", read_max_age},
-      {"max_spans", read_max_spans}, {"clock_tolerance", read_clock_tolerance}, {NULL, NULL}};
+  static const struct config_key keys[] = {{"live_max", read_live_max},
+                                           {"captures_max", read_captures_max},
+                                           {"spills_max", read_spills_max},
+                                           {"story_max", read_story_max},
+                                           {"story_steps_max", read_story_steps_max},
+                                           {"idle", read_idle},
+                                           {"root_grace", read_root_grace},
+                                           {"max_age", read_max_age},
+                                           {"max_spans", read_max_spans},
+                                           {"clock_tolerance", read_clock_tolerance},
+                                           {NULL, NULL}};
   const unsigned before = reader->error_count;
   config_read_mapping(reader, node, keys, target);
   if (reader->error_count != before || TRACES->limits.max_age_ns == 0 || TRACES->idle_ns <= TRACES->limits.max_age_ns) return;

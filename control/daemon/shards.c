@@ -112,6 +112,8 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->traces_max = config->traces.live_max;
   shard->captures_max = config->traces.captures_max;
   shard->spills_max = config->traces.spills_max;
+  shard->story_max = config->traces.story_max;
+  shard->story_steps_max = config->traces.story_steps_max;
   shard->trace_idle_ns = config->traces.idle_ns;
   shard->trace_limits = config->traces.limits;
   shard->window_keys_max = config->windows.keys_max;

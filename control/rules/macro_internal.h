@@ -8,7 +8,7 @@
 #define SHARED_NAMES_MAX 10000u
 #define SHARED_DEPTH_MAX 32u /* macros in macros, lists in lists */
 /* All that macros and lists become in one load: without it a few short ones could fill the memory. */
-#define SHARED_EXPANSION_BYTES_MAX (128u << 20)
+#define SHARED_EXPANSION_BYTES_MAX (16u << 20)
 
 struct shared_name {
   bool is_list;

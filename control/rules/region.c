@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_BYTES 4064u
+#define CHUNK_BYTES 2032u
 #define ALIGNMENT 16u
 
 struct region_chunk {

@@ -395,7 +395,7 @@ struct parsed_rule *rule_build(const struct raw_rule *raw, struct rule_source *s
   if (raw->example)
     parsed->example_text = rule_example_build(raw->example, source, errors, &parsed->region, &definition->example);
   definition->line = raw->line;
-  strncpy(definition->file, source->name, sizeof definition->file - 1);
+  definition->file = region_copy(&parsed->region, source->name, strlen(source->name));
   bool good = rule_errors_total(errors) == before && (!raw->present[FIELD_EXCEPTIONS] || raw->exceptions) &&
               (!raw->present[FIELD_EXAMPLE] || raw->example) && (!raw->present[FIELD_SUPPRESS] || raw->suppress) &&
               (!raw->present[FIELD_THRESHOLD] || raw->threshold);

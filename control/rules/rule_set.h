@@ -60,7 +60,7 @@ struct rule_definition {
   char *timezone;    /* NULL: UTC */
   char *window_text; /* `window:`, or what `threshold` or `suppress` mean in its words; NULL: none */
   int64_t within_ns; /* of `within:`; 0: without */
-  char file[256];
+  const char *file;
   uint32_t line;
 };
 
@@ -118,7 +118,7 @@ struct rule_set_difference rule_set_compare(const struct rule_set *set, const st
 /* References that the rules on one kind of event may read together. */
 #define RULE_COLUMNS_MAX 512u
 /* And comparisons that they may make together. */
-#define RULE_PREDICATES_MAX 65536u
+#define RULE_PREDICATES_MAX 262144u
 
 /* Compiles enabled rules. `previous` (may be NULL) gives stable selector bits and must come from here. `shards`
  * scratches are cloned (0: only to validate). NULL with errors. The set may be freed before the image. */

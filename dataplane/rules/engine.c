@@ -41,7 +41,7 @@ struct engine *engine_create(struct arena *arena, const struct engine_config *co
                                     .steps_max = config->story_steps_max ? config->story_steps_max : STORY_STEPS_DEFAULT,
                                     .tolerance_ns = config->limits.clock_tolerance_ns,
                                     .key = config->trace_key};
-  if (!trace_story_create(&engine->story, arena, &story)) return NULL;
+  if (!trace_story_create(&engine->story, arena, &story, &engine->counters.story)) return NULL;
   if (!trace_table_create(&engine->traces, arena, &sizes, now_ns)) return NULL;
   if (!window_table_create(&engine->windows, arena, config->window_keys_max, config->window_blocks_max, now_ns)) return NULL;
   return engine;

@@ -11,6 +11,7 @@
 #include "image.h"
 #include "record_ring.h"
 #include "siphash.h"
+#include "story_counters.h"
 #include "trace_limits.h"
 #include "uuid7.h"
 
@@ -89,6 +90,7 @@ struct engine_counters {
   uint64_t window_suppressed[WINDOW_SILENCES];     /* violations that were not raised */
   uint64_t window_events_cut;                      /* retried verdicts that lost their event for want of a block */
   uint32_t window_keys_live, window_blocks_in_use; /* gauges */
+  struct story_counters story;
 };
 
 struct engine;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define ENGINE_COLUMNS_MAX 1024u
-#define ENGINE_PREDICATES_MAX 65536u
+#define ENGINE_PREDICATES_MAX 262144u
 #define ENGINE_PROGRAMS_MAX 131072u
 
 /* intrinsics.c: text that intrinsic columns point to, one batch at a time. */

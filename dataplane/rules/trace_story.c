@@ -26,10 +26,13 @@ static bool create_rows(struct story_rows *rows, struct arena *arena, uint32_t s
   return rows->nodes && rows->parents && rows->left && rows->right && rows->marks && rows->sorted && rows->spare;
 }
 
-bool trace_story_create(struct trace_story *story, struct arena *arena, const struct story_sizes *sizes) {
+bool trace_story_create(struct trace_story *story, struct arena *arena, const struct story_sizes *sizes,
+                        struct story_counters *counters) {
   uint32_t buckets = 16;
   while (buckets < sizes->lines) buckets *= 2;
-  *story = (struct trace_story){.sizes = *sizes, .bucket_mask = buckets - 1, .oldest = STORY_NONE, .newest = STORY_NONE};
+  *story = (struct trace_story){
+      .sizes = *sizes, .counters = counters, .bucket_mask = buckets - 1, .oldest = STORY_NONE, .newest = STORY_NONE};
+  if (story->sizes.spans_max > sizes->lines) story->sizes.spans_max = sizes->lines;
   story->lines = ARENA_ARRAY(arena, union story_line, sizes->lines);
   story->heads = ARENA_ARRAY(arena, struct story_head, sizes->traces);
   story->nodes_by_span = ARENA_ARRAY(arena, uint32_t, buckets);
@@ -42,7 +45,7 @@ bool trace_story_create(struct trace_story *story, struct arena *arena, const st
   story->broken = ARENA_ARRAY(arena, uint16_t, IMAGE_TRACE_RULES_MAX);
   if (!story->lines || !story->heads || !story->nodes_by_span || !story->nodes_by_parent || !story->cells || !story->known ||
       !story->bit_stamps || !story->bits_met || !story->fresh || !story->broken ||
-      !create_rows(&story->rows, arena, sizes->spans_max))
+      !create_rows(&story->rows, arena, story->sizes.spans_max))
     return false;
   memset(story->nodes_by_span, 0xff, (size_t)buckets * sizeof(uint32_t));
   memset(story->nodes_by_parent, 0xff, (size_t)buckets * sizeof(uint32_t));
@@ -69,7 +72,7 @@ uint32_t story_bucket(const struct trace_story *story, uint32_t trace, uint32_t 
 static void give_line(struct trace_story *story, uint32_t line) {
   story->lines[line].free = story->free_lines;
   story->free_lines = line;
-  story->counters.lines_used--;
+  story->counters->lines_used--;
 }
 
 static void unlink_node(struct trace_story *story, uint32_t line) {
@@ -137,7 +140,7 @@ static bool reclaim(struct trace_story *story, uint32_t trace) {
     if (oldest == trace) oldest = story->heads[oldest].newer;
     if (oldest == STORY_NONE) return false;
     make_partial(story, oldest);
-    story->counters.reclaimed++;
+    story->counters->reclaimed++;
   }
   return story->free_lines != STORY_NONE;
 }
@@ -146,12 +149,12 @@ uint32_t story_take_line(struct trace_story *story, uint32_t trace) {
   if (story->heads[trace].flags & STORY_PARTIAL) return STORY_NONE;
   if (story->free_lines == STORY_NONE && !reclaim(story, trace)) {
     make_partial(story, trace);
-    story->counters.partial_full++;
+    story->counters->partial_full++;
     return STORY_NONE;
   }
   const uint32_t line = story->free_lines;
   story->free_lines = story->lines[line].free;
-  story->counters.lines_used++;
+  story->counters->lines_used++;
   memset(&story->lines[line], 0, sizeof story->lines[line]);
   return line;
 }
@@ -161,7 +164,7 @@ bool story_spend(struct trace_story *story, uint32_t trace, uint64_t steps) {
   if (head->flags & STORY_PARTIAL) return false;
   if (steps > head->steps_left) {
     make_partial(story, trace);
-    story->counters.partial_steps++;
+    story->counters->partial_steps++;
     return false;
   }
   head->steps_left -= (uint32_t)steps;
@@ -296,7 +299,7 @@ static uint32_t new_node(struct trace_story *story, uint32_t trace, const struct
   struct story_head *head = head_of(story, trace);
   if (head->node_count == story->sizes.spans_max) {
     make_partial(story, trace);
-    story->counters.partial_large++;
+    story->counters->partial_large++;
     return STORY_NONE;
   }
   const uint32_t line = story_take_line(story, trace);
@@ -320,7 +323,7 @@ static uint32_t new_node(struct trace_story *story, uint32_t trace, const struct
     node->same_parent = *bucket;
     *bucket = line;
   }
-  story->counters.spans++;
+  story->counters->spans++;
   return line;
 }
 
@@ -351,7 +354,7 @@ bool trace_story_add(struct trace_story *story, uint32_t trace, const struct sto
   if (asked->every_span || any_kept(asked, span)) {
     line = story_find_node(story, trace, span->span_id);
     if (line != STORY_NONE && !span->continued) {
-      story->counters.duplicates++;
+      story->counters->duplicates++;
       return false;
     }
     if (line == STORY_NONE) line = new_node(story, trace, span);

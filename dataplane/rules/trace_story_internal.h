@@ -8,6 +8,7 @@
 #include "arena.h"
 #include "digest.h"
 #include "siphash.h"
+#include "story_counters.h"
 
 #define STORY_SPANS_DEFAULT 10000u
 #define STORY_STEPS_DEFAULT 4000000u
@@ -34,18 +35,6 @@ struct story_sizes {
   uint32_t steps_max;    /* that all judgements of one trace may take together */
   uint64_t tolerance_ns; /* by which the clocks of senders may differ */
   struct siphash_key key;
-};
-
-/* Single writer: the shard. */
-struct story_counters {
-  uint64_t spans;          /* noted */
-  uint64_t duplicates;     /* of spans noted before: not counted again */
-  uint64_t partial_full;   /* traces whose spans found no room in the pool */
-  uint64_t partial_large;  /* and those that had too many */
-  uint64_t partial_steps;  /* and those whose judgement would have taken too long */
-  uint64_t reclaimed;      /* stories of remembered traces that gave way */
-  uint64_t rules_unjudged; /* verdicts not given on partial traces */
-  uint32_t lines_used;     /* gauge */
 };
 
 struct story_node {
@@ -149,11 +138,13 @@ struct trace_story {
   uint16_t *fresh;    /* facts that the last span made true */
   uint32_t fresh_count;
   uint16_t *broken; /* rules, as of trace_story_mature */
-  struct story_counters counters;
+  struct story_counters *counters;
 };
 
 /* trace_story.c */
-bool trace_story_create(struct trace_story *story, struct arena *arena, const struct story_sizes *sizes);
+/* The counters outlive it. */
+bool trace_story_create(struct trace_story *story, struct arena *arena, const struct story_sizes *sizes,
+                        struct story_counters *counters);
 /* What was noted stays, and means the same: what it may be asked depends on the generation in which its trace was opened. */
 void trace_story_adopt(struct trace_story *story, const struct rule_image *image);
 /* False: this span was told before, and counts no more. Leaves the early facts that it made true in `fresh`. */

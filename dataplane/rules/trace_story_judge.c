@@ -130,7 +130,7 @@ bool trace_story_breaks(struct trace_story *story, const struct story_question *
   const bool never_alone = question->moment != STORY_COMPLETE;
   if (question->moment == STORY_SPAN && !rule->monotone_never) return false;
   const bool result = !is_partial(story, question->trace) && broken(&view, never_alone);
-  if (is_partial(story, question->trace) && question->moment == STORY_COMPLETE) story->counters.rules_unjudged++;
+  if (is_partial(story, question->trace) && question->moment == STORY_COMPLETE) story->counters->rules_unjudged++;
   return result;
 }
 

@@ -42,7 +42,7 @@ struct window_key *window_key_find(struct window_table *table, uint32_t identity
   for (uint32_t index = *bucket_of(table, hash); index != WINDOW_NONE; index = at(table, index)->chain) {
     struct window_key *known = at(table, index);
     if (known->hash == hash && known->identity == identity && known->key_bytes == key_bytes &&
-        memcmp(known->key, key, key_bytes) == 0)
+        (key_bytes == 0 || memcmp(known->key, key, key_bytes) == 0))
       return known;
   }
   return NULL;

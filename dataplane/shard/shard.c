@@ -95,6 +95,8 @@ static bool create_engine(struct shard *shard, struct arena *arena, uint64_t now
       .traces_max = config->traces_max,
       .captures_max = config->captures_max,
       .spills_max = config->spills_max,
+      .story_lines = config->story_max,
+      .story_steps_max = config->story_steps_max,
       .idle_ns = config->trace_idle_ns,
       .limits = config->trace_limits,
       .window_keys_max = config->window_keys_max,

@@ -75,7 +75,7 @@ struct shard_config {
   } webhooks;
   struct tls_config tls; /* publication NULL: no listener has TLS; the shard makes the memory */
   uint32_t parked_max;   /* answers that wait for durability or for another shard */
-  uint32_t column_capacity, traces_max, captures_max, spills_max;
+  uint32_t column_capacity, traces_max, captures_max, spills_max, story_max, story_steps_max;
   uint64_t trace_idle_ns;
   struct trace_limits trace_limits;
   uint32_t window_keys_max, window_blocks_max;

@@ -26,8 +26,9 @@ void side_open(struct engine_side *side, unsigned shards, const struct side_limi
                                    .traces_max = limits->traces,
                                    .captures_max = limits->captures,
                                    .spills_max = 16384,
+                                   .story_lines = limits->captures,
                                    .window_keys_max = limits->window_keys,
-                                   .window_blocks_max = 64 * limits->window_keys,
+                                   .window_blocks_max = 12 * limits->window_keys,
                                    .idle_ns = limits->idle_ns,
                                    .limits = limits->trace};
     for (unsigned to = 0; to < shards; to++) config.digests_to[to] = side->digests[i][to];

@@ -1,4 +1,5 @@
 #include "expected_report.h"
+#include "judge_window.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,8 @@ static void note_condition(uint64_t *read, const struct condition *condition) {
   note_condition(read, condition->right);
   note_term(read, condition->a);
   note_term(read, condition->b);
+  /* What is summed is no attribute of the first span. */
+  for (unsigned i = 0; i < 2 && condition->measures[i]; i++) note_condition(read, condition->measures[i]->selector);
 }
 
 static unsigned severity_of(const struct shape_rule *rule) {
@@ -111,6 +114,7 @@ void expected_report_make(struct expected_report *report, const struct judge *ju
   note_condition(&read, rule->condition);
   note_condition(&read, rule->when);
   note_condition(&read, rule->never);
+  for (unsigned i = 0; rule->window && i < rule->window->by_count; i++) read |= 1ull << rule->window->by[i];
   for (unsigned i = 0; i < rule->message_parts; i++)
     if (!rule->message[i].literal) read |= 1ull << rule->message[i].reference;
   for (unsigned i = 0; sample && i < reference_count; i++)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned steps_of(const struct window_shape *window) { return window->measure == MEASURE_QUANTILE ? 12 : 60; }
+static unsigned steps_of(const struct window_shape *window) { return window->measure == WINDOWED_QUANTILE ? 12 : 60; }
 static uint64_t step_ns_of(const struct window_shape *window) { return window->over_ns / steps_of(window); }
 static const struct window_shape *shape_of(const struct window_judge *judge, const struct window_key *key) {
   return judge->rules[key->rule]->window;
@@ -21,11 +21,14 @@ static int by_number(const void *a, const void *b) {
 
 static double number_of(const struct plain *value) { return value->type == PLAIN_INTEGER ? (double)value->integer : value->real; }
 
+/* NaN is one value, though it equals nothing. */
+static bool same_value(const struct plain *a, const struct plain *b) { return plain_equal(a, b) || plain_identical(a, b); }
+
 static unsigned count_distinct(const struct window_event *const *events, unsigned count) {
   unsigned distinct = 0;
   for (unsigned i = 0; i < count; i++) {
     bool first = true;
-    for (unsigned j = 0; j < i && first; j++) first = !plain_equal(&events[i]->value, &events[j]->value);
+    for (unsigned j = 0; j < i && first; j++) first = !same_value(&events[i]->value, &events[j]->value);
     distinct += first;
   }
   return distinct;
@@ -45,14 +48,14 @@ static struct plain measure_numbers(const struct window_shape *window, double *n
     least = numbers[i] < least ? numbers[i] : least;
     most = numbers[i] > most ? numbers[i] : most;
   }
-  if (window->measure == MEASURE_SUM) return plain_real(sum);
+  if (window->measure == WINDOWED_SUM) return plain_real(sum);
   if (count == 0) return plain_null();
   switch (window->measure) {
-  case MEASURE_AVERAGE:
+  case WINDOWED_AVERAGE:
     return plain_real(sum / count);
-  case MEASURE_LEAST:
+  case WINDOWED_LEAST:
     return plain_real(least);
-  case MEASURE_MOST:
+  case WINDOWED_MOST:
     return plain_real(most);
   default:
     return plain_real(quantile_of(window, numbers, count));
@@ -71,14 +74,14 @@ static struct measured measure_steps(const struct window_shape *window, const st
     events[measured.count++] = &key->events[i];
   }
   switch (window->measure) {
-  case MEASURE_COUNT:
-  case MEASURE_THRESHOLD:
+  case WINDOWED_COUNT:
+  case WINDOWED_THRESHOLD:
     measured.value = plain_integer(measured.count);
     break;
-  case MEASURE_RATE:
+  case WINDOWED_RATE:
     measured.value = plain_real(measured.count / ((double)window->over_ns / 1e9));
     break;
-  case MEASURE_DISTINCT:
+  case WINDOWED_DISTINCT:
     measured.value = plain_integer(count_distinct(events, measured.count));
     break;
   default:
@@ -127,9 +130,9 @@ static void fire(struct window_judge *judge, struct window_key *key, const struc
   const struct window_shape *window = shape_of(judge, key);
   struct window_verdict *verdict = YARD_NEW(judge->yard, struct window_verdict);
   *verdict = (struct window_verdict){.next = judge->verdicts, .rule = key->rule, .key = key, .sample = sample};
-  if (window->measure == MEASURE_SUPPRESS) {
+  if (window->measure == WINDOWED_SUPPRESS) {
     verdict->count = 1;
-  } else if (window->measure != MEASURE_ABSENT) {
+  } else if (window->measure != WINDOWED_ABSENT) {
     const struct measured measured = measure_key(judge, key);
     verdict->count = measured.count;
     verdict->value = measured.value;
@@ -142,8 +145,7 @@ static void fire(struct window_judge *judge, struct window_key *key, const struc
 static void check(struct window_judge *judge, struct window_key *key, uint64_t upto_ns, const struct sample *sample) {
   const struct window_shape *window = shape_of(judge, key);
   uint64_t due_ns = key->since_ns + window->for_ns;
-  judge->judged++;
-  if (!key->holds || (window->measure == MEASURE_THRESHOLD && !sample) || due_ns > upto_ns) return;
+  if (!key->holds || (window->measure == WINDOWED_THRESHOLD && !sample) || due_ns > upto_ns) return;
   if (window->repeat_ns == 0) {
     if (key->fired) return;
   } else {
@@ -158,6 +160,7 @@ static void check(struct window_judge *judge, struct window_key *key, uint64_t u
 static void look(struct window_judge *judge, struct window_key *key, uint64_t now_ns, const struct sample *sample) {
   const struct window_shape *window = shape_of(judge, key);
   const struct measured measured = measure_key(judge, key);
+  judge->judged++;
   const bool holds = compares(window->comparison, &measured.value, &window->limit);
   if (holds && !key->holds) {
     key->since_ns = now_ns;
@@ -180,8 +183,9 @@ static void forget(const struct window_judge *judge, struct window_key *key) {
 static void advance(struct window_judge *judge, struct window_key *key, uint64_t now_ns) {
   const struct window_shape *window = shape_of(judge, key);
   if (now_ns <= key->now_ns) return;
-  if (window->measure == MEASURE_SUPPRESS) return;
-  if (window->measure == MEASURE_ABSENT) {
+  if (window->measure == WINDOWED_SUPPRESS) return;
+  if (window->measure == WINDOWED_ABSENT) {
+    judge->judged++;
     if (!key->holds && now_ns - key->arrival_ns >= window->over_ns) {
       key->holds = true;
       key->fired = false;
@@ -199,8 +203,6 @@ static void advance(struct window_judge *judge, struct window_key *key, uint64_t
   key->now_ns = now_ns;
   check(judge, key, now_ns, NULL);
 }
-
-static bool same_value(const struct plain *a, const struct plain *b) { return plain_equal(a, b) || plain_identical(a, b); }
 
 static struct window_key *key_of(struct window_judge *judge, unsigned rule, const struct plain by[WINDOW_KEYS_MAX],
                                  uint64_t arrival_ns) {
@@ -220,7 +222,7 @@ void window_judge_start(struct window_judge *judge, uint64_t now_ns) {
   const struct plain none[WINDOW_KEYS_MAX] = {{.type = PLAIN_NULL}};
   for (unsigned r = 0; r < judge->rule_count; r++) {
     const struct window_shape *window = judge->rules[r]->window;
-    if (!judge->dropped[r] && window->measure == MEASURE_ABSENT && window->by_count == 0) key_of(judge, r, none, now_ns);
+    if (!judge->dropped[r] && window->measure == WINDOWED_ABSENT && window->by_count == 0) key_of(judge, r, none, now_ns);
   }
 }
 
@@ -249,16 +251,16 @@ void window_judge_event(struct window_judge *judge, unsigned rule, const struct 
   if (window->value) {
     value = judge_term(&judge->judge, window->value, sample);
     const bool number = plain_is_number(&value) && !(value.type == PLAIN_REAL && isnan(value.real));
-    if (window->measure == MEASURE_DISTINCT ? value.type == PLAIN_NULL : !number) return;
+    if (window->measure == WINDOWED_DISTINCT ? value.type == PLAIN_NULL : !number) return;
   }
   struct window_key *key = key_of(judge, rule, by, arrival_ns);
-  if (window->measure == MEASURE_SUPPRESS) {
+  if (window->measure == WINDOWED_SUPPRESS) {
     take_suppressed(judge, key, sample, arrival_ns);
     return;
   }
   advance(judge, key, arrival_ns);
   if (arrival_ns > key->arrival_ns) key->arrival_ns = arrival_ns;
-  if (window->measure == MEASURE_ABSENT) {
+  if (window->measure == WINDOWED_ABSENT) {
     key->holds = false;
     return;
   }
@@ -266,7 +268,7 @@ void window_judge_event(struct window_judge *judge, unsigned rule, const struct 
   const unsigned held = steps_of(window) * (window->change ? 2 : 1);
   if (step + held <= key->now_ns / step_ns_of(window)) return; /* its window has passed */
   keep(judge, key, (struct window_event){.step = step, .value = value});
-  look(judge, key, key->now_ns, window->measure == MEASURE_THRESHOLD ? sample : NULL);
+  look(judge, key, key->now_ns, window->measure == WINDOWED_THRESHOLD ? sample : NULL);
 }
 
 void window_judge_tick(struct window_judge *judge, uint64_t now_ns) {

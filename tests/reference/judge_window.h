@@ -4,17 +4,17 @@
 #include "judge_condition.h"
 
 enum window_measure {
-  MEASURE_COUNT,
-  MEASURE_RATE,
-  MEASURE_SUM,
-  MEASURE_AVERAGE,
-  MEASURE_LEAST,
-  MEASURE_MOST,
-  MEASURE_QUANTILE,
-  MEASURE_DISTINCT,
-  MEASURE_ABSENT,
-  MEASURE_THRESHOLD, /* a count whose violation is the event's */
-  MEASURE_SUPPRESS,  /* each event fires, but not in the silence after one that did */
+  WINDOWED_COUNT,
+  WINDOWED_RATE,
+  WINDOWED_SUM,
+  WINDOWED_AVERAGE,
+  WINDOWED_LEAST,
+  WINDOWED_MOST,
+  WINDOWED_QUANTILE,
+  WINDOWED_DISTINCT,
+  WINDOWED_ABSENT,
+  WINDOWED_THRESHOLD, /* a count whose violation is the event's */
+  WINDOWED_SUPPRESS,  /* each event fires, but not in the silence after one that did */
 };
 #define WINDOW_KEYS_MAX 3
 

@@ -34,14 +34,14 @@ static const struct term *make_value(struct rule_maker *maker, enum subject subj
 static void pick_limit(struct rule_maker *maker, struct window_shape *window) {
   static const int64_t apart[] = {2, 6, 30, 300}; /* far from any value: quantiles are not exact */
   switch (window->measure) {
-  case MEASURE_QUANTILE:
+  case WINDOWED_QUANTILE:
     window->limit = plain_integer(apart[below(maker, 4)]);
     window->comparison = (enum comparison)(COMPARE_LESS + below(maker, 4));
     break;
-  case MEASURE_RATE:
+  case WINDOWED_RATE:
     window->limit = plain_real((double)(1 + below(maker, 20)) / 4);
     break;
-  case MEASURE_SUM:
+  case WINDOWED_SUM:
     window->limit = plain_integer(below(maker, 400));
     break;
   default:
@@ -53,13 +53,13 @@ static void pick_limit(struct rule_maker *maker, struct window_shape *window) {
 
 /* Whole hundredths of a second, and whole steps of as much. */
 static void make_measured(struct rule_maker *maker, struct window_shape *window, enum subject subject) {
-  static const char *const quantiles[] = {"p50", "p90", "p99", "p999", "p05"};
-  window->measure = (enum window_measure)below(maker, MEASURE_DISTINCT + 1);
+  static const char *const quantiles[] = {"p50", "p90", "p99", "p999", "p10"};
+  window->measure = (enum window_measure)below(maker, WINDOWED_DISTINCT + 1);
   window->comparison = (enum comparison)below(maker, COMPARE_ORDERS);
-  const bool of_value = window->measure >= MEASURE_SUM;
+  const bool of_value = window->measure >= WINDOWED_SUM;
   if (of_value) window->value = make_value(maker, subject);
-  if (window->measure == MEASURE_QUANTILE) window->quantile = quantiles[below(maker, COUNT(quantiles))];
-  if (window->measure == MEASURE_COUNT || window->measure == MEASURE_SUM || window->measure == MEASURE_AVERAGE)
+  if (window->measure == WINDOWED_QUANTILE) window->quantile = quantiles[below(maker, COUNT(quantiles))];
+  if (window->measure == WINDOWED_COUNT || window->measure == WINDOWED_SUM || window->measure == WINDOWED_AVERAGE)
     window->change = below(maker, 4) == 0;
   pick_limit(maker, window);
   if (below(maker, 3) == 0) window->for_ns = (1 + below(maker, 40)) * (SECOND / 10);
@@ -76,14 +76,14 @@ static const struct window_shape *make_window(struct rule_maker *maker, enum sub
   if (pick < 6) {
     make_measured(maker, window, subject);
   } else if (pick < 8) {
-    window->measure = MEASURE_ABSENT;
+    window->measure = WINDOWED_ABSENT;
     if (below(maker, 2)) window->repeat_ns = SECOND + below(maker, 40) * (SECOND / 10);
   } else if (pick == 8) {
-    window->measure = MEASURE_THRESHOLD;
+    window->measure = WINDOWED_THRESHOLD;
     window->comparison = COMPARE_GREATER_EQUAL;
     window->limit = plain_integer(1 + below(maker, 5));
   } else {
-    window->measure = MEASURE_SUPPRESS;
+    window->measure = WINDOWED_SUPPRESS;
   }
   return window;
 }
@@ -93,7 +93,7 @@ static struct shape_rule *make_rule(struct rule_maker *maker, unsigned number, u
   struct shape_rule *rule = make_event_rule(maker, subject, number);
   rule->disabled = false;
   rule->window = make_window(maker, subject);
-  if (rule->window->measure < MEASURE_THRESHOLD) {
+  if (rule->window->measure < WINDOWED_THRESHOLD) {
     rule->has_message = below(maker, 2);
     rule->message_parts = 0;
     if (!rule->has_message) return rule;

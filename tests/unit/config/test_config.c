@@ -63,7 +63,7 @@ static void a_file_overrides_key_by_key(void **state) {
             " zipkin: {listen: off, acknowledge: durable, max_body_bytes: 2MiB}, jaeger: {listen: 8080}}\n"
             "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
             " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
-            "traces: {live_max: 4096, captures_max: 2048, spills_max: 8192, idle: 750ms, root_grace: 500ms, max_age: 2m,"
+            "traces: {live_max: 4096, captures_max: 2048, spills_max: 8192, story_max: 16384, story_steps_max: 50000, idle: 750ms, root_grace: 500ms, max_age: 2m,"
             " max_spans: 99, clock_tolerance: 20ms}\n"
             "windows: {keys_max: 512}\n"
             "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000, hash_chain: no, retain_age: 720h,"
@@ -109,6 +109,8 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.webhooks.sources[0].max_body_bytes, 2048);
   assert_int_equal(config.traces.idle_ns, 750000000);
   assert_int_equal(config.traces.spills_max, 8192);
+  assert_int_equal(config.traces.story_max, 16384);
+  assert_int_equal(config.traces.story_steps_max, 50000);
   assert_int_equal(config.traces.limits.root_grace_ns, 500000000);
   assert_int_equal(config.traces.limits.max_age_ns, 120000000000);
   assert_int_equal(config.traces.limits.max_spans, 99);

@@ -23,6 +23,7 @@ static const struct {
     {"when { checkout-service.where(total > 10) } always { audit }", "checkout-service total=11", 1},
     {"when { api.request } never { api.request.where(not verified) }", "api.request verified=true", 0},
     {"when { api.request } never { api.request.where(not verified) }", "api.request", 1},
+    {"when { count(http.request) != count(http.response) } always { alert }", "http.request; http.response", 0},
     /* ai-agent-safety */
     {"when { agent.plan.created and agent.plan.executed } always { agent.action.where(goal_deviation_score > 0.3) }",
      "agent.plan.created; agent.plan.executed; agent.action goal_deviation_score=0.7", 0}, /* said to be one */
@@ -52,7 +53,14 @@ static const struct {
     {"when { http.response.where(status >= 500) } always { error.logged }", "http.response status=500", 1},
     {"when { http.response.where(status >= 500) } always { error.logged }", "http.response status=500; error.logged", 0},
     {"when { database.query.where(duration_ms > 1000) } always { performance_alert }", "database.query duration_ms=5000", 1},
+    {"when { count(http.retry) > 3 } always { alert }",
+     "http.retry attempt=1; http.retry attempt=2; http.retry attempt=3; http.retry attempt=4; http.retry attempt=5", 1},
+    {"when { count(http.retry) > 3 } always { alert }", "http.retry; http.retry; http.retry", 0},
+    {"when { count(http.request) != count(http.response) } always { alert }",
+     "http.request; http.request; http.request; http.response; http.response", 1},
     {"when { circuit_breaker.opened } always { alert }", "circuit_breaker.opened failure_count=5", 1},
+    {"when { count(cache.miss) > 10 } always { cache_warming_alert }", "cache.miss key=a; cache.miss key=a",
+     0}, /* said to be one */
     {"when { trace.incomplete.where(expected_span_count > actual_span_count) } always { observability_alert }",
      "trace.incomplete expected_span_count=5 actual_span_count=3", 1},
     {"when { trace.incomplete.where(expected_span_count > actual_span_count) } always { observability_alert }",

@@ -117,7 +117,7 @@ static void collect(const struct rule_image *image) {
     for (uint32_t d = 0; d < spans->columns[i].dictionary_slots; d++) add_words(&spans->columns[i].dictionary[d].id, 4);
   for (uint32_t i = 0; i < spans->predicate_count; i++) add_words(&spans->predicates[i].interned, 4);
   for (uint32_t i = 0; i < spans->predicate_count; i++)
-    if (spans->predicates[i].list_count) add_words(spans->predicates[i].list_interned, spans->predicates[i].list_count * 4ull);
+    if (spans->predicates[i].list_interned) add_words(spans->predicates[i].list_interned, spans->predicates[i].list_count * 4ull);
   for (uint32_t i = 0; i < spans->predicate_count; i++)
     if (spans->predicates[i].between) add_words(&spans->predicates[i].other, 4);
   for (uint32_t i = 0; i < spans->column_count; i++)

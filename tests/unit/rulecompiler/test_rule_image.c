@@ -273,13 +273,15 @@ static void check_compile_error(const char *text, const char *part) {
 
 static void test_limits(void **state) {
   (void)state;
-  char *text = calloc(1, 4 << 20), *end;
+  char *text = calloc(1, 16 << 20), *end;
   end = text + sprintf(text, "rules:\n");
   for (unsigned i = 0; i <= RULE_COLUMNS_MAX; i++) end += sprintf(end, "  - {name: r%u, on: span, if: span.k%u}\n", i, i);
   check_compile_error(text, "rule `r512`: the rules read more than 512 different references");
   end = text + sprintf(text, "rules:\n");
-  for (unsigned i = 0; i <= RULE_PREDICATES_MAX; i++) end += sprintf(end, "  - {name: r%u, on: span, if: span.k = %u}\n", i, i);
-  check_compile_error(text, "rule `r65536`: the rules make more than 65536 different comparisons");
+  for (unsigned i = 0; i <= RULE_PREDICATES_MAX; i += 4)
+    end += sprintf(end, "  - {name: r%u, on: span, if: span.k = %u || span.k = %u || span.k = %u || span.k = %u}\n", i / 4, i, i + 1,
+                   i + 2, i + 3);
+  check_compile_error(text, "rule `r65536`: the rules make more than 262144 different comparisons");
   end = text + sprintf(text, "rules:\n");
   for (unsigned i = 0; i <= IMAGE_SELECTORS_MAX / 2; i++)
     end += sprintf(end, "  - {name: r%u, when: '{span.k = %u}', always: '{span.k = -%u}'}\n", i, i, i + 1);

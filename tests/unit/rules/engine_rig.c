@@ -22,6 +22,8 @@ static void open_with(struct engine_rig *rig, uint32_t engines, const struct rig
                                    .limits = traces->limits,
                                    .window_keys_max = keys,
                                    .window_blocks_max = blocks,
+                                   .story_lines = traces->story_lines,
+                                   .story_steps_max = traces->story_steps,
                                    .idle_ns = 3 * RIG_SECOND};
     for (uint32_t to = 0; to < engines; to++) config.digests_to[to] = rig->digests[i][to];
     rig->engine[i] = engine_create(arena, &config, rig->now_ns);
@@ -84,7 +86,13 @@ bool rig_evaluate(struct engine_rig *rig, uint32_t engine, const struct rig_span
   fields->end_ns = 2000 + (span->span & ~RIG_CHILD);
   const struct value amount = {.integer = span->amount, .type = VALUE_INTEGER};
   const int slot = event_column_find(batch->image, EVENT_SPAN, SCOPE_SPAN, "amount", 6);
-  if (span->amount >= 0) event_batch_set(batch, row, slot, &amount);
+  if (span->amount >= 0 && slot >= 0) event_batch_set(batch, row, slot, &amount);
+  if (rig->start_ns) {
+    fields->has_parent = rig->parent != 0;
+    memcpy(fields->parent_id, &rig->parent, sizeof rig->parent);
+    fields->start_ns = rig->start_ns;
+    fields->end_ns = rig->start_ns + 10;
+  }
   return engine_evaluate(rig->engine[engine], batch, rig->now_ns, rig->now_ns);
 }
 

@@ -23,10 +23,12 @@ struct engine_rig {
   struct rule_set *set;
   struct rule_image *image;
   uint64_t generation, now_ns;
+  uint64_t parent, start_ns; /* of the spans sent; start 0: as RIG_CHILD and the span id say */
 };
 
 struct rig_traces { /* zeros: as an engine that says nothing of it */
   struct trace_limits limits;
+  uint32_t story_lines, story_steps;
   uint32_t spills;
 };
 

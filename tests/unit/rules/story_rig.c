@@ -25,13 +25,13 @@ void tale_open(struct tale *tale, const char *rules, uint64_t tolerance_ns, uint
       .traces = 16, .lines = lines, .spans_max = 10000, .steps_max = steps, .tolerance_ns = tolerance_ns, .key = {1, 2}};
   struct arena *arena = heap_arena_arena(tale->heap);
   tale->story = ARENA_NEW(arena, struct trace_story);
-  assert_true(trace_story_create(tale->story, arena, &sizes));
+  assert_true(trace_story_create(tale->story, arena, &sizes, &tale->counters));
   trace_story_adopt(tale->story, tale->image);
 }
 
 void tale_close(struct tale *tale) {
   for (uint32_t trace = 0; trace < 16; trace++) trace_story_forget(tale->story, trace);
-  assert_int_equal(tale->story->counters.lines_used, 0);
+  assert_int_equal(tale->counters.lines_used, 0);
   for (uint32_t i = 0; i <= tale->story->bucket_mask; i++)
     assert_true(tale->story->nodes_by_span[i] == STORY_NONE && tale->story->nodes_by_parent[i] == STORY_NONE &&
                 tale->story->cells[i] == STORY_NONE);

@@ -22,6 +22,7 @@ struct tale_span {
 struct tale {
   struct heap_arena *heap;
   struct trace_story *story;
+  struct story_counters counters;
   struct rule_image *image;
   uint16_t bits[TALE_LETTERS];
   uint32_t value_identity;

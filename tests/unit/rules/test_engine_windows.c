@@ -57,7 +57,7 @@ static void feed(struct engine_rig *rig, uint32_t engine, const struct model_eve
   const int slot = event_column_find(batch->image, EVENT_SPAN, SCOPE_SPAN, "amount", 6);
   for (uint32_t i = 0; i < count; i++) {
     const uint32_t row = event_batch_add(batch);
-    const bool whole = events[i].value == (double)(int64_t)events[i].value && events[i].key % 2;
+    const bool whole = events[i].key % 2 && events[i].value == trunc(events[i].value);
     const struct value value = whole ? (struct value){.integer = (int64_t)events[i].value, .type = VALUE_INTEGER}
                                      : (struct value){.real = events[i].value, .type = VALUE_DOUBLE};
     batch->fields[row].service = (struct event_text){names[events[i].key], 1};

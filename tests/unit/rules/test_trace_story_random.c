@@ -168,8 +168,8 @@ static bool measured(const struct view *view, const struct condition *condition)
     if (!has(view, i, condition->letter) || !view->spans[i].has_value) continue;
     const struct value *value = &view->spans[i].value;
     const double number = value->type == VALUE_INTEGER ? (double)value->integer : value->real;
-    least = count && least < number ? least : number;
-    most = count && most > number ? most : number;
+    least = count > 0 && least < number ? least : number;
+    most = count > 0 && most > number ? most : number;
     sum += number;
     count++;
   }
