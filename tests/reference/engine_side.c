@@ -26,6 +26,7 @@ void side_open(struct engine_side *side, unsigned shards, const struct side_limi
                                    .traces_max = limits->traces,
                                    .captures_max = limits->captures,
                                    .spills_max = 16384,
+                                   .story_lines = limits->captures,
                                    .window_keys_max = limits->window_keys,
                                    .window_blocks_max = 12 * limits->window_keys,
                                    .idle_ns = limits->idle_ns,

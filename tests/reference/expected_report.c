@@ -19,6 +19,8 @@ static void note_condition(uint64_t *read, const struct condition *condition) {
   note_condition(read, condition->right);
   note_term(read, condition->a);
   note_term(read, condition->b);
+  /* What is summed is no attribute of the first span. */
+  for (unsigned i = 0; i < 2 && condition->measures[i]; i++) note_condition(read, condition->measures[i]->selector);
 }
 
 static unsigned severity_of(const struct shape_rule *rule) {

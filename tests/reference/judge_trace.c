@@ -1,4 +1,5 @@
 #include "judge_trace.h"
+#include "trace_facts.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,15 @@ bool story_has_rule(const struct story *story, unsigned rule, unsigned generatio
   return !story->rule_dropped[rule] && story->rules[rule].from <= generation && generation <= story->rules[rule].to;
 }
 
+static bool mentions(const struct condition *condition, unsigned selector);
+
+static bool measure_mentions(const struct measure *measure, unsigned selector) {
+  return measure && mentions(measure->selector, selector);
+}
+
 static bool mentions(const struct condition *condition, unsigned selector) {
   if (!condition) return false;
+  if (measure_mentions(condition->measures[0], selector) || measure_mentions(condition->measures[1], selector)) return true;
   if (condition->kind == CONDITION_SELECTOR) return condition->selector == selector;
   return mentions(condition->left, selector) || mentions(condition->right, selector);
 }
@@ -44,7 +52,7 @@ static unsigned rule_since(const struct trace_judge *judge, const struct story_r
   return since;
 }
 
-static bool met(struct trace_judge *judge, unsigned selector, const struct arrival *arrival, unsigned generation) {
+bool trace_judge_met(struct trace_judge *judge, unsigned selector, const struct arrival *arrival, unsigned generation) {
   if (arrival->generation < selector_since(judge, selector, generation)) return false;
   int8_t *cell = &judge->met[(size_t)selector * judge->story->sample_count + arrival->sample];
   if (*cell < 0) {
@@ -56,7 +64,7 @@ static bool met(struct trace_judge *judge, unsigned selector, const struct arriv
 
 static bool some_met(struct trace_judge *judge, unsigned selector, const struct judged_trace *trace, unsigned generation) {
   for (unsigned i = 0; i < trace->arrival_count; i++)
-    if (met(judge, selector, &trace->arrivals[i], generation)) return true;
+    if (trace_judge_met(judge, selector, &trace->arrivals[i], generation)) return true;
   return false;
 }
 
@@ -69,22 +77,32 @@ static bool holds(struct trace_judge *judge, const struct condition *condition, 
     return holds(judge, condition->left, trace, generation) || holds(judge, condition->right, trace, generation);
   case CONDITION_NOT:
     return !holds(judge, condition->left, trace, generation);
-  default:
+  case CONDITION_SELECTOR:
     return some_met(judge, condition->selector, trace, generation);
+  default:
+    return trace_fact_holds(judge, condition, trace, generation);
   }
 }
 
-/* Without negation: two in a row are none. */
+/* Once true, true whatever comes: no negation, but two in a row are none. */
 static bool is_positive(const struct condition *condition) {
-  if (condition->kind == CONDITION_NOT && condition->left->kind == CONDITION_NOT) return is_positive(condition->left->left);
-  if (condition->kind == CONDITION_SELECTOR) return true;
-  return condition->kind != CONDITION_NOT && is_positive(condition->left) && is_positive(condition->right);
+  switch (condition->kind) {
+  case CONDITION_AND:
+  case CONDITION_OR:
+    return is_positive(condition->left) && is_positive(condition->right);
+  case CONDITION_NOT:
+    return condition->left->kind == CONDITION_NOT && is_positive(condition->left->left);
+  case CONDITION_SELECTOR:
+    return true;
+  default:
+    return trace_fact_stays(condition);
+  }
 }
 
 static bool meets_some(struct trace_judge *judge, const struct condition *condition, const struct arrival *arrival,
                        unsigned generation) {
   for (unsigned s = 0; s < judge->story->selector_count; s++)
-    if (mentions(condition, s) && met(judge, s, arrival, generation)) return true;
+    if (mentions(condition, s) && trace_judge_met(judge, s, arrival, generation)) return true;
   return false;
 }
 
@@ -141,7 +159,7 @@ static bool is_news(struct trace_judge *judge, struct judged_trace *trace, const
   const struct arrival *last = &trace->arrivals[trace->arrival_count - 1];
   for (unsigned s = 0; s < judge->story->selector_count; s++) {
     if (!mentions(shape->when, s) && !mentions(shape->never, s)) continue;
-    if (!met(judge, s, last, generation)) continue;
+    if (!trace_judge_met(judge, s, last, generation)) continue;
     trace->arrival_count--;
     const bool before = some_met(judge, s, trace, generation);
     trace->arrival_count++;
@@ -196,7 +214,7 @@ void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned samp
     if (!shape->never || !can_judge(judge, trace, r, now_generation)) continue;
     if (!late && !(is_positive(shape->when) && is_positive(shape->never))) continue;
     judge->judged++;
-    if (!is_news(judge, trace, shape, now_generation)) continue;
+    if (!judge->story->facts && !is_news(judge, trace, shape, now_generation)) continue;
     if (holds(judge, shape->when, trace, now_generation) && holds(judge, shape->never, trace, now_generation))
       raise(judge, trace, r, now_generation);
   }

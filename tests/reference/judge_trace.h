@@ -19,8 +19,10 @@ struct story {
   unsigned selector_count;
   const struct sample *samples;
   unsigned sample_count;
-  const bool *rule_dropped;                    /* by the shrinker */
+  const bool *rule_dropped; /* by the shrinker */
+  uint64_t clock_tolerance_ns;
   uint64_t idle_ns, root_grace_ns, max_age_ns; /* the last two: 0 is off */
+  bool facts;                                  /* rules speak of more than selectors: what any span changes is news */
   unsigned max_spans;                          /* 0: off */
 };
 
@@ -74,5 +76,7 @@ void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned samp
                         uint64_t now_ns);
 /* Traces of this owner that have been idle for long enough are complete. */
 void trace_judge_pass(struct trace_judge *judge, unsigned owner, unsigned now_generation, uint64_t now_ns);
+/* Whether a span met a selector, as far as it was asked. */
+bool trace_judge_met(struct trace_judge *judge, unsigned selector, const struct arrival *arrival, unsigned generation);
 /* A rule that came while the trace was open, with selectors that were there: it may be raised at once or at completion. */
 bool trace_judge_may_raise(struct trace_judge *judge, struct judged_trace *trace, unsigned rule, unsigned now_generation);

@@ -21,11 +21,14 @@ static int by_number(const void *a, const void *b) {
 
 static double number_of(const struct plain *value) { return value->type == PLAIN_INTEGER ? (double)value->integer : value->real; }
 
+/* NaN is one value, though it equals nothing. */
+static bool same_value(const struct plain *a, const struct plain *b) { return plain_equal(a, b) || plain_identical(a, b); }
+
 static unsigned count_distinct(const struct window_event *const *events, unsigned count) {
   unsigned distinct = 0;
   for (unsigned i = 0; i < count; i++) {
     bool first = true;
-    for (unsigned j = 0; j < i && first; j++) first = !plain_equal(&events[i]->value, &events[j]->value);
+    for (unsigned j = 0; j < i && first; j++) first = !same_value(&events[i]->value, &events[j]->value);
     distinct += first;
   }
   return distinct;
@@ -200,8 +203,6 @@ static void advance(struct window_judge *judge, struct window_key *key, uint64_t
   key->now_ns = now_ns;
   check(judge, key, now_ns, NULL);
 }
-
-static bool same_value(const struct plain *a, const struct plain *b) { return plain_equal(a, b) || plain_identical(a, b); }
 
 static struct window_key *key_of(struct window_judge *judge, unsigned rule, const struct plain by[WINDOW_KEYS_MAX],
                                  uint64_t arrival_ns) {

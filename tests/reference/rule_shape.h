@@ -71,7 +71,22 @@ enum condition_kind {
   CONDITION_MATCH,
   CONDITION_EXISTS, /* negative: `= null` */
   CONDITION_IN_CIDR,
-  CONDITION_SELECTOR, /* of a trace */
+  /* Of a trace: */
+  CONDITION_SELECTOR,
+  CONDITION_MEASURES, /* two measures compared */
+  CONDITION_THEN,     /* left then right; negative: not followed by */
+  CONDITION_RELATED,
+};
+enum relation { RELATED_CHILD, RELATED_DESCENDANT, RELATED_PARENT, RELATED_ANCESTOR, RELATED_SIBLING, RELATIONS };
+enum measure_kind {
+  MEASURED_CONSTANT,
+  MEASURED_COUNT,
+  MEASURED_SUM,
+  MEASURED_LEAST,
+  MEASURED_MOST,
+  MEASURED_AVERAGE,
+  MEASURED_DURATION,
+  MEASURED_SPANS
 };
 enum comparison {
   COMPARE_EQUAL,
@@ -86,6 +101,14 @@ enum comparison {
   COMPARE_ORDERS = COMPARE_CONTAINS
 };
 
+struct condition;
+struct measure {
+  enum measure_kind kind;
+  struct plain constant;
+  const struct condition *selector;
+  const struct term *value;
+};
+
 struct condition {
   enum condition_kind kind;
   const struct condition *left, *right; /* NOT and SELECTOR: left */
@@ -96,7 +119,10 @@ struct condition {
   bool negative; /* not in, !~; and the truth of a LITERAL */
   const struct pattern *pattern;
   unsigned selector; /* SELECTOR: its number in the story */
-  uint8_t style;     /* picks among spellings that mean the same */
+  const struct measure *measures[2];
+  enum relation relation;
+  uint64_t within_ns; /* THEN; 0: without */
+  uint8_t style;      /* picks among spellings that mean the same */
 };
 
 struct message_part {

@@ -226,6 +226,57 @@ static void spell_joined(struct spelling *spelling, const struct condition *cond
   if (round) spell(spelling, ")");
 }
 
+static void spell_duration(struct spelling *spelling, uint64_t ns) {
+  if (ns % 1000000000 == 0) {
+    spell(spelling, "%llus", (unsigned long long)(ns / 1000000000));
+  } else {
+    spell(spelling, "%llums", (unsigned long long)(ns / 1000000));
+  }
+}
+
+static void spell_one_measure(struct spelling *spelling, const struct measure *measure, unsigned style) {
+  static const char *const names[] = {[MEASURED_COUNT] = "count",
+                                      [MEASURED_SUM] = "sum",
+                                      [MEASURED_LEAST] = "min",
+                                      [MEASURED_MOST] = "max",
+                                      [MEASURED_AVERAGE] = "avg",
+                                      [MEASURED_DURATION] = "trace.duration",
+                                      [MEASURED_SPANS] = "trace.span_count"};
+  if (measure->kind == MEASURED_CONSTANT) {
+    spell_plain(spelling, &measure->constant, style % 2 ? 0 : 4);
+    return;
+  }
+  spell(spelling, "%s", names[measure->kind]);
+  if (!measure->selector) return;
+  spell(spelling, "(");
+  spell_condition(spelling, measure->selector);
+  if (measure->value) spell(spelling, ", ");
+  if (measure->value) spell_term(spelling, measure->value, SORT_ANY, 0);
+  spell(spelling, ")");
+}
+
+static void spell_measures(struct spelling *spelling, const struct condition *condition) {
+  static const char *const mirrored[] = {"=", "!=", ">", ">=", "<", "<="};
+  const bool mirror = condition->style % 4 == 1;
+  spell_one_measure(spelling, condition->measures[mirror], condition->style);
+  spell(spelling, " %s ", mirror ? mirrored[condition->comparison] : comparison_text(condition->comparison, condition->style));
+  spell_one_measure(spelling, condition->measures[!mirror], condition->style);
+}
+
+static void spell_joined_selectors(struct spelling *spelling, const struct condition *condition) {
+  static const char *const relations[2][RELATIONS] = {{">", ">>", "<", "<<", "~"}, {"!>", "!>>", "!<", "!<<", "!~"}};
+  const bool then = condition->kind == CONDITION_THEN;
+  spell_condition(spelling, condition->left);
+  if (then) {
+    spell(spelling, condition->negative ? " not followed by " : " then ");
+  } else {
+    spell(spelling, " %s ", relations[condition->negative][condition->relation]);
+  }
+  spell_condition(spelling, condition->right);
+  if (then && condition->within_ns) spell(spelling, " within ");
+  if (then && condition->within_ns) spell_duration(spelling, condition->within_ns);
+}
+
 void spell_condition(struct spelling *spelling, const struct condition *condition) {
   switch (condition->kind) {
   case CONDITION_AND:
@@ -260,6 +311,13 @@ void spell_condition(struct spelling *spelling, const struct condition *conditio
     spell_string(spelling, text, (uint32_t)strlen(text), 0);
     break;
   }
+  case CONDITION_MEASURES:
+    spell_measures(spelling, condition);
+    break;
+  case CONDITION_THEN:
+  case CONDITION_RELATED:
+    spell_joined_selectors(spelling, condition);
+    break;
   case CONDITION_SELECTOR:
     spell(spelling, "{ ");
     spell_condition(spelling, condition->left);
@@ -273,14 +331,6 @@ static void spell_block(struct spelling *spelling, const char *key, const struct
   spell(spelling, "    %s: |\n      ", key);
   spell_condition(spelling, condition);
   spell(spelling, "\n");
-}
-
-static void spell_duration(struct spelling *spelling, uint64_t ns) {
-  if (ns % 1000000000 == 0) {
-    spell(spelling, "%llus", (unsigned long long)(ns / 1000000000));
-  } else {
-    spell(spelling, "%llums", (unsigned long long)(ns / 1000000));
-  }
 }
 
 static void spell_by(struct spelling *spelling, const struct window_shape *window, char open, char close) {

@@ -280,7 +280,8 @@ static void open_run(struct trace_run *run, const struct trace_plan *plan) {
                                      .idle_ns = plan->story.idle_ns,
                                      .trace = {.root_grace_ns = plan->story.root_grace_ns,
                                                .max_age_ns = plan->story.max_age_ns,
-                                               .max_spans = plan->story.max_spans}};
+                                               .max_spans = plan->story.max_spans,
+                                               .clock_tolerance_ns = plan->story.clock_tolerance_ns}};
   run->yard = yard_open();
   run->queue = YARD_ARRAY(run->yard, unsigned, plan->story.sample_count);
   for (unsigned i = 0; i < plan->story.sample_count; i++)
@@ -316,10 +317,10 @@ static bool still_differs(void *context) {
   return !run_plan(context, &totals, true, false);
 }
 
-bool trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+static bool run_seed(uint64_t seed, bool facts, struct yard *yard, struct case_totals *totals) {
   struct trace_plan plan;
   yard_clear(yard);
-  trace_plan_make(&plan, seed, yard);
+  trace_plan_make(&plan, seed, facts, yard);
   totals->seeds++;
   if (run_plan(&plan, totals, false, false)) return true;
   shrink(plan.rule_dropped, plan.story.rule_count, still_differs, &plan);
@@ -330,3 +331,7 @@ bool trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *total
   run_plan(&plan, &again, false, true);
   return false;
 }
+
+bool trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) { return run_seed(seed, false, yard, totals); }
+
+bool story_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) { return run_seed(seed, true, yard, totals); }

@@ -34,13 +34,59 @@ static const struct condition *make_selector(struct trace_maker *maker, unsigned
   return node(maker, CONDITION_AND, node(maker, CONDITION_NOT, equal, NULL), inner);
 }
 
+/* A number that spans of a story mostly have. */
+static const struct term *make_fact_value(struct rule_maker *maker) {
+  struct term *reference = YARD_NEW(maker->yard, struct term);
+  *reference = (struct term){.kind = TERM_REFERENCE, .reference = REF_INTRINSICS + 1};
+  return reference;
+}
+
+static const struct condition *pick_selector(struct trace_maker *maker) {
+  const unsigned number = below(maker, maker->plan->story.selector_count);
+  struct condition *made = node(maker, CONDITION_SELECTOR, maker->selectors[number], NULL);
+  made->selector = number;
+  return made;
+}
+
+static const struct measure *make_measure(struct trace_maker *maker, bool constant) {
+  struct measure *measure = YARD_NEW(maker->rules.yard, struct measure);
+  measure->kind = constant ? MEASURED_CONSTANT : (enum measure_kind)(MEASURED_COUNT + below(maker, 7));
+  if (constant) {
+    measure->constant = below(maker, 3) ? plain_integer(below(maker, 6)) : plain_real((double)below(maker, 40) / 4 - 2);
+  } else if (measure->kind < MEASURED_DURATION) {
+    measure->selector = pick_selector(maker);
+    if (measure->kind != MEASURED_COUNT) measure->value = make_fact_value(&maker->rules);
+  }
+  return measure;
+}
+
+static const struct condition *make_measures(struct trace_maker *maker) {
+  struct condition *made = node(maker, CONDITION_MEASURES, NULL, NULL);
+  const struct measure *left = make_measure(maker, false);
+  const bool duration = left->kind == MEASURED_DURATION;
+  const struct measure *right = make_measure(maker, duration || below(maker, 4));
+  if (duration) ((struct measure *)(uintptr_t)right)->constant = plain_integer(below(maker, 30) * INT64_C(50000000));
+  made->measures[0] = left;
+  made->measures[1] = right;
+  made->comparison = (enum comparison)below(maker, COMPARE_ORDERS);
+  return made;
+}
+
+static const struct condition *make_fact(struct trace_maker *maker) {
+  if (below(maker, 3) == 0) return make_measures(maker);
+  struct condition *made =
+      node(maker, below(maker, 3) ? CONDITION_RELATED : CONDITION_THEN, pick_selector(maker), pick_selector(maker));
+  made->negative = made->kind == CONDITION_RELATED && below(maker, 3) == 0;
+  made->relation = (enum relation)below(maker, RELATIONS);
+  if (made->kind == CONDITION_THEN && below(maker, 2)) made->within_ns = (1 + below(maker, 20)) * UINT64_C(50000000);
+  return made;
+}
+
 static const struct condition *make_formula(struct trace_maker *maker, unsigned depth) {
   const unsigned pick = below(maker, 10);
   if (depth == 0 || pick >= 6) {
-    const unsigned number = below(maker, maker->plan->story.selector_count);
-    struct condition *made = node(maker, CONDITION_SELECTOR, maker->selectors[number], NULL);
-    made->selector = number;
-    return made;
+    if (maker->plan->story.facts && below(maker, 2)) return make_fact(maker);
+    return pick_selector(maker);
   }
   if (pick == 5) return node(maker, CONDITION_NOT, make_formula(maker, depth - 1), NULL);
   const enum condition_kind kind = pick < 2 ? CONDITION_AND : CONDITION_OR;
@@ -85,9 +131,24 @@ static void make_rules(struct trace_maker *maker) {
   story->rules = rules;
 }
 
+/* Near in time, and mostly in a tree with the others, in which something may be wrong. Those sent again stay the same. */
+static void relate(struct trace_maker *maker, struct sample *samples, unsigned at) {
+  struct sample *sample = &samples[at];
+  if (sample->span != at + 1) {
+    *sample = samples[sample->span - 1];
+    return;
+  }
+  sample->start_ns = POOL_TIME + below(maker, 30) * UINT64_C(50000000);
+  sample->end_ns = sample->start_ns + below(maker, 4) * UINT64_C(50000000);
+  sample->values[REF_INTRINSICS + 1] = below(maker, 5) ? plain_integer(below(maker, 5)) : plain_null();
+  if (below(maker, 4) == 0) sample->values[REF_INTRINSICS + 1] = plain_real((double)below(maker, 20) / 4);
+  const unsigned parent = below(maker, maker->plan->story.sample_count);
+  if (sample->has_parent && samples[parent].trace == sample->trace) sample->parent = samples[parent].span;
+}
+
 static void make_samples(struct trace_maker *maker) {
   struct story *story = &maker->plan->story;
-  const unsigned traces = 1 + below(maker, 8);
+  const unsigned traces = 1 + below(maker, story->facts ? 4 : 8);
   story->sample_count = 1 + below(maker, below(maker, 4) ? 60 : 300);
   struct sample *samples = YARD_ARRAY(maker->rules.yard, struct sample, story->sample_count);
   for (unsigned i = 0; i < story->sample_count; i++) {
@@ -101,19 +162,25 @@ static void make_samples(struct trace_maker *maker) {
     /* Of this trace or not, before or after, itself too. */
     if (samples[i].has_parent) samples[i].parent = 1 + below(maker, story->sample_count);
   }
+  if (story->facts)
+    for (unsigned i = 0; i < story->sample_count; i++) relate(maker, samples, i);
   story->samples = samples;
 }
 
-void trace_plan_make(struct trace_plan *plan, uint64_t seed, struct yard *yard) {
+void trace_plan_make(struct trace_plan *plan, uint64_t seed, bool facts, struct yard *yard) {
   struct test_random random = {.state = seed * 0x9e3779b97f4a7c15 + 1};
   struct trace_maker maker = {.rules = {.yard = yard, .random = &random}, .plan = plan};
   *plan = (struct trace_plan){.seed = seed, .shards = 1 + random_below(&random, SIDE_SHARDS_MAX)};
   plan->generations = random_below(&random, 2) ? 1 : 1 + random_below(&random, STORY_GENERATIONS_MAX);
   plan->tight = plan->generations == 1 && random_below(&random, 5) == 0;
+  plan->story.facts = facts;
+  if (facts) plan->generations = 1;
+  if (facts && random_below(&random, 3) == 0) plan->story.clock_tolerance_ns = random_below(&random, 4) * UINT64_C(50000000);
   plan->story.idle_ns = 3 * SECOND;
   if (random_below(&random, 4) == 0) plan->story.root_grace_ns = (1 + random_below(&random, 25)) * (SECOND / 10);
   if (random_below(&random, 3)) plan->story.max_age_ns = (1 + random_below(&random, 20)) * SECOND;
-  if (random_below(&random, 3) == 0) plan->story.max_spans = 1 + random_below(&random, 30);
+  /* Whether a span that comes again counts depends on whether spans are kept. */
+  if (!facts && random_below(&random, 3) == 0) plan->story.max_spans = 1 + random_below(&random, 30);
   plan->story.selector_count = 1 + random_below(&random, random_below(&random, 4) ? 8 : STORY_SELECTORS_MAX);
   plan->timezone = make_timezone(&maker.rules);
   maker.selectors = YARD_ARRAY(yard, const struct condition *, plan->story.selector_count);

@@ -17,5 +17,6 @@ struct trace_plan {
   unsigned event_rule_count;
 };
 
-void trace_plan_make(struct trace_plan *plan, uint64_t seed, struct yard *yard);
+/* `facts`: rules also count, order and relate spans. */
+void trace_plan_make(struct trace_plan *plan, uint64_t seed, bool facts, struct yard *yard);
 void trace_plan_spell(const struct trace_plan *plan, unsigned generation, struct spelling *text);
