@@ -286,6 +286,8 @@ static void build_within(struct builder *builder) {
     complain(builder, FIELD_WITHIN, 0, "`within` goes with `when` and `always` or `never`");
   else
     trace_within_read(&context, &builder->parsed->definition.within_ns);
+  if (builder->parsed->when && !trace_has_anchor(builder->parsed->when))
+    complain(builder, FIELD_WITHIN, 0, "`within` counts from a span that met `when`, and all selectors of that are negated");
 }
 
 static void build_message(struct builder *builder) {

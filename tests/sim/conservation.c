@@ -45,7 +45,8 @@ static bool traces(const struct engine_counters *engine) {
 
 static bool windows(const struct engine_counters *engine) {
   return equal("window keys opened = expired + evicted + dropped + live", engine->window_keys_opened,
-               engine->window_keys_expired + engine->window_keys_evicted + engine->window_keys_dropped + engine->window_keys_live);
+               engine->window_keys_expired + engine->window_keys_evicted + engine->window_keys_dropped +
+                   engine->window_keys_live);
 }
 
 static bool records(const struct shard_snapshot *snapshot) {

@@ -9,29 +9,32 @@
 
 #define SPANS_MAX 256u
 
-const char *const simulation_rules =
-    "rules:\n"
-    "  - name: " RULE_SPAN "\n"
-    "    on: span\n"
-    "    if: name = \"payment\" && (span.amount > 100 || span.amount = \"500\") && span.note =~ \"^note-[0-9]+$\"\n"
-    "        && service = \"shop\"\n"
-    "    message: \"${span.entry}\"\n"
-    "  - name: " RULE_ORDER "\n"
-    "    on: webhook\n"
-    "    if: body.order.amount > 100\n"
-    "    message: \"${body.order.entry}\"\n"
-    "  - name: " RULE_ALERT "\n"
-    "    on: alert\n"
-    "    if: status = firing && label.severity = \"critical\"\n"
-    "    message: \"${label.entry}\"\n"
-    "  - name: " RULE_ALWAYS "\n"
-    "    when: '{name = \"charge\" && (span.amount > 100 || span.amount =~ \"^[1-9]..$\")}'\n"
-    "    always: '{name = \"fraud_check\"}'\n"
-    "    message: \"${span.always_entry}\"\n"
-    "  - name: " RULE_NEVER "\n"
-    "    when: '{name = \"charge\" && (span.amount > 100 || span.amount =~ \"^[1-9]..$\")}'\n"
-    "    never: '{name = \"forbidden\"}'\n"
-    "    message: \"${span.never_entry}\"\n";
+#define RULES(of_span, of_trace)                                                                                                 \
+  "rules:\n"                                                                                                                     \
+  "  - name: " RULE_SPAN "\n"                                                                                                    \
+  "    on: span\n"                                                                                                               \
+  "    if: name = \"payment\" && (span.amount > 100 || span.amount = \"500\") && span.note =~ \"^note-[0-9]+$\"\n"               \
+  "        && service = \"shop\"\n"                                                                                              \
+  "    message: \"${span.entry}\"\n" of_span "  - name: " RULE_ORDER "\n"                                                        \
+  "    on: webhook\n"                                                                                                            \
+  "    if: body.order.amount > 100\n"                                                                                            \
+  "    message: \"${body.order.entry}\"\n"                                                                                       \
+  "  - name: " RULE_ALERT "\n"                                                                                                   \
+  "    on: alert\n"                                                                                                              \
+  "    if: status = firing && label.severity = \"critical\"\n"                                                                   \
+  "    message: \"${label.entry}\"\n"                                                                                            \
+  "  - name: " RULE_ALWAYS "\n"                                                                                                  \
+  "    when: '{name = \"charge\" && (span.amount > 100 || span.amount =~ \"^[1-9]..$\")}'\n"                                     \
+  "    always: '{name = \"fraud_check\"}'\n"                                                                                     \
+  "    message: \"${span.always_entry}\"\n" of_trace "  - name: " RULE_NEVER "\n"                                                \
+  "    when: '{name = \"charge\" && (span.amount > 100 || span.amount =~ \"^[1-9]..$\")}'\n"                                     \
+  "    never: '{name = \"forbidden\"}'\n"                                                                                        \
+  "    message: \"${span.never_entry}\"\n"
+
+const char *const simulation_rules = RULES("", "");
+/* Every entry is a key of its own, so that what owners of keys raise is what the rules above find. */
+const char *const simulation_window_rules =
+    RULES("    suppress: {by: [span.entry], for: 1h}\n", "    suppress: {by: [span.always_entry], for: 1h}\n");
 
 static const uint8_t secret_bytes[24] = "the secret of the source";
 

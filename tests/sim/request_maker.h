@@ -5,7 +5,7 @@
 #include "simulated_appliance.h"
 #include "traffic_plan.h"
 
-extern const char *const simulation_rules;
+extern const char *const simulation_rules, *const simulation_window_rules;
 #define RULE_SPAN "span-over-limit"
 #define RULE_ORDER "order-over-limit"
 #define RULE_ALERT "critical-alert"

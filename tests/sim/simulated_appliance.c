@@ -8,6 +8,7 @@
 #define VERDICT_RING_LINES 256u
 #define FRAME_RING_LINES 64u
 #define PARKED_MAX 256u /* a verdict ring has a line for each */
+#define WINDOW_KEYS 1024u
 #define COLUMN_CAPACITY 64u
 #define SEGMENT_BYTES (256u * 1024u)
 #define BASE_WALL_NS 1700000000000000000ull
@@ -133,6 +134,8 @@ static void fill_limits(const struct appliance_options *options, struct shard_co
   config->traces_max = options->traces_max;
   config->captures_max = 2 * options->traces_max;
   config->trace_idle_ns = options->trace_idle_ns;
+  config->window_keys_max = WINDOW_KEYS;
+  config->window_blocks_max = 2 * WINDOW_KEYS;
 }
 
 static void make_shards(struct simulated_appliance *appliance, uint64_t now_ns) {

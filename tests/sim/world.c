@@ -91,6 +91,8 @@ static void draw_appliance(struct world *world, const struct world_story *story)
                                       .disk_latency_most_ns = 30000 + random_below(random, 20000000),
                                       .rules = simulation_rules};
   options.spans_durable = world->traffic.spans_durable = random_below(random, 2);
+  /* What the owner of a key raises is not waited for. */
+  if (!options.spans_durable && story->seed % 3) options.rules = simulation_window_rules;
   draw_wire(world, &options.wire);
   if (random_below(random, 3) == 0) press(world, &options, story->undisturbed);
   if (story->shards) options.shards = story->shards;

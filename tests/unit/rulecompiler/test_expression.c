@@ -72,6 +72,7 @@ static const struct expectation accepted[] = {
      "span_id in [\"0123456789abcdef\"] && parent_id contains \"ab\""},
     /* Numbers. */
     {"span", "span.a = -9223372036854775808", "span.a = -9223372036854775808"},
+    {"span", "span.a = -9223372036854775808ns", "span.a = -9223372036854775808ns"},
     {"span", "span.a = +9223372036854775807", "span.a = 9223372036854775807"},
     {"span", "span.a = 1.0", "span.a = 1.0"},
     {"span", "span.a = 0.1", "span.a = 0.1"},
