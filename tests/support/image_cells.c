@@ -187,10 +187,7 @@ static void add_story(struct image_cells *cells, const struct image_story *story
   add_fact_list(cells, &story->measured, story->bits);
   add_fact_list(cells, &story->within, story->bits);
   ARRAY(story->early_of_all, story->early_of_all_count);
-  if (!story->rules_first) return;
-  const uint32_t rules = story->rules_first[story->fact_count];
-  ARRAY(story->rules_first, story->fact_count + 1u);
-  ARRAY(story->rules_of_facts, rules);
+  add_fact_list(cells, &story->rules, story->fact_count);
 }
 
 static void add_window(struct image_cells *cells, const struct image_window *window) {
