@@ -12,7 +12,9 @@ static json_t *change_json(const struct rule_change *change) {
   json_t *items = json_array();
   for (size_t i = 0; i < change->count && i < ITEMS_MAX; i++) {
     const struct rule_change_item *item = &change->items[i];
-    json_array_append_new(items, json_pack("{s:s, s:I, s:I, s:b, s:s?}", "name", item->name, "version", (json_int_t)item->version,
+    json_array_append_new(items, json_pack("{s:s, s:s, s:s, s:I, s:I, s:b, s:s?}", "name", item->name, "action",
+                                           rule_action_word(item->action ? item->action : change->action), "by",
+                                           item->action ? item->who : change->who, "version", (json_int_t)item->version,
                                            "version_before", (json_int_t)item->expected_version, "deleted", item->text == NULL,
                                            "text", item->text));
   }

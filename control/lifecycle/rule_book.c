@@ -19,6 +19,7 @@ struct rule_book *rule_book_create(const struct rule_book_operations *operations
   pthread_rwlock_init(&book->view, &writers_first);
   pthread_rwlockattr_destroy(&writers_first);
   pthread_mutex_init(&book->changing, NULL);
+  pthread_mutex_init(&book->queue_lock, NULL);
   return book;
 }
 
@@ -30,6 +31,7 @@ void rule_book_destroy(struct rule_book *book) {
   pthread_rwlock_destroy(&book->gate);
   pthread_rwlock_destroy(&book->view);
   pthread_mutex_destroy(&book->changing);
+  pthread_mutex_destroy(&book->queue_lock);
   free(book);
 }
 

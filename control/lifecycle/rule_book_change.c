@@ -56,7 +56,7 @@ static int claim_items(struct rule_work *work) {
   return 0;
 }
 
-static int compile(struct rule_work *work, void **image) {
+int work_compile(struct rule_work *work, void **image) {
   const struct rule_book_operations *operations = &work->book->operations;
   struct rule_change *change = &work->change;
   rule_set_free(work->candidate);
@@ -68,6 +68,9 @@ static int compile(struct rule_work *work, void **image) {
   pthread_rwlock_rdlock(&work->book->view); /* claims change the ledger's table meanwhile */
   compare(work);
   pthread_rwlock_unlock(&work->book->view);
+  work->candidate_enabled = 0;
+  for (size_t i = 0; i < rule_set_count(work->candidate); i++)
+    work->candidate_enabled += rule_set_at(work->candidate, i)->enabled;
   change->from_generation = rule_ledger_generation(work->book->ledger);
   change->to_generation = change->from_generation + 1;
   if (change->count == 0 && change->from_generation > 0) return 0;
@@ -98,12 +101,12 @@ static bool drop_wrong(struct rule_work *work, size_t first) {
 static int compile_what_is_good(struct rule_work *work, void **image) {
   for (;;) {
     const size_t errors_before = work->result->errors.count;
-    const int status = compile(work, image);
+    const int status = work_compile(work, image);
     if (status == 0 || !work->request->partial || !drop_wrong(work, errors_before)) return status;
   }
 }
 
-static int record(struct rule_work *work) {
+int work_record(struct rule_work *work) {
   const struct rule_book_operations *operations = &work->book->operations;
   size_t length;
   work->change.wall_ns = operations->now(operations->context);
@@ -114,28 +117,21 @@ static int record(struct rule_work *work) {
   return status == 0 ? 0 : refuse(work->result, status, "the change could not be made durable: %s", strerror(-status));
 }
 
-/* The one moment that readers wait for. */
-static void exchange(struct rule_work *work) {
+void work_exchange(struct rule_work *work) {
   struct rule_book *book = work->book;
   struct rule_set *before = book->set;
-  uint32_t enabled = 0;
-  for (size_t i = 0; i < rule_set_count(work->candidate); i++) enabled += rule_set_at(work->candidate, i)->enabled;
-  pthread_rwlock_wrlock(&book->view);
   ALWAYS_ASSERT(rule_ledger_apply(book->ledger, &work->change) == 0);
   book->set = work->candidate;
-  book->enabled = enabled;
+  book->enabled = work->candidate_enabled;
   memcpy(book->sha256, work->change.sha256, sizeof book->sha256);
   for (size_t i = 0; i < work->change.count; i++) failures_clear(book, work->change.items[i].name);
   if (work->replaces) failures_clear(book, NULL);
-  work_advance_locked(work, RULE_EVENT_RECORDED);
-  pthread_rwlock_unlock(&book->view);
   work->candidate = before; /* freed with the work: its names are still in use */
 }
 
 static int by_name(const void *key, const void *item) { return strcmp(key, ((const struct rule_change_item *)item)->name); }
 
-static void tell_outcome(struct rule_work *work, struct rule_outcome *outcome, const struct rule_set *set) {
-  const struct rule_change *change = &work->change;
+static void tell_outcome(struct rule_outcome *outcome, const struct rule_change *change, const struct rule_set *set) {
   const struct rule_change_item *item =
       change->count ? bsearch(outcome->name, change->items, change->count, sizeof *item, by_name) : NULL;
   const struct rule_definition *rule = set ? rule_set_find(set, outcome->name) : NULL;
@@ -150,7 +146,7 @@ static struct rule_outcome *add_outcome(struct rule_result *result, const char *
 }
 
 /* One for each rule of the request's text, or for each name, or, of tags, for each rule that was changed. */
-static void list_outcomes(struct rule_work *work) {
+void work_list_outcomes(struct rule_work *work) {
   struct rule_result *result = work->result;
   const struct rule_request *request = work->request;
   const bool of_change = request->tag_count > 0;
@@ -170,9 +166,9 @@ static void list_outcomes(struct rule_work *work) {
   }
 }
 
-static void tell_outcomes(struct rule_work *work, const struct rule_set *set) {
+void work_tell_outcomes(struct rule_work *work, const struct rule_change *change) {
   for (size_t i = 0; i < work->result->outcome_count; i++)
-    if (work->result->outcomes[i].kind != RULE_FAILED) tell_outcome(work, &work->result->outcomes[i], set);
+    if (work->result->outcomes[i].kind != RULE_FAILED) tell_outcome(&work->result->outcomes[i], change, work->book->set);
 }
 
 static int settle(struct rule_work *work) {
@@ -185,14 +181,27 @@ static int settle(struct rule_work *work) {
     if (status == 0) work_advance(work, RULE_EVENT_VALIDATED);
   }
   if (status == 0) work_advance(work, RULE_EVENT_COMPILED);
-  if (status == 0) status = record(work);
+  if (status == 0) status = work_record(work);
   if (status != 0) {
     if (image) operations->discard(operations->context, image);
     return status;
   }
-  exchange(work);
+  /* The one moment that readers wait for. */
+  pthread_rwlock_wrlock(&work->book->view);
+  work_exchange(work);
+  work_advance_locked(work, RULE_EVENT_RECORDED);
+  pthread_rwlock_unlock(&work->book->view);
   operations->publish(operations->context, image);
   return 0;
+}
+
+int work_settle(struct rule_work *work) {
+  struct rule_result *result = work->result;
+  int status = settle(work);
+  work_list_outcomes(work);
+  if (status == 0 && result->failed > 0 && result->failed == result->outcome_count) status = -EINVAL;
+  if (status == 0) work_tell_outcomes(work, &work->change);
+  return status;
 }
 
 /* What is still claimed goes back: nothing came of it. */
@@ -209,19 +218,28 @@ static void give_back(struct rule_work *work) {
   pthread_rwlock_unlock(&book->view);
 }
 
-/* One at a time from here on. */
+static void wait_in_queue(struct rule_work *work) {
+  struct rule_book *book = work->book;
+  pthread_mutex_lock(&book->queue_lock);
+  work->next = book->queue;
+  book->queue = work;
+  pthread_mutex_unlock(&book->queue_lock);
+}
+
+/* One at a time from here on; of changes of single rules all that have come so far. */
 static int carry_out(struct rule_work *work) {
   struct rule_book *book = work->book;
-  struct rule_result *result = work->result;
   work_advance(work, RULE_EVENT_VALIDATED);
+  const bool alone = rule_action_is_whole(work->request);
+  if (!alone) wait_in_queue(work);
   pthread_mutex_lock(&book->changing);
-  int status = settle(work);
-  list_outcomes(work);
-  if (status == 0 && result->failed > 0 && result->failed == result->outcome_count) status = -EINVAL;
-  if (status == 0) tell_outcomes(work, book->set);
+  if (alone)
+    work->status = work_settle(work);
+  else if (!work->carried)
+    work_settle_waiting(book);
   give_back(work);
   pthread_mutex_unlock(&book->changing);
-  return status;
+  return work->status;
 }
 
 int rule_book_change(struct rule_book *book, const struct rule_request *request, struct rule_result *result) {

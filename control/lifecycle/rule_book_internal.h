@@ -8,7 +8,9 @@ struct rule_book {
   struct rule_book_operations operations;
   pthread_rwlock_t gate;    /* shared by changes of single rules, which claim them; exclusive for the set */
   pthread_mutex_t changing; /* from the choice of a generation to its being in force */
-  pthread_rwlock_t view;    /* all below */
+  pthread_mutex_t queue_lock;
+  struct rule_work *queue; /* changes of single rules that wait for `changing`; whoever gets it takes all */
+  pthread_rwlock_t view;   /* all below */
   struct rule_ledger *ledger;
   struct rule_set *set;
   uint8_t sha256[32];
@@ -35,8 +37,23 @@ struct rule_work {
   const char **claims;         /* names of records, in the order claimed */
   size_t claim_count, claim_capacity;
   struct rule_set *candidate;
+  uint32_t candidate_enabled;
   struct rule_change change;
+  struct rule_work *next; /* in the queue */
+  bool carried;           /* by whoever had `changing` */
+  int status;
 };
+
+/* rule_book_change.c; under `changing` */
+int work_settle(struct rule_work *work);
+int work_compile(struct rule_work *work, void **image);
+int work_record(struct rule_work *work);
+void work_exchange(struct rule_work *work); /* all but the claims' states, which are the caller's, under `view` */
+void work_list_outcomes(struct rule_work *work);
+void work_tell_outcomes(struct rule_work *work, const struct rule_change *change);
+
+/* rule_book_group.c; under `changing`: all that wait, as one change; each on its own when that fails */
+void work_settle_waiting(struct rule_book *book);
 
 /* rule_book_claims.c */
 int work_claim(struct rule_work *work, const char *name, enum rule_event event);

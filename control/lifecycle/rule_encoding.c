@@ -64,6 +64,8 @@ void *rule_change_encode(const struct rule_change *change, size_t *length) {
     const struct rule_change_item *item = &change->items[i];
     put_u32(&out, item->expected_version);
     put_u32(&out, item->version);
+    put_u32(&out, item->action);
+    if (item->action) put_string(&out, item->who);
     put_string(&out, item->name);
     put_text(&out, item->text ? item->text : "", item->text ? item->text_bytes : 0); /* no rule's text is empty */
   }
@@ -82,12 +84,15 @@ int rule_change_decode(const void *bytes, size_t length, struct rule_change *cha
   const uint8_t *sha256 = cursor_bytes(&in, sizeof change->sha256);
   if (sha256) memcpy(change->sha256, sha256, sizeof change->sha256);
   change->who = take_text(&in, &who_bytes);
-  if (in.failed || count > cursor_left(&in) / 18) return -EBADMSG; /* the least that an item takes */
+  if (in.failed || count > cursor_left(&in) / 22) return -EBADMSG; /* the least that an item takes */
   change->items = ledger_allocate((count + 1u) * sizeof *change->items);
   for (; change->count < count && !in.failed; change->count++) {
     struct rule_change_item *item = &change->items[change->count];
     item->expected_version = cursor_le32(&in);
     item->version = cursor_le32(&in);
+    const uint32_t action = cursor_le32(&in);
+    item->action = action < RULE_ACTIONS ? (enum rule_action)action : RULE_ACTION_SEVERAL;
+    if (action) item->who = take_text(&in, &who_bytes);
     item->name = take_text(&in, &name_bytes);
     item->text = take_text(&in, &item->text_bytes);
     if (item->text && item->text_bytes == 0) item->text = NULL;

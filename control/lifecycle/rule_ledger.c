@@ -13,7 +13,7 @@ const char *rule_action_word(enum rule_action action) {
       [RULE_ACTION_APPLY] = "apply",       [RULE_ACTION_MERGE] = "merge",
       [RULE_ACTION_ROLLBACK] = "rollback", [RULE_ACTION_ROLLBACK_SET] = "rollback_set",
       [RULE_ACTION_RELOAD] = "reload",     [RULE_ACTION_START] = "start",
-      [RULE_ACTION_FORMER] = "former"};
+      [RULE_ACTION_FORMER] = "former",     [RULE_ACTION_SEVERAL] = "several"};
   return action < RULE_ACTIONS && words[action] ? words[action] : "?";
 }
 
@@ -129,17 +129,17 @@ static void take_item(struct rule_ledger *ledger, const struct rule_change *chan
   const struct rule_version fields = {.generation = change->to_generation,
                                       .wall_ns = change->wall_ns,
                                       .version = item->version,
-                                      .action = change->action,
+                                      .action = item->action ? item->action : change->action,
                                       .text_bytes = item->text_bytes,
                                       .text = item->text,
-                                      .who = change->who};
+                                      .who = item->action ? item->who : change->who};
   struct rule_version *made = ledger_add_version(ledger, record, &fields);
   if (was) ledger_supersede(ledger, before);
   if (!item->text) ledger_supersede(ledger, made);
   ledger_shorten(ledger, record);
   if (item->text && !was) {
     record->created_ns = change->wall_ns;
-    ledger_copy_text(record->created_by, sizeof record->created_by, change->who);
+    ledger_copy_text(record->created_by, sizeof record->created_by, made->who);
   }
   told->removed += !item->text;
   told->changed += item->text && was;

@@ -24,9 +24,10 @@ enum rule_action {
   RULE_ACTION_MERGE = 8,    /* files, added or updated by name */
   RULE_ACTION_ROLLBACK = 9, /* one rule */
   RULE_ACTION_ROLLBACK_SET = 10,
-  RULE_ACTION_RELOAD = 11, /* rules.files again */
-  RULE_ACTION_START = 12,  /* rules.files, as the journal held no set */
-  RULE_ACTION_FORMER = 13, /* a set that an earlier release wrote whole */
+  RULE_ACTION_RELOAD = 11,  /* rules.files again */
+  RULE_ACTION_START = 12,   /* rules.files, as the journal held no set */
+  RULE_ACTION_FORMER = 13,  /* a set that an earlier release wrote whole */
+  RULE_ACTION_SEVERAL = 14, /* changes of single rules that came at the same time: each item says which */
   RULE_ACTIONS,
 };
 const char *rule_action_word(enum rule_action action);
@@ -73,6 +74,8 @@ struct rule_change_item {
   uint32_t text_bytes;
   uint32_t expected_version; /* of what it replaces; 0: there is no such rule */
   uint32_t version;
+  enum rule_action action; /* 0: the change's, by whom the change is */
+  const char *who;
 };
 
 struct rule_change {

@@ -105,7 +105,8 @@ static void copy_object(struct json_copy *copy, member_judge left_out, const voi
 }
 
 struct rule_judgement {
-  bool has_name, drop_expression, drop_parts;
+  bool has_name, has_expression, drop_expression, drop_parts;
+  bool of_one_event; /* `on` says so: the expression is its `if` */
 };
 
 static bool rule_member(const void *context, const char *key, size_t length, char value, const char **instead) {
@@ -115,7 +116,12 @@ static bool rule_member(const void *context, const char *key, size_t length, cha
     if (!judgement->has_name) *instead = "name";
     return judgement->has_name;
   }
-  if (length == 10 && memcmp(key, "expression", 10) == 0) return judgement->drop_expression;
+  if (length == 10 && memcmp(key, "expression", 10) == 0) {
+    if (judgement->of_one_event) *instead = "if";
+    return judgement->drop_expression;
+  }
+  /* BeTrace's expression says by itself that it is about traces. */
+  if (length == 2 && memcmp(key, "on", 2) == 0) return judgement->has_expression && !judgement->of_one_event;
   return judgement->drop_parts && is_among(part_keys, key, length);
 }
 
@@ -126,12 +132,15 @@ static const char *member_text(const json_t *rule, const char *key) { return jso
 static struct rule_judgement judge_rule(const json_t *rule, const json_t *current) {
   struct rule_judgement judgement = {.has_name = member_text(rule, "name") != NULL};
   const char *expression = member_text(rule, "expression");
+  const char *on = member_text(rule, "on");
+  judgement.of_one_event = on && strcmp(on, "trace") != 0;
   bool any_part = false, parts_as_before = current != NULL;
   for (unsigned i = 0; part_keys[i]; i++) {
     const json_t *part = json_object_get(rule, part_keys[i]), *before = json_object_get(current, part_keys[i]);
     any_part = any_part || json_is_string(part);
     parts_as_before = parts_as_before && json_equal((part ? part : before), before);
   }
+  judgement.has_expression = expression != NULL;
   if (!expression || !any_part) return judgement;
   json_t *composed = json_expression(member_text(rule, "if"), member_text(rule, "when"), member_text(rule, "always"),
                                      member_text(rule, "never"));
@@ -139,6 +148,7 @@ static struct rule_judgement judge_rule(const json_t *rule, const json_t *curren
   judgement.drop_expression =
       (composed && strcmp(json_string_value(composed), expression) == 0) || (before && strcmp(before, expression) == 0);
   judgement.drop_parts = !judgement.drop_expression && parts_as_before;
+  judgement.has_expression = !judgement.drop_expression;
   json_decref(composed);
   return judgement;
 }

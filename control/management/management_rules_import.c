@@ -162,7 +162,9 @@ static enum MHD_Result answer_validity(struct management_request *request, const
 /* A condition alone, as a block: its lines and columns are its own. */
 static enum MHD_Result validate_expression(struct management_request *request, const char *expression, const char *on) {
   struct text_buffer out = {0};
-  text_append(&out, "rules:\n- name: expression%s%s\n  expression: |1\n", on ? "\n  on: " : "", on ? on : "");
+  const bool of_one_event = on && strcmp(on, "trace") != 0;
+  text_append(&out, "rules:\n- name: expression%s%s\n  %s: |1\n", of_one_event ? "\n  on: " : "", of_one_event ? on : "",
+              of_one_event ? "if" : "expression");
   for (const char *line = expression; *line; line += strspn(line, "\n") > 0) {
     const int length = (int)strcspn(line, "\n");
     text_append(&out, "   %.*s\n", length, line);
@@ -170,7 +172,7 @@ static enum MHD_Result validate_expression(struct management_request *request, c
   }
   if (out.failed) return MHD_NO;
   const struct rule_text text = {.name = "expression", .text = out.text, .length = out.length};
-  const enum MHD_Result answered = answer_validity(request, &text, 1, EXPRESSION_LINES + (on != NULL), EXPRESSION_COLUMNS);
+  const enum MHD_Result answered = answer_validity(request, &text, 1, EXPRESSION_LINES + of_one_event, EXPRESSION_COLUMNS);
   free(out.text);
   return answered;
 }

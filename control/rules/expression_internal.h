@@ -157,6 +157,10 @@ struct expression *trace_comparison_make(const struct expression_context *contex
 struct expression *trace_selector_make(const struct expression_context *context, struct expression *condition);
 /* A positive duration, as behind `within`. False when an error was added. */
 bool trace_within_check(const struct expression_context *context, const struct literal *literal);
+/* A selector of the fact that some span meets whenever the fact holds; NULL: none does. */
+const struct expression *trace_fact_key(const struct expression *fact);
+/* Whether a span can meet it: it has a selector that is not negated. */
+bool trace_has_anchor(const struct expression *when);
 /* The same as the whole text of the rule's key. */
 bool trace_within_read(const struct expression_context *context, int64_t *within_ns);
 

@@ -109,7 +109,7 @@ static bool duration_value(const char *text, size_t length, int64_t unit_ns, int
   *why = "does not fit 64 bits of nanoseconds";
   for (; at < whole_end; at++) {
     whole = whole * 10 + (text[at] - '0');
-    if (whole > INT64_MAX) return false;
+    if (whole > (__int128)INT64_MAX + 1) return false;
   }
   for (at = whole_end + 1; at < length; at++) {
     fraction = fraction * 10 + (text[at] - '0');

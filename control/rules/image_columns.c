@@ -7,7 +7,7 @@
 static uint32_t identity_of(struct image_builder *builder, enum event_kind kind, struct image_text spelling) {
   const struct image_kind *before = builder->previous ? &builder->previous->image.kinds[kind] : NULL;
   for (uint32_t i = 0; before && i < before->column_count; i++) {
-    const struct image_text known = before->columns[i].reference;
+    const struct image_text known = before->columns[i].spelling;
     if (known.length == spelling.length && memcmp(known.at, spelling.at, spelling.length) == 0)
       return before->columns[i].identity;
   }
@@ -36,9 +36,13 @@ static uint16_t add_column(struct image_builder *builder, enum event_kind kind, 
   made->column.every = reference->every;
   if (reference_is_calendar(reference)) made->column.zone = image_zone_of(builder, reference->zone);
   made->column.key = region_image_text(builder->region, reference->key.at, reference->key.length);
-  made->column.reference = region_image_text(builder->region, text.at, text.length);
-  made->column.identity = identity_of(builder, kind, made->column.reference);
-  text_index_add(&into->column_by_spelling, made->column.reference, (uint32_t)into->column_count);
+  made->column.spelling = region_image_text(builder->region, text.at, text.length);
+  struct growing_text shown = {0};
+  reference_print(reference, &shown);
+  made->column.reference = region_image_text(builder->region, shown.at, shown.length);
+  growing_text_free(&shown);
+  made->column.identity = identity_of(builder, kind, made->column.spelling);
+  text_index_add(&into->column_by_spelling, made->column.spelling, (uint32_t)into->column_count);
   return (uint16_t)into->column_count++;
 }
 

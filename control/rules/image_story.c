@@ -31,7 +31,7 @@ static struct image_fact_list list_of(struct image_builder *builder, struct fact
   for (uint32_t key = 0; key < keys; key++) first[key + 1] += first[key];
   free(pairs->items);
   *pairs = (struct fact_pairs){0};
-  return (struct image_fact_list){.first = first, .numbers = numbers};
+  return (struct image_fact_list){.first = first, .numbers = numbers, .count = kept};
 }
 
 static bool is_measured(const struct image_measure *measure) {
@@ -174,9 +174,7 @@ void image_story_finish(struct image_builder *builder) {
   const struct image_fact_list of_all = list_of(builder, &pairs.of_all, 1);
   story->early_of_all = of_all.numbers;
   story->early_of_all_count = of_all.first[1];
-  const struct image_fact_list rules = list_of(builder, &builder->fact_rules, story->fact_count);
-  story->rules_first = rules.first;
-  story->rules_of_facts = rules.numbers;
+  story->rules = list_of(builder, &builder->fact_rules, story->fact_count);
 }
 
 void image_story_free(struct image_builder *builder) {

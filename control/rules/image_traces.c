@@ -128,6 +128,10 @@ static struct image_bit_list list_of(const struct index_builder *index, struct b
 /* How many rules the cheapest key of a condition would share it with. */
 static uint64_t key_cost(const struct index_builder *index, const struct expression *expression) {
   uint64_t cost = expression->node == NODE_AND ? KEY_NONE : 0;
+  if (expression_is_fact(expression)) {
+    const struct expression *selector = trace_fact_key(expression);
+    return selector ? key_cost(index, selector) : KEY_NONE;
+  }
   if (expression->node == NODE_SELECTOR) return index->popularity[image_selector_of(index->builder, expression)->bit];
   if (expression->node != NODE_AND && expression->node != NODE_OR) return KEY_NONE;
   for (const struct expression *operand = expression->first; operand; operand = operand->next) {
@@ -146,6 +150,10 @@ static void add_key(const struct index_builder *index, const struct expression *
                     struct bit_pairs *pairs) {
   if (expression->node == NODE_SELECTOR) {
     pair(pairs, image_selector_of(index->builder, expression)->bit, rule);
+    return;
+  }
+  if (expression_is_fact(expression)) {
+    add_key(index, trace_fact_key(expression), rule, pairs);
     return;
   }
   const struct expression *chosen = expression->first;

@@ -42,7 +42,7 @@ static const char *const on_references[] = {
     "the intrinsics, span.KEY and resource.KEY",
     "the intrinsics, span.KEY and resource.KEY",
     "name, start, time_of_day, weekday and body.PATH",
-    "name, status, service, start, time_of_day, weekday, label.KEY and annotation.KEY",
+    "name, status, service, start, end, time_of_day, weekday, label.KEY and annotation.KEY",
 };
 
 static int find_intrinsic(struct image_text word) {
@@ -69,6 +69,7 @@ static bool intrinsic_allowed(enum rule_on on, int intrinsic) {
     return true;
   case INTRINSIC_STATUS:
   case INTRINSIC_SERVICE:
+  case INTRINSIC_END:
     return on != RULE_ON_WEBHOOK;
   default:
     return on != RULE_ON_WEBHOOK && on != RULE_ON_ALERT;

@@ -39,6 +39,43 @@ bool trace_within_check(const struct expression_context *context, const struct l
   return false;
 }
 
+/* Of no spans a count and a sum are 0, the other measures null. */
+static const struct expression *comparison_key(const struct expression *comparison) {
+  const struct trace_measure *left = &comparison->fact->left, *right = &comparison->fact->right;
+  const struct value *constant = &right->constant.value;
+  if (left->kind >= MEASURE_MINIMUM && left->kind <= MEASURE_AVERAGE) return left->selector;
+  if (right->kind >= MEASURE_MINIMUM && right->kind <= MEASURE_AVERAGE) return right->selector;
+  if ((left->kind != MEASURE_COUNT && left->kind != MEASURE_SUM) || right->kind != MEASURE_CONSTANT) return NULL;
+  const double limit = constant->type == VALUE_INTEGER ? (double)constant->integer : constant->real;
+  switch (comparison->operation) {
+  case PREDICATE_EQUAL:
+    return limit != 0 ? left->selector : NULL;
+  case PREDICATE_NOT_EQUAL:
+    return limit == 0 ? left->selector : NULL;
+  case PREDICATE_LESS:
+    return limit <= 0 ? left->selector : NULL;
+  case PREDICATE_LESS_OR_EQUAL:
+    return limit < 0 ? left->selector : NULL;
+  case PREDICATE_GREATER:
+    return limit >= 0 ? left->selector : NULL;
+  default:
+    return limit > 0 ? left->selector : NULL;
+  }
+}
+
+const struct expression *trace_fact_key(const struct expression *fact) {
+  if (fact->node == NODE_AGGREGATE) return comparison_key(fact);
+  return fact->node == NODE_ORDERED ? fact->first : fact->first->next;
+}
+
+bool trace_has_anchor(const struct expression *when) {
+  if (when->node == NODE_NOT) return false;
+  bool found = when->node == NODE_SELECTOR;
+  for (const struct expression *operand = when->first; operand && !found; operand = operand->next)
+    found = trace_has_anchor(operand);
+  return found;
+}
+
 static bool is_duration(const struct trace_measure *measure) {
   return measure->kind == MEASURE_DURATION ||
          (measure->value && measure->value->type == REFERENCE_DURATION && measure->kind != MEASURE_COUNT);

@@ -184,9 +184,33 @@ struct outer {
   bool impossible;
 };
 
+static bool print_measure(FILE *out, const struct explain_rule *rule, const struct image_measure *measure) {
+  char *selector = measure->kind == MEASURE_COUNT ? selector_text(rule, measure->bit) : NULL;
+  if (selector) fprintf(out, "count(%s)", selector);
+  const bool good = selector || (measure->kind == MEASURE_CONSTANT && print_value(out, &measure->constant));
+  free(selector);
+  return good;
+}
+
+/* It counts; order and structure it has not. */
+static char *comparison_text(const struct explain_rule *rule, const struct image_fact *fact) {
+  char *text = NULL;
+  size_t length = 0;
+  FILE *out = fact->sort == FACT_COMPARISON ? open_memstream(&text, &length) : NULL;
+  if (!out) return NULL;
+  const bool left = print_measure(out, rule, &fact->left);
+  fprintf(out, " %s ", fact->operation == PREDICATE_EQUAL ? "==" : explain_operator(fact->operation));
+  const bool good = print_measure(out, rule, &fact->right) && left;
+  fclose(out);
+  if (good) return text;
+  free(text);
+  return NULL;
+}
+
 static char *outer_operand(void *context, uint32_t operand) {
   struct outer *outer = context;
-  char *text = operand < outer->rule->image->traces.bits ? selector_text(outer->rule, operand) : NULL;
+  const struct image_fact *fact = explain_fact(outer->rule->image, operand);
+  char *text = fact ? comparison_text(outer->rule, fact) : selector_text(outer->rule, operand);
   if (text) return text;
   outer->impossible = true;
   return strdup("?");

@@ -52,7 +52,7 @@ static void print_list(FILE *out, const struct image_predicate *predicate) {
   }
 }
 
-static const char *operator_of(uint8_t operation) {
+const char *explain_operator(uint8_t operation) {
   static const char *const words[] = {
       [PREDICATE_EQUAL] = "=",
       [PREDICATE_NOT_EQUAL] = "!=",
@@ -92,7 +92,7 @@ static void print_predicate(FILE *out, const struct image_kind *kind, const stru
     fputc(']', out);
     return;
   }
-  fprintf(out, " %s ", operator_of(predicate->operation));
+  fprintf(out, " %s ", explain_operator(predicate->operation));
   if (predicate->between)
     print_reference(out, kind, predicate->other);
   else
@@ -161,6 +161,7 @@ static char *predicate_operand(void *context, uint32_t operand) {
 
 static char *selector_operand(void *context, uint32_t operand) {
   const struct explain_rule *rule = context;
+  if (explain_fact(rule->image, operand)) return explain_fact_text(rule, operand);
   const struct image_selector *selector = explain_selector(rule->image, operand);
   char *inner = selector ? explain_program_text(&selector->condition, context, predicate_operand) : NULL, *text = NULL;
   if (!inner || asprintf(&text, "{%s}", inner) < 0) text = NULL;

@@ -84,10 +84,23 @@ static void use_predicate(void *context, uint32_t predicate) {
   if (used->between) use_column(sharing, used->other);
 }
 
+/* What aggregates are made of. */
+static void use_facts(struct sharing *sharing, const struct rule_image *image, const struct image_program *program) {
+  for (uint32_t i = 0; i < program->count; i++) {
+    const struct image_fact *fact = explain_fact(image, program->operations[i]);
+    if (!fact) continue;
+    if (fact->left.kind > MEASURE_COUNT && fact->left.kind < MEASURE_DURATION) use_column(sharing, fact->left.column);
+    if (fact->right.kind > MEASURE_COUNT && fact->right.kind < MEASURE_DURATION) use_column(sharing, fact->right.column);
+  }
+}
+
 static void use_rule(struct sharing *sharing, const struct rule_image *image, const struct image_rule *rule) {
   sharing->stamp++;
   explain_each_predicate(image, rule, sharing, use_predicate);
   for (uint32_t i = 0; i < rule->attribute_count; i++) use_column(sharing, rule->attributes[i]);
+  use_facts(sharing, image, &rule->when);
+  use_facts(sharing, image, &rule->always);
+  use_facts(sharing, image, &rule->never);
   if (!rule->window) return;
   const struct image_window *window = &image->windows[rule->window - 1];
   use_column(sharing, window->value_column);

@@ -13,8 +13,8 @@
 #define TRACE_SPANS_MAX 10000u
 #define WINDOW_KEYS_MAX (1u << 14)
 /* A file may hold in one body what clients send in many: roomier than the daemon's, and not touched when not needed. */
-#define RECORD_RING_BYTES (256u << 20)
-#define MESSAGE_RING_LINES (1u << 20)
+#define RECORD_RING_BYTES (64u << 20)
+#define MESSAGE_RING_LINES (1u << 19)
 #define MESSAGE_RING_LINES_MIN (1u << 16)
 #define EXPIRE_MOST 1024u
 #define START_NOW_NS 1000000000ull /* no monotonic clock stands at 0 */

@@ -35,18 +35,29 @@ bool trial_looks_like_json(const void *bytes, size_t length) {
   return at < length && (text[at] == '{' || text[at] == '[');
 }
 
+#define RELEASE_EVERY_BYTES (16u << 20)
+
 struct mapped_file {
-  const uint8_t *bytes;
-  size_t length, at;
+  uint8_t *bytes;
+  size_t length, at, released;
   const struct trial_reader *reader;
   struct trial_report *report;
 };
+
+/* What has been read need not stay in memory, however large the file is. */
+static void release(struct mapped_file *file) {
+  if (file->at - file->released < RELEASE_EVERY_BYTES) return;
+  const size_t end = file->at & ~(size_t)(RELEASE_EVERY_BYTES - 1);
+  madvise(file->bytes + file->released, end - file->released, MADV_DONTNEED);
+  file->released = end;
+}
 
 static void hand_over(struct mapped_file *file, enum trial_format format, size_t from, size_t length) {
   const struct trial_body body = {.format = format, .bytes = file->bytes + from, .length = length};
   struct trial_answer answer;
   file->at = from + length;
   file->reader->body(file->reader->context, 0, &body, &answer);
+  release(file);
   if (file->reader->progress) file->reader->progress(file->reader->context, file->at, file->length);
 }
 
@@ -174,7 +185,6 @@ static bool read_bodies(struct mapped_file *file) {
 
 static bool read_mapped(const char *path, int descriptor, size_t length, const struct trial_reader *reader,
                         struct trial_report *report, struct rule_errors *errors) {
-  /* Mapped: what has been read can leave memory, however large the file is. */
   void *bytes = length ? mmap(NULL, length, PROT_READ, MAP_PRIVATE, descriptor, 0) : NULL;
   struct mapped_file file = {.bytes = bytes, .length = length, .reader = reader, .report = report};
   if (length == 0 || bytes == MAP_FAILED) {
@@ -184,7 +194,9 @@ static bool read_mapped(const char *path, int descriptor, size_t length, const s
   bool good;
   if (trial_is_capture(bytes, length)) {
     report->total_bytes = length;
-    good = trial_capture_read(path, reader, report, errors);
+    FILE *capture = fopen(path, "re");
+    good = capture && trial_capture_read_file(capture, path, reader, report, errors);
+    if (!capture) trial_error_file(errors, path, "cannot be read: %s", strerror(errno));
   } else {
     madvise(bytes, length, MADV_SEQUENTIAL);
     good = read_bodies(&file);

@@ -86,8 +86,8 @@ static void judge_fresh(struct engine *engine, struct trace *trace, uint64_t wal
   const struct image_story *asked = &engine->image->story;
   for (uint32_t i = 0; i < engine->story.fresh_count; i++) {
     const uint16_t fact = engine->story.fresh[i];
-    for (uint32_t at = asked->rules_first[fact]; at < asked->rules_first[fact + 1]; at++) {
-      const struct image_rule *rule = &engine->image->trace_rules[asked->rules_of_facts[at]];
+    for (uint32_t at = asked->rules.first[fact]; at < asked->rules.first[fact + 1]; at++) {
+      const struct image_rule *rule = &engine->image->trace_rules[asked->rules.numbers[at]];
       if (rule->monotone_never && engine_story_may_raise(engine, trace, rule) &&
           engine_story_breaks(engine, trace, rule, STORY_SPAN))
         engine_give_verdict(engine, trace, rule, wall_ns);

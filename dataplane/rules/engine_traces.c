@@ -170,8 +170,8 @@ static void keep_meeting(struct engine *engine, struct trace *trace, const struc
     wanted |= meeting->known[i]->spans < FINDINGS_NAMED;
   }
   const bool again = known && is_recorded(&engine->traces, trace, digest->span_id);
-  const bool recorded = wanted && (!again || meeting->added_count) &&
-                        record_span(engine, trace, digest, meeting->bits, meeting->count, values);
+  const bool recorded =
+      wanted && (!again || meeting->added_count) && record_span(engine, trace, digest, meeting->bits, meeting->count, values);
   for (uint32_t i = 0; i < meeting->known_count && !again; i++) {
     struct trace_met *met = meeting->known[i];
     if (recorded) {

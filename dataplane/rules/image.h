@@ -75,6 +75,7 @@ struct image_column {
   uint16_t zone;               /* INTRINSIC_TIME_OF_DAY and _WEEKDAY: index in the image's zones */
   uint32_t identity;           /* of the reference: the same in every generation, never that of another */
   struct image_text key;       /* attribute key; for SCOPE_BODY the dotted path */
+  struct image_text spelling;  /* with the time zone where it has one: what tells it from other columns */
   struct image_text reference; /* as spelled canonically in rules: span.http.method; the key in a violation's attributes */
   /* Interned string constants compared by == != in: open addressing, power-of-two slots, by the print's hash. Most texts are no
    * constant: those are told by `marks`, one bit a hash, slots * DICTIONARY_MARKS of them. */

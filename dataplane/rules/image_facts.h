@@ -34,9 +34,9 @@ struct image_fact {
   uint8_t sort;                 /* enum fact_sort */
   uint8_t operation;            /* FACT_COMPARISON: enum predicate_operation, up to PREDICATE_GREATER_OR_EQUAL */
   uint8_t relation;             /* FACT_RELATED: enum trace_relation */
-  bool negated;                 /* `not followed by`, or the relation */
-  bool monotone;                /* once true, no further span changes that */
-  bool early;                   /* monotone, and part of a rule that is judged at every span */
+  uint8_t negated;              /* truth, as the two below: `not followed by`, or the relation */
+  uint8_t monotone;             /* once true, no further span changes that */
+  uint8_t early;                /* monotone, and part of a rule that is judged at every span */
   uint16_t left_bit, right_bit; /* selectors: FACT_ORDERED, FACT_RELATED */
   struct image_measure left, right;
   uint64_t within_ns;        /* FACT_ORDERED; 0: without */
@@ -48,6 +48,7 @@ struct image_fact {
 struct image_fact_list {
   const uint32_t *first; /* one more than `bits` */
   const uint16_t *numbers;
+  uint32_t count; /* of numbers */
 };
 
 struct image_story {
@@ -63,6 +64,5 @@ struct image_story {
   struct image_fact_list within;   /* trace rules with `within` that have it in `when` */
   const uint16_t *early_of_all;    /* facts that any span may make true at once */
   uint32_t early_of_all_count;
-  const uint32_t *rules_first; /* by fact, one more: the rules judged when it becomes true */
-  const uint16_t *rules_of_facts;
+  struct image_fact_list rules; /* by fact: the rules judged when it becomes true */
 };

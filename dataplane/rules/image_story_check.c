@@ -20,6 +20,7 @@ static bool early_comparison_is_sound(const struct image_fact *fact) {
 }
 
 static bool fact_is_sound(const struct rule_image *image, const struct image_fact *fact) {
+  if (fact->negated > 1 || fact->monotone > 1 || fact->early > 1) return false;
   if (fact->sort > FACT_RELATED || fact->identity == 0 || (fact->early && !fact->monotone)) return false;
   if (fact->sort == FACT_COMPARISON)
     return fact->operation <= PREDICATE_GREATER_OR_EQUAL && measure_is_sound(image, &fact->left) &&
@@ -33,7 +34,8 @@ static bool list_is_sound(const struct image_fact_list *list, uint32_t keys, uin
   if (list->first[0] != 0) return false;
   for (uint32_t key = 0; key < keys; key++)
     if (list->first[key + 1] < list->first[key]) return false;
-  for (uint32_t i = 0; i < list->first[keys]; i++)
+  if (list->first[keys] > list->count) return false;
+  for (uint32_t i = 0; i < list->count; i++)
     if (list->numbers[i] >= numbers) return false;
   return true;
 }
@@ -63,17 +65,17 @@ static bool lists_are_of_their_sort(const struct image_story *story, const struc
 
 bool image_story_is_sound(const struct rule_image *image) {
   const struct image_story *story = &image->story;
-  const struct image_fact_list rules = {.first = story->rules_first, .numbers = story->rules_of_facts};
   if (story->fact_count > IMAGE_FACTS_MAX || story->bits > IMAGE_SELECTORS_MAX) return false;
   for (uint32_t r = 0; r < image->trace_rule_count; r++)
     if (image->trace_rules[r].needs_story && !story->needed) return false;
   if (!story->needed) return true;
+  if (story->bits != image->traces.bits) return false;
   for (uint32_t i = 0; i < story->fact_count; i++)
     if (!fact_is_sound(image, &story->facts[i])) return false;
   return list_is_sound(&story->early, story->bits, story->fact_count) &&
          list_is_sound(&story->timed, story->bits, story->fact_count) &&
          list_is_sound(&story->measured, story->bits, image->kinds[EVENT_SPAN].column_count) &&
          list_is_sound(&story->within, story->bits, image->trace_rule_count) &&
-         list_is_sound(&rules, story->fact_count, image->trace_rule_count) && anchors_are_sound(image) &&
+         list_is_sound(&story->rules, story->fact_count, image->trace_rule_count) && anchors_are_sound(image) &&
          lists_are_of_their_sort(story, image->trace_rules);
 }

@@ -172,8 +172,8 @@ static void mature_fact(struct trace_story *story, const struct story_question *
   if (!story_rows_load(story, trace, STORY_NEVER, question->now_ns)) return;
   const bool holds = story_fact_holds(story, fact);
   if (is_partial(story, trace) || (holds && !fact->negated)) return;
-  for (uint32_t i = asked->rules_first[index]; holds && i < asked->rules_first[index + 1]; i++) {
-    const struct image_rule *rule = &story->image->trace_rules[asked->rules_of_facts[i]];
+  for (uint32_t i = asked->rules.first[index]; holds && i < asked->rules.first[index + 1]; i++) {
+    const struct image_rule *rule = &story->image->trace_rules[asked->rules.numbers[i]];
     if (rule->matures && trace_story_breaks(story, question, rule)) add_broken(story, count, (uint16_t)rule->trace_rule);
   }
   struct story_waits waits;

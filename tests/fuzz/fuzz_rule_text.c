@@ -1,7 +1,8 @@
 /* Any bytes as a rule file: refused with errors, or a set whose canonical text reads back as itself and that compiles to an
- * image that a shard takes. */
+ * image that a shard takes and runs. */
 #include "always_assert.h"
 #include "engine.h"
+#include "image_run.h"
 #include "rule_set.h"
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     check_round_trip(set);
     struct rule_image *image = rule_image_compile(set, 1, NULL, 1, &errors);
     ALWAYS_ASSERT(image ? engine_image_fits(image, RULE_COLUMNS_MAX) : errors.count > 0);
+    if (image) image_run(image, length);
     rule_image_free(image);
     rule_set_free(set);
   } else {

@@ -115,6 +115,10 @@ def client(number, errors):
         errors.append(error)
 
 
+def api_history(name):
+    return Api().good("GET", f"/v1/rules/{name}/history")["versions"]
+
+
 def concurrent_operations():
     errors, before = [], metric("tripline_rules_generation")
     started = time.perf_counter()
@@ -127,9 +131,13 @@ def concurrent_operations():
     timings["10 clients, an operation"] = [(time.perf_counter() - started) / (CLIENTS * OPERATIONS)]
     api = Api()
     expect("all are there", api.good("GET", "/v1/rules")["total_count"], CLIENTS * OPERATIONS)
-    expect("a generation each", metric("tripline_rules_generation"), before + CLIENTS * OPERATIONS)
+    after = metric("tripline_rules_generation")
+    expect_true("those that came together share a generation", before + OPERATIONS <= after <= before + CLIENTS * OPERATIONS)
+    print(f"10 clients: {CLIENTS * OPERATIONS / (after - before):.1f} changes in a generation")
     expect("every shard has it", {line.rsplit(" ", 1)[1] for line in scrape() if line.startswith("tripline_shard_rules_generation{")},
-           {str(before + CLIENTS * OPERATIONS)})
+           {str(after)})
+    versions = [api_history(f"rule-{number}-{operation}") for number in range(CLIENTS) for operation in range(OPERATIONS)]
+    expect("each with its own action", {(len(history), history[0]["action"], history[0]["by"][:4]) for history in versions}, {(1, "create", "uid ")})
     same_rule(api)
 
 

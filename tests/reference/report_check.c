@@ -5,17 +5,10 @@ static bool same_text(struct event_text text, const char *expected, size_t lengt
   return text.at && text.length == length && memcmp(text.at, expected, length) == 0;
 }
 
-/* The time zone of a rule may stand behind what it spells. */
-static bool is_key(struct event_text text, const char *key) {
-  const char *zone = memchr(text.at, '@', text.length);
-  if (zone) text.length = (uint32_t)(zone - text.at);
-  return same_text(text, key, strlen(key));
-}
-
 static bool has_attribute(const struct violation *violation, const char *key, const struct plain *expected) {
   for (uint32_t i = 0; i < violation->attribute_count; i++) {
     const struct violation_attribute *attribute = &violation->attributes[i];
-    if (!is_key(attribute->key, key)) continue;
+    if (!same_text(attribute->key, key, strlen(key))) continue;
     const struct plain value = side_plain(&attribute->value);
     return plain_identical(&value, expected);
   }

@@ -108,16 +108,27 @@ static bool is_of_sample(const struct violation *violation, const struct sample 
 static void take_violation(struct window_run *run, struct violation *violation) {
   char name[32];
   snprintf(name, sizeof name, "%.*s", (int)violation->rule.length, violation->rule.at);
+  struct window_verdict *oldest = NULL;
   for (struct window_verdict *verdict = run->judge.verdicts; verdict; verdict = verdict->next) {
     if (verdict->matched || strcmp(run->plan->rules[verdict->rule]->name, name) != 0) continue;
-    if (verdict->sample ? !is_of_sample(violation, verdict->sample) : !is_of_key(run, violation, verdict->key)) continue;
-    verdict->matched = true;
-    const char *what = verdict->sample ? event_difference(run, verdict, violation) : key_difference(run, verdict, violation);
-    if (!what && violation->wall_ns != run->now_ns && !run->plan->tight) what = "time";
-    if (what) differ(run, what, name);
+    if (verdict->sample ? is_of_sample(violation, verdict->sample) : is_of_key(run, violation, verdict->key)) oldest = verdict;
+  }
+  if (!oldest) {
+    differ(run, "the engine fires", name);
     return;
   }
-  differ(run, "the engine fires", name);
+  oldest->matched = true;
+  if (run->plan->tight) return; /* which of several of a key it is, is open */
+  const char *what = oldest->sample ? event_difference(run, oldest, violation) : key_difference(run, oldest, violation);
+  if (!what && violation->wall_ns != run->now_ns) what = "time";
+  if (what) differ(run, what, name);
+}
+
+/* While one verdict of a key waits for room others are only counted. */
+static bool may_be_silent(const struct window_run *run, const struct window_verdict *silent) {
+  for (const struct window_verdict *other = run->judge.verdicts; other && run->plan->tight; other = other->next)
+    if (other->matched && other->key == silent->key) return true;
+  return false;
 }
 
 static void check_step(struct window_run *run, bool end) {
@@ -127,7 +138,8 @@ static void check_step(struct window_run *run, bool end) {
     for (bool advance = false; side_next_violation(&run->side, shard, &violation, &advance);) take_violation(run, &violation);
   if (run->plan->tight && !end) return;
   for (struct window_verdict *verdict = run->judge.verdicts; verdict; verdict = verdict->next)
-    if (!verdict->matched) differ(run, "the engine is silent", run->plan->rules[verdict->rule]->name);
+    if (!verdict->matched && !may_be_silent(run, verdict))
+      differ(run, "the engine is silent", run->plan->rules[verdict->rule]->name);
   run->judge.verdicts = NULL;
 }
 

@@ -32,7 +32,7 @@ static const struct term *make_value(struct rule_maker *maker, enum subject subj
 }
 
 static void pick_limit(struct rule_maker *maker, struct window_shape *window) {
-  static const int64_t apart[] = {2, 6, 30, 300}; /* far from any value: quantiles are not exact */
+  static const int64_t apart[] = {3, 6, 30, 300}; /* far from any value: quantiles are not exact */
   switch (window->measure) {
   case WINDOWED_QUANTILE:
     window->limit = plain_integer(apart[below(maker, 4)]);

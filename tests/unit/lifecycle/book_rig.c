@@ -11,6 +11,7 @@ static int compile(void *context, const struct rule_set *set, uint64_t generatio
   struct book_rig *rig = context;
   rig->compiles++;
   if (rig->fail_compile) return rig->fail_compile;
+  if (rig->poison && rule_set_find(set, rig->poison)) return -EINVAL;
   struct rule_image *made = rule_image_compile(set, generation, NULL, 0, errors);
   if (!made) return -EINVAL;
   memcpy(sha256, made->sha256, 32);

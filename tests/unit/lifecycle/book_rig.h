@@ -12,6 +12,7 @@ struct book_rig {
   struct kept_record *records;
   size_t record_count, record_capacity;
   _Atomic uint64_t now_ns;
+  const char *poison;                   /* a name that no set with it compiles; NULL: none */
   int fail_compile, fail_record;        /* what the next ones return; 0: as they should */
   size_t records_until_full;            /* SIZE_MAX: never; then there is no room in the middle of a stream */
   unsigned compiles, published, images; /* images that are neither published nor discarded */

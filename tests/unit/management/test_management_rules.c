@@ -78,6 +78,32 @@ static void what_is_got_can_be_put(void **state) {
   assert_non_null(strchr(text_at(rule, "expression"), 'z'));
 }
 
+static const char betrace_rule[] = "{\"name\":\"fraud\",\"description\":\"d\",\"enabled\":true,\"severity\":\"HIGH\",\"tags\":[],"
+                                   "\"expression\":\"when { a.charge.where(amount > 1000) } always { a.check }\"}";
+
+static void expressions_as_betrace_writes_them(void **state) {
+  (void)state;
+  const json_t *rule = answered("POST", "/v1/rules", betrace_rule, 200);
+  assert_string_equal(text_at(rule, "on"), "trace");
+  assert_string_equal(text_at(rule, "always"), "{name = \"a.check\"}");
+  /* With a single event named, it is that one's condition. */
+  rule = answered("POST", "/v1/rules", "{\"name\":\"v\",\"on\":\"span\",\"expression\":\"duration > 1s\"}", 200);
+  assert_string_equal(text_at(rule, "if"), "duration > 1s");
+  /* A whole rule as it was got, with another expression. */
+  char body[4096];
+  const struct answer *answer = ask("GET", "/v1/rules/v", NULL, false);
+  char *seconds = strstr(answer->text, "\"expression\":\"duration > 1s\"");
+  assert_true(seconds && answer->length < sizeof body);
+  seconds[strlen("\"expression\":\"duration > ")] = '7';
+  memcpy(body, answer->text, answer->length + 1);
+  assert_string_equal(text_at(answered("PUT", "/v1/rules/v", body, 200), "if"), "duration > 7s");
+  const json_t *json = answered("POST", "/v1/rules/validate", "{\"expression\":\"when { a }\\n always { b >\"}", 200);
+  assert_true(json_is_false(json_object_get(json, "valid")));
+  assert_int_equal(strncmp(text_at(json, "error"), "2:", 2), 0);
+  json = answered("POST", "/v1/rules/validate", "{\"on\":\"span\",\"expression\":\"duration > 1s &&\\n nmae = 1\"}", 200);
+  assert_int_equal(strncmp(text_at(json, "error"), "2:2: ", 5), 0);
+}
+
 static void lists_are_filtered_and_paged(void **state) {
   (void)state;
   answered("POST", "/v1/rules", span_rule, 200);
@@ -318,6 +344,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_rule_from_creation_to_deletion, asking_set_up, asking_tear_down),
       cmocka_unit_test_setup_teardown(what_is_got_can_be_put, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(expressions_as_betrace_writes_them, asking_set_up, asking_tear_down),
       cmocka_unit_test_setup_teardown(lists_are_filtered_and_paged, asking_set_up, asking_tear_down),
       cmocka_unit_test_setup_teardown(errors_have_their_place, asking_set_up, asking_tear_down),
       cmocka_unit_test_setup_teardown(json_is_read_as_json, asking_set_up, asking_tear_down),

@@ -43,7 +43,14 @@ static const char *const text =
     "  - {name: e3, on: span, if: 'span.f'}\n"
     "  - {name: t0, when: '{span.a = \"x\"} && !{root}', always: '{span.b = 1} || {span.c > 4}', never: '{span.a = \"y\"}'}\n"
     "  - {name: t1, when: '{span.a = \"z\"}', never: '{span.a = \"v\"}'}\n"
-    "  - {name: t2, when: '!{span.a = \"z\"}', never: '!{span.a = \"v\"}'}\n";
+    "  - {name: t2, when: '!{span.a = \"z\"}', never: '!{span.a = \"v\"}'}\n"
+    "  - {name: f0, when: '{span.a = \"x\"}', never: 'count({span.a = \"y\"}) > 3 || max({span.a = \"z\"}, span.b * 2) > 9'}\n"
+    "  - {name: f1, when: '{span.a = \"x\"}', never: '{span.a = \"x\"} >> {span.b = 1} && {span.b = 2} then {span.b = 1} within "
+    "3s'}\n"
+    "  - {name: f2, when: '{span.a = \"x\"} !~ {root}', always: 'sum({root}, span.c) <= avg({span.b = 1}, duration)'}\n"
+    "  - {name: f3, when: '{span.a = \"x\"}', never: '{span.a = \"x\"} not followed by {span.b = 2} within 1ns'}\n"
+    "  - {name: f4, when: '{span.a = \"x\"}', always: '{span.b = 77}', never: 'trace.span_count > 500', within: 1ns}\n"
+    "  - {name: f5, when: '{span.a = \"x\"}', never: 'trace.duration > 500ms && {root} !< {span.b = 1}'}\n";
 
 #define WRITABLE(pointer) ((void *)(uintptr_t)(pointer))
 
@@ -52,14 +59,15 @@ struct words {
   size_t count;
 };
 
-#define WORDS_MAX 256
+#define WORDS_MAX 384
 static struct words all_words[WORDS_MAX];
 static unsigned all_count;
 
 static void add_words(const void *at, size_t bytes) {
-  if (bytes < sizeof(uint32_t)) return;
+  const size_t skipped = -(uintptr_t)at % sizeof(uint32_t); /* lists of 16 bits may begin in the middle of a word */
+  if (bytes < skipped + sizeof(uint32_t)) return;
   assert_true(all_count < WORDS_MAX);
-  all_words[all_count++] = (struct words){.at = WRITABLE(at), .count = bytes / sizeof(uint32_t)};
+  all_words[all_count++] = (struct words){.at = WRITABLE((uintptr_t)at + skipped), .count = (bytes - skipped) / sizeof(uint32_t)};
 }
 
 static void add_program(const struct image_program *program) { add_words(program->operations, program->count * 4ull); }
@@ -100,6 +108,29 @@ static void add_trace_index(const struct rule_image *image) {
   }
 }
 
+static void add_fact_list(const struct image_fact_list *list, uint32_t keys) {
+  add_words(list->first, (keys + 1) * 4ull);
+  add_words(list->numbers, list->count * 2ull);
+}
+
+static void add_story(const struct rule_image *image) {
+  const struct image_story *story = &image->story;
+  add_fact_list(&story->early, story->bits);
+  add_fact_list(&story->timed, story->bits);
+  add_fact_list(&story->measured, story->bits);
+  add_fact_list(&story->within, story->bits);
+  add_fact_list(&story->rules, story->fact_count);
+  add_words(story->early_of_all, story->early_of_all_count * 2ull);
+  add_words(story->kept, (story->bits + 63) / 64 * 8ull);
+  for (uint32_t i = 0; i < story->fact_count; i++) {
+    add_words(&story->facts[i], offsetof(struct image_fact, left.constant));
+    add_words(&story->facts[i].right, offsetof(struct image_measure, constant));
+    add_words(&story->facts[i].within_ns, 12);
+  }
+  for (uint32_t i = 0; i < image->trace_rule_count; i++)
+    add_words(image->trace_rules[i].anchors, image->trace_rules[i].anchor_count * 2ull);
+}
+
 static void collect(const struct rule_image *image) {
   const struct image_kind *spans = &image->kinds[EVENT_SPAN], *webhooks = &image->kinds[EVENT_WEBHOOK];
   all_count = 0;
@@ -119,7 +150,7 @@ static void collect(const struct rule_image *image) {
   for (uint32_t i = 0; i < spans->predicate_count; i++)
     if (spans->predicates[i].list_interned) add_words(spans->predicates[i].list_interned, spans->predicates[i].list_count * 4ull);
   for (uint32_t i = 0; i < spans->predicate_count; i++)
-    if (spans->predicates[i].between) add_words(&spans->predicates[i].other, 4);
+    if (spans->predicates[i].between) add_words(&spans->predicates[i].column, 4);
   for (uint32_t i = 0; i < spans->column_count; i++)
     if (spans->columns[i].computation) {
       add_words(spans->columns[i].computation, 4);
@@ -135,6 +166,7 @@ static void collect(const struct rule_image *image) {
   add_candidates(spans, &spans->candidates);
   add_candidates(spans, &image->selector_candidates);
   add_trace_index(image);
+  add_story(image);
 }
 
 struct world {
@@ -171,6 +203,9 @@ static void run(struct world *world) {
     batch->fields[at].name = (struct event_text){"operation", 9};
     batch->fields[at].end_ns = 3;
     batch->fields[at].trace_id[0] = 1;
+    batch->fields[at].span_id[0] = (uint8_t)(row / 2 + 1);
+    batch->fields[at].has_parent = row % 3 > 0;
+    batch->fields[at].parent_id[0] = (uint8_t)(row / 4 + 1);
     for (unsigned key = 0; key < 5; key++) {
       const char name = (char)('a' + key);
       const int slot = event_column_find(world->image, EVENT_SPAN, SCOPE_SPAN, &name, 1);
@@ -185,6 +220,7 @@ static void run(struct world *world) {
   engine_commit(world->engine);
   for (const void *digest; (digest = line_ring_peek(world->config.digests_to[0])); line_ring_consume(world->config.digests_to[0]))
     engine_apply_digest(world->engine, digest, 3, 4);
+  while (engine_expire(world->engine, 5, 6, 100) > 0) continue;
   engine_drain(world->engine, 5, 6, 100);
   uint32_t bytes;
   while (record_ring_peek(world->config.records, &bytes)) record_ring_advance(world->config.records);
@@ -232,6 +268,44 @@ static void check_refused_at(int line, struct rule_image *image, const void *at,
 }
 
 #define check_refused(...) check_refused_at(__LINE__, __VA_ARGS__)
+
+/* Facts between the spans of a trace. */
+static void check_story(struct rule_image *image) {
+  const struct image_story *story = &image->story;
+  const struct image_fact_list *lists[] = {&story->early, &story->timed, &story->measured, &story->within, &story->rules};
+  for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++) {
+    const uint32_t keys = i == 4 ? story->fact_count : story->bits;
+    assert_true(lists[i]->count > 0);
+    check_refused(image, &lists[i]->first[0], 4, 1);
+    check_refused(image, &lists[i]->first[keys], 4, lists[i]->count + 1);
+    check_refused(image, &lists[i]->numbers[0], 2, 0xffff);
+  }
+  uint32_t count = 0, ordered = 0, negated = 0;
+  for (uint32_t i = 0; i < story->fact_count; i++) {
+    if (story->facts[i].left.kind == MEASURE_COUNT) count = i;
+    if (story->facts[i].sort == FACT_ORDERED && !story->facts[i].negated) ordered = i;
+    if (story->facts[i].sort == FACT_ORDERED && story->facts[i].negated) negated = i;
+  }
+  check_refused(image, &story->bits, 4, story->bits - 1);
+  check_refused(image, &story->fact_count, 4, IMAGE_FACTS_MAX + 1);
+  check_refused(image, &story->facts[count].sort, 1, FACT_RELATED + 1);
+  check_refused(image, &story->facts[count].operation, 1, PREDICATE_MATCHES);
+  check_refused(image, &story->facts[count].operation, 1, PREDICATE_LESS); /* early, but it could become false again */
+  check_refused(image, &story->facts[count].monotone, 1, false);
+  check_refused(image, &story->facts[count].left.kind, 1, MEASURE_SPAN_COUNT + 1);
+  check_refused(image, &story->facts[count].left.kind, 1, MEASURE_SUM);
+  check_refused(image, &story->facts[count].left.bit, 2, (uint16_t)story->bits);
+  check_refused(image, &story->facts[count].right.constant.type, 4, VALUE_STRING);
+  check_refused(image, &story->facts[ordered].left_bit, 2, (uint16_t)story->bits);
+  check_refused(image, &story->facts[ordered].right_bit, 2, (uint16_t)story->bits);
+  check_refused(image, &story->facts[ordered].early, 1, false);
+  check_refused(image, &story->facts[ordered].negated, 1, true);
+  check_refused(image, &story->facts[ordered].identity, 4, 0);
+  check_refused(image, &story->facts[negated].sort, 1, FACT_RELATED);
+  check_refused(image, &story->early_of_all[0], 2, story->fact_count);
+  check_refused(image, &story->early_of_all[0], 2, negated);
+  check_refused(image, &image->trace_rules[3].needs_story, 1, false);
+}
 
 /* Computed columns, comparisons of two, networks, time zones, presence. */
 static void check_values(struct rule_image *image, const struct image_kind *spans) {
@@ -332,6 +406,7 @@ static void test_each_damage(void **state) {
   check_refused(image, &traces->complete_always.count, 4, image->trace_rule_count + 1);
   check_refused(image, &traces->never_always.count, 4, image->trace_rule_count + 1);
   check_refused(image, &image->trace_rules[1].trace_rule, 4, 0);
+  check_story(image);
   check_refused(image, &image->trace_rules[0].when.operations[0], 4, IMAGE_SELECTORS_MAX);
   const struct image_candidates *candidates = &spans->candidates;
   const struct image_key *strings = NULL, *numbers = NULL, *limits = NULL, *searches = NULL;

@@ -1,6 +1,7 @@
 /* Trace rules through real engines: every sentence of the design about when a verdict is given, and random traffic against a slow
  * judge. */
 #include "engine_rig.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct rig_limits roomy = {1u << 20, 4096, 256, 512};
@@ -281,6 +282,60 @@ static void test_random_traffic_on_any_number_of_shards(void **state) {
     for (uint32_t engines = 1; engines <= RIG_ENGINES_MAX; engines++) random_case(seed, engines);
 }
 
+static uint32_t named_spans, named_count;
+
+static void check_one_span(void *context, const struct violation *violation) {
+  (void)context;
+  named_spans = violation->fixed.span_count;
+  named_count = violation->fixed.count;
+}
+
+/* More selectors than go into one message, and than a trace keeps in place. */
+static void test_a_span_that_meets_a_thousand_selectors(void **state) {
+  enum { RULES = 1000 };
+  const struct rig_traces traces = {.limits = {.max_spans = 3}, .spills = 4096};
+  char *text = malloc(RULES * 96 + 64), *end = text + sprintf(text, "rules:\n");
+  const struct rig_span big = {.trace = 1, .span = 11, .name = "charge", .service = "shop", .amount = 5000},
+                        small = {.trace = 1, .span = 12, .name = "charge", .service = "shop", .amount = 0};
+  struct engine_rig rig;
+  (void)state;
+  for (unsigned i = 0; i < RULES; i++)
+    end += sprintf(end, "  - {name: r%u, when: '{span.amount > %u}', always: '{name = \"check\"}'}\n", i, i);
+  rig_open_traces(&rig, 2, &roomy, &traces, text);
+  assert_true(rig_send(&rig, 0, &big) && rig_send(&rig, 1, &big));
+  rig_deliver(&rig);
+  const uint64_t sent = engine_counters(rig.engine[0])->digests_sent + engine_counters(rig.engine[1])->digests_sent;
+  assert_int_equal(sent, 2 * ((RULES + DIGEST_SELECTORS_MAX - 1) / DIGEST_SELECTORS_MAX));
+  assert_int_equal(rig_violations(&rig, NULL, NULL), 0); /* two spans, though eight messages */
+  assert_true(rig_send(&rig, 0, &small));
+  rig_deliver(&rig);
+  assert_int_equal(rig_violations(&rig, check_one_span, NULL), RULES);
+  assert_int_equal(named_spans, 1);
+  assert_int_equal(named_count, 1);
+  rig_check_laws(&rig);
+  rig_close(&rig);
+  free(text);
+}
+
+static void test_the_first_sixteen_spans_are_named_and_all_counted(void **state) {
+  struct engine_rig rig;
+  (void)state;
+  rig_open(&rig, 1, &roomy, rules);
+  for (uint64_t i = 0; i < 20; i++) {
+    const struct rig_span span = {.trace = 1, .span = 100 + i, .name = "charge", .service = "shop", .amount = 200};
+    assert_true(rig_send(&rig, 0, &span));
+    if (i < 10) assert_true(rig_send(&rig, 0, &span)); /* sent again: counted once */
+  }
+  const struct rig_span checked = {.trace = 1, .span = 1, .name = "audit", .service = "shop", .amount = -1};
+  assert_true(rig_send(&rig, 0, &checked));
+  rig_deliver(&rig);
+  rig_pass(&rig, 4 * RIG_SECOND);
+  assert_int_equal(rig_violations(&rig, check_one_span, NULL), 1);
+  assert_int_equal(named_spans, VIOLATION_SPAN_IDS_MAX);
+  assert_int_equal(named_count, 20);
+  rig_close(&rig);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_always_is_judged_when_idle),
@@ -293,6 +348,8 @@ int main(void) {
       cmocka_unit_test(test_a_rollback_leaves_no_trace),
       cmocka_unit_test(test_full_digest_ring_refuses_the_request),
       cmocka_unit_test(test_a_reload_keeps_what_stays_and_spares_old_traces_new_rules),
+      cmocka_unit_test(test_a_span_that_meets_a_thousand_selectors),
+      cmocka_unit_test(test_the_first_sixteen_spans_are_named_and_all_counted),
       cmocka_unit_test(test_random_traffic_on_any_number_of_shards),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -185,16 +185,170 @@ static void test_every_construct_in_every_order(void **state) {
   }
 }
 
-static void told(struct tale *tale, const char *text) {
+static void tell_all(struct tale *tale, const char *text) {
   struct tale_span spans[TALE_SPANS_MAX];
   const uint32_t count = tale_read(text, spans);
   for (uint32_t i = 0; i < count; i++) tale_tell(tale, &spans[i]);
 }
 
+/* The clocks of two senders may differ by 5. */
+static void test_tolerance(void **state) {
+  static const struct {
+    const char *condition, *spans;
+    bool holds;
+  } wide[] = {
+      {A " then " B, "a1@20 b2@15", true},
+      {A " then " B, "a1@20 b2@14", false},
+      {A " then " B " within 50ns", "a1@20 b2@75", true},
+      {A " then " B " within 50ns", "a1@20 b2@76", false},
+      {A " not followed by " B " within 50ns", "a1@20 b2@15", false},
+      {A " not followed by " B " within 50ns", "a1@20 b2@14", true},
+      {A " not followed by " B " within 50ns", "a1@20 b2@75", false},
+      {A " then " B " within 50ns", "a1@3 b2@0", true},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++) {
+    struct tale tale;
+    struct tale_span spans[TALE_SPANS_MAX];
+    const struct story_case told = {wide[i].condition, wide[i].spans, wide[i].holds};
+    uint32_t order[] = {0, 1};
+    char *rules = rule_of(wide[i].condition);
+    tale_open(&tale, rules, 5, ROOMY, STEPS);
+    tale_read(wide[i].spans, spans);
+    permute(&tale, &told, spans, order, 2, 0);
+    tale_close(&tale);
+    free(rules);
+  }
+}
+
+static void test_deadlines(void **state) {
+  static const char rules[] =
+      "  - {name: r0, when: '{name = \"a\"}', never: '{name = \"a\"} not followed by {name = \"b\"} within "
+      "100ns'}\n"
+      "  - {name: r1, when: '{name = \"a\"}', always: '{name = \"c\"}', within: 300ns}\n"
+      "  - {name: r2, when: '{name = \"d\"}', always: '{name = \"d\"} then {name = \"e\"} within 900ns'}\n";
+  struct tale tale;
+  (void)state;
+  tale_open(&tale, rules, 7, ROOMY, STEPS);
+  tell_all(&tale, "f1@10");
+  assert_int_equal(trace_story_hold_ns(tale.story, TALE_TRACE), 0);
+  assert_true(trace_story_wake_ns(tale.story, TALE_TRACE) == STORY_NEVER);
+  tell_all(&tale, "a2@10");
+  assert_int_equal(trace_story_wake_ns(tale.story, TALE_TRACE), 1107);
+  assert_int_equal(trace_story_hold_ns(tale.story, TALE_TRACE), 1307);
+  tale.now_ns = 1106;
+  assert_int_equal(tale_mature(&tale), 0);
+  tell_all(&tale, "a3@50"); /* arrives at 1106 */
+  tale.now_ns = 1107;
+  assert_int_equal(tale_mature(&tale), 1);
+  tell_all(&tale, "b4@60"); /* follows the second, by its start the first as well */
+  tale.now_ns = 1306;
+  assert_int_equal(tale_mature(&tale), 0);
+  assert_int_equal(trace_story_hold_ns(tale.story, TALE_TRACE), 1307);
+  tale.now_ns = 1307;
+  assert_int_equal(tale_mature(&tale), 2);
+  tell_all(&tale, "c5@317"); /* in time by its start */
+  assert_int_equal(tale_mature(&tale), 0);
+  assert_int_equal(trace_story_hold_ns(tale.story, TALE_TRACE), 0);
+  tell_all(&tale, "d6@400");
+  assert_int_equal(trace_story_hold_ns(tale.story, TALE_TRACE), 1307 + 907);
+  assert_int_equal(tale_mature(&tale), 0);
+  assert_int_equal(trace_story_hold_ns(tale.story, TALE_TRACE), 1307 + 907);
+  tell_all(&tale, "e7@400");
+  assert_int_equal(tale_mature(&tale), 0);
+  assert_int_equal(trace_story_hold_ns(tale.story, TALE_TRACE), 0);
+  tell_all(&tale, "d8@5000");
+  trace_story_remember(tale.story, TALE_TRACE);
+  assert_int_equal(trace_story_hold_ns(tale.story, TALE_TRACE), 0);
+  tale_close(&tale);
+}
+
+#define MANY 10000u
+
+/* One chain, one family, or all apart: nothing may cost the square of the spans. The steps are those of the default. */
+static struct tale_span one_of_many(unsigned shape, uint32_t i) {
+  struct tale_span span = {.letters = 0, .id = i + 1, .start_ns = 1000 + i * 7919 % MANY};
+  if (shape == 0) span.parent = i;
+  if (shape == 1) span.parent = i ? 1 : 0;
+  if (shape == 3) span.parent = i ? i : MANY; /* a ring */
+  span.letters = (uint8_t)(i == 0 ? 1 : i == MANY - 1 && shape != 2 ? 0 : 4);
+  return span;
+}
+
+static void test_ten_thousand_spans(void **state) {
+  static const char rules[] =
+      "  - {name: r0, when: '{name = \"c\"}', never: '{name = \"b\"} >> {name = \"c\"} || {name = \"c\"} << {name = \"b\"}'}\n"
+      "  - {name: r1, when: '{name = \"c\"}', never: '{name = \"c\"} then {name = \"b\"} within 20ns || {name = \"b\"} ~ {name = "
+      "\"c\"}'}\n"
+      "  - {name: r2, when: '{name = \"c\"}', never: '{name = \"a\"} >> {name = \"b\"} || count({name = \"c\"}) > 9999'}\n"
+      "  - {name: r3, when: '{name = \"c\"}', never: '{name = \"c\"} not followed by {name = \"c\"} within 50us'}\n"
+      "  - {name: r4, when: '{name = \"c\"}', always: '{name = \"a\"} !>> {name = \"c\"} || {name = \"c\"} !<< {name = \"c\"} || "
+      "{name = \"c\"} !~ {name = \"c\"}'}\n";
+  (void)state;
+  for (unsigned shape = 0; shape < 4; shape++)
+    for (unsigned backwards = 0; backwards < 2; backwards++) {
+      struct tale tale;
+      tale_open(&tale, rules, 0, 1u << 17, STORY_STEPS_DEFAULT);
+      for (uint32_t i = 0; i < MANY; i++) {
+        const struct tale_span span = one_of_many(shape, backwards ? MANY - 1 - i : i);
+        assert_true(tale_tell(&tale, &span));
+        assert_false(tale_breaks(&tale, STORY_SPAN, 0) || tale_breaks(&tale, STORY_SPAN, 1) || tale_breaks(&tale, STORY_SPAN, 2));
+      }
+      for (unsigned rule = 0; rule < 3; rule++) assert_false(tale_breaks(&tale, STORY_COMPLETE, rule));
+      assert_true(tale_breaks(&tale, STORY_COMPLETE, 3)); /* the last */
+      tale_breaks(&tale, STORY_COMPLETE, 4);
+      assert_int_equal(tale.counters.partial_steps + tale.counters.partial_full + tale.counters.partial_large, 0);
+      tale_close(&tale);
+    }
+}
+
+static void test_a_trace_has_too_many_spans(void **state) {
+  struct tale tale;
+  (void)state;
+  tale_open(&tale, "  - {name: r0, when: '{name = \"a\"}', never: 'count({name = \"a\"}) > 20000'}\n", 0, ROOMY, STEPS);
+  for (uint32_t i = 0; i < 10000; i++) tale_tell(&tale, &(struct tale_span){.letters = 1, .id = i + 1});
+  assert_int_equal(tale.counters.partial_large, 0);
+  tale_tell(&tale, &(struct tale_span){.letters = 1, .id = 20000});
+  assert_int_equal(tale.counters.partial_large, 1);
+  assert_int_equal(tale.counters.lines_used, 0);
+  tale_tell(&tale, &(struct tale_span){.letters = 1, .id = 20001});
+  assert_int_equal(tale.counters.partial_large, 1);
+  assert_false(tale_breaks(&tale, STORY_COMPLETE, 0));
+  assert_int_equal(tale.counters.rules_unjudged, 1);
+  tale_close(&tale);
+}
+
+/* More selectors than a node has room for, and a span that is told in parts. */
+static void test_a_span_with_many_selectors(void **state) {
+  static const char rules[] =
+      "  - {name: r0, when: '{name = \"a\"}', never: 'count({name = \"g\"}) = 1 && {name = \"h\"} > {name = "
+      "\"f\"} && sum({name = \"e\"}, span.v) = 5'}\n"
+      "  - {name: r1, when: '{name = \"a\"}', never: '{name = \"b\"} then {name = \"c\"}'}\n"
+      "  - {name: r2, when: '{name = \"a\"}', never: 'count({name = \"d\"}) > 1'}\n";
+  struct tale tale;
+  (void)state;
+  tale_open(&tale, rules, 0, ROOMY, STEPS);
+  tell_all(&tale, "abdefgh1<1=5");
+  assert_true(tale_breaks(&tale, STORY_COMPLETE, 0));
+  const uint16_t rest = tale.bits[2];
+  const struct story_span more = {
+      .span_id = 1, .parent_id = 1, .has_parent = true, .continued = true, .bits = &rest, .bit_count = 1};
+  assert_true(trace_story_add(tale.story, TALE_TRACE, &more));
+  tale.met |= 4;
+  assert_false(tale_breaks(&tale, STORY_SPAN, 1)); /* it is one span, and does not follow itself */
+  assert_false(tale_breaks(&tale, STORY_COMPLETE, 1));
+  assert_false(tale_breaks(&tale, STORY_COMPLETE, 2));
+  tale_close(&tale);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_construct_in_every_order),
+      cmocka_unit_test(test_tolerance),
+      cmocka_unit_test(test_deadlines),
+      cmocka_unit_test(test_ten_thousand_spans),
+      cmocka_unit_test(test_a_trace_has_too_many_spans),
+      cmocka_unit_test(test_a_span_with_many_selectors),
   };
-  (void)told;
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

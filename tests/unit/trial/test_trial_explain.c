@@ -105,6 +105,27 @@ static void test_compiled_text_keeps_its_meaning(void **state) {
   rule_set_free(set);
 }
 
+static void test_facts_of_traces(void **state) {
+  (void)state;
+  struct rule_set *set =
+      parse("rules:\n"
+            "  - name: a\n"
+            "    when: '({name = \"x\"} then {span.k = 1} within 2s) && {name = \"x\"} !>> {name = \"y\"}'\n"
+            "    never: 'avg({name = \"x\"}, span.n) >= 2.5 || trace.duration > 3s || {name = \"x\"} ~ {name = \"z\"}'\n"
+            "    always: '{name = \"x\"} not followed by {name = \"y\"} within 1s'\n");
+  static const char *const compiled[] = {
+      "{name = \"x\"} then {span.k = 1} within 2000000000ns && {name = \"x\"} !>> {name = \"y\"}",
+      "{name = \"x\"} not followed by {name = \"y\"} within 1000000000ns",
+      "avg({name = \"x\"}, span.n) >= 2.5 || trace.duration > 3000000000 || {name = \"x\"} ~ {name = \"z\"}"};
+  json_t *json = explain(set, "a", 0), *conditions = json_object_get(json, "conditions");
+  assert_int_equal(json_array_size(conditions), 3);
+  for (size_t i = 0; i < 3; i++)
+    assert_string_equal(json_string_value(json_object_get(json_array_get(conditions, i), "compiled")), compiled[i]);
+  assert_int_equal(rules_with(json, "columns", "reference", "span.n"), 1);
+  json_decref(json);
+  rule_set_free(set);
+}
+
 /* Read again as an expression, it is the same rule; what the notation cannot say is null. */
 static void test_betrace_text_is_the_same_rule(void **state) {
   static const struct {
@@ -115,6 +136,11 @@ static void test_betrace_text_is_the_same_rule(void **state) {
       {"{name = \"GET /users\" && (span.a = \"x\" || !(span.b in [1, 2.5]))} && !{name = \"c\"}", "{name = \"count\"}",
        "when { \"GET /users\".where(\"a\" == \"x\" or not (\"b\" in [1, 2.5])) && !(c) } never { \"count\" }"},
       {"{name = \"a\" && span.ok} || {name = \"b\" && span.u =~ \"^x\" && service = \"s\"}", "{name = \"d\"}", ""},
+      {"count({name = \"a\" && span.k = 1}) > 3", "count({name = \"b\"}) = count({name = \"c\"})",
+       "when { count(a.where(\"k\" == 1)) > 3 } never { count(b) == count(c) }"},
+      {"{name = \"a\"} then {name = \"b\"} within 2s", "{name = \"d\"}", NULL},
+      {"{name = \"a\"} > {name = \"b\"}", "{name = \"d\"}", NULL},
+      {"sum({name = \"a\"}, span.n) > 5", "{name = \"d\"}", NULL},
       {"{name = \"a\" && duration > 1s}", "{name = \"d\"}", NULL},
       {"{span.a = 1}", "{name = \"d\"}", NULL},
       {"{name = \"a\" || span.a = 1}", "{name = \"d\"}", NULL},
@@ -173,11 +199,9 @@ static void test_estimates(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_shared_predicates_and_columns),
-      cmocka_unit_test(test_what_finds_a_rule),
-      cmocka_unit_test(test_compiled_text_keeps_its_meaning),
-      cmocka_unit_test(test_betrace_text_is_the_same_rule),
-      cmocka_unit_test(test_estimates),
+      cmocka_unit_test(test_shared_predicates_and_columns),   cmocka_unit_test(test_what_finds_a_rule),
+      cmocka_unit_test(test_compiled_text_keeps_its_meaning), cmocka_unit_test(test_facts_of_traces),
+      cmocka_unit_test(test_betrace_text_is_the_same_rule),   cmocka_unit_test(test_estimates),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
