@@ -1,4 +1,4 @@
-#include "network.h"
+#include "plain_network.h"
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
