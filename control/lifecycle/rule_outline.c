@@ -1,5 +1,6 @@
 #include "rule_outline.h"
 #include "always_assert.h"
+#include "rule_set.h"
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +10,9 @@
 /* Depth 1 is the document's mapping, 2 the list of rules, 3 a rule. */
 struct walk {
   unsigned depth;
-  bool key;      /* at depth 1 and 3: the next scalar is one */
-  bool in_rules; /* under `rules:` */
-  bool is_name;  /* the value to come */
+  bool key;            /* at depth 1 and 3: the next scalar is one */
+  bool in_rules;       /* under `rules:` */
+  bool is_name, is_id; /* the value to come */
 };
 
 static void add_item(struct rule_outline *outline, size_t line) {
@@ -30,17 +31,18 @@ static void see_scalar(struct walk *walk, const yaml_event_t *event, struct rule
   if (walk->key) {
     if (walk->depth == 1) walk->in_rules = strcmp(text, "rules") == 0;
     walk->is_name = walk->depth == 3 && walk->in_rules && strcmp(text, "name") == 0;
-  } else if (walk->is_name && outline->count > 0) {
+    walk->is_id = walk->depth == 3 && walk->in_rules && strcmp(text, "id") == 0;
+  } else if ((walk->is_name || walk->is_id) && outline->count > 0) {
     struct rule_outline_item *item = &outline->items[outline->count - 1];
-    snprintf(item->name, sizeof item->name, "%s", text);
-    walk->is_name = false;
+    snprintf(walk->is_name ? item->name : item->id, sizeof item->name, "%s", text);
+    walk->is_name = walk->is_id = false;
   }
   walk->key = !walk->key;
 }
 
 static void see_start(struct walk *walk, const yaml_event_t *event, struct rule_outline *outline) {
   if (walk->depth == 2 && walk->in_rules) add_item(outline, event->start_mark.line);
-  if (walk->depth == 1 || walk->depth == 3) walk->is_name = false;
+  if (walk->depth == 1 || walk->depth == 3) walk->is_name = walk->is_id = false;
   walk->depth++;
   if (walk->depth == 1 || walk->depth == 3) walk->key = true;
 }
@@ -67,6 +69,10 @@ void rule_outline_read(const char *text, size_t length, struct rule_outline *out
     yaml_event_delete(&event);
   }
   yaml_parser_delete(&parser);
+  /* A name that is a text for people gives its place to the id. */
+  for (size_t i = 0; i < outline->count; i++)
+    if (outline->items[i].id[0] && !rule_name_is_good(outline->items[i].name))
+      memcpy(outline->items[i].name, outline->items[i].id, sizeof outline->items[i].name);
 }
 
 size_t rule_outline_at(const struct rule_outline *outline, uint32_t line) {

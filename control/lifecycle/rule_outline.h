@@ -5,7 +5,8 @@
 
 struct rule_outline_item {
   uint32_t line;  /* 1-based, where it begins; it goes on to the next one's */
-  char name[129]; /* as written, cut; empty: none */
+  char name[129]; /* as written, cut; empty: none. The id where that is the rule's name */
+  char id[129];
 };
 
 struct rule_outline {

@@ -49,17 +49,17 @@ static bool name_character(char character) {
          (character >= '0' && character <= '9') || character == '.' || character == '_' || character == '-';
 }
 
-static bool name_is_good(const struct source_scalar *name) {
-  for (size_t i = 0; i < name->length; i++)
-    if (!name_character(name->value[i])) return false;
-  return name->length > 0 && name->length <= NAME_BYTES_MAX;
+bool rule_name_is_good(const char *name) {
+  size_t length = 0;
+  while (length <= NAME_BYTES_MAX && name_character(name[length])) length++;
+  return length > 0 && length <= NAME_BYTES_MAX && name[length] == '\0';
 }
 
 /* A name that is a text for people gives its place to the id. */
 const struct source_scalar *rule_name_scalar(const struct raw_rule *raw) {
   const struct source_scalar *name = raw->fields[FIELD_NAME].value ? &raw->fields[FIELD_NAME] : NULL;
   const struct source_scalar *id = raw->fields[FIELD_ID].value ? &raw->fields[FIELD_ID] : NULL;
-  return id && (!name || !name_is_good(name)) ? id : name;
+  return id && (!name || !rule_name_is_good(name->value)) ? id : name;
 }
 
 static void build_name(struct builder *builder) {

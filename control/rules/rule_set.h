@@ -64,6 +64,9 @@ struct rule_definition {
   uint32_t line;
 };
 
+/* What a rule may be called: 1 to 128 of A-Z a-z 0-9 . _ - */
+bool rule_name_is_good(const char *name);
+
 struct rule_set;
 
 /* Reads files and directories (*.yaml, *.yml, sorted) into one set. NULL when any error was found (all are reported). A name that

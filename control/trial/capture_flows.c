@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FLOWS_MAX 16384u
-#define BUCKETS 32768u
+#define FLOWS_MAX 4096u
+#define BUCKETS 8192u
 #define WAITING_BYTES_A_FLOW (1u << 20)
 #define WAITING_BYTES (64u << 20)
 

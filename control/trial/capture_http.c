@@ -7,8 +7,8 @@
 
 #define SECOND_NS 1000000000ull
 #define BODY_BYTES_MAX 20971520u
-#define CONNECTIONS_MAX 16384u
-#define HTTP2_CONNECTIONS 1024u
+#define CONNECTIONS_MAX 4096u
+#define HTTP2_CONNECTIONS 256u
 
 struct capture_stream {
   struct stream_face face;
@@ -221,7 +221,7 @@ struct capture_http *capture_http_create(struct capture *capture) {
       (struct http_application){.context = http, .admit = admit, .handle = handle, .aborted = aborted, .error_body = error_body};
   /* Nobody waits for an answer here: deadlines are beyond what a slow sender in a capture needs. */
   const struct http_config config = {.connections_max = CONNECTIONS_MAX,
-                                     .body_pools = {{8192, 4096}, {131072, 512}, {2u << 20, 64}, {22u << 20, 16}},
+                                     .body_pools = {{8192, 512}, {131072, 128}, {2u << 20, 32}, {22u << 20, 8}},
                                      .http2 = {HTTP2_CONNECTIONS, 4 * HTTP2_CONNECTIONS},
                                      .header_timeout_ns = 3600 * SECOND_NS,
                                      .body_timeout_ns = 3600 * SECOND_NS,

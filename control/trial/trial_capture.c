@@ -92,22 +92,26 @@ static void read_frames(struct capture *capture, pcap_t *pcap) {
   if (result == PCAP_ERROR) capture->report->unread[UNREAD_CUT]++; /* the file ends within a frame */
 }
 
-bool trial_capture_read(const char *path, const struct trial_reader *reader, struct trial_report *report,
-                        struct rule_errors *errors) {
-  char why[PCAP_ERRBUF_SIZE] = "";
+static bool read_open(pcap_t *pcap, const char *name, const struct trial_reader *reader, struct trial_report *report,
+                      struct rule_errors *errors) {
   struct capture capture = {.reader = reader, .report = report};
-  report->recording = RECORDING_CAPTURE;
-  report->format = "capture";
-  pcap_t *pcap = pcap_open_offline_with_tstamp_precision(path, PCAP_TSTAMP_PRECISION_NANO, why);
-  if (!pcap) {
-    trial_error_file(errors, path, "%.200s", why);
-    return false;
-  }
   read_frames(&capture, pcap);
   const bool memory = report->frames == 0 || (capture.http && capture.flows);
-  if (!memory) trial_error_file(errors, path, "no memory");
+  if (!memory) trial_error_file(errors, name, "no memory");
   capture_flows_free(capture.flows);
   capture_http_free(capture.http);
   pcap_close(pcap);
   return memory;
+}
+
+bool trial_capture_read_file(FILE *file, const char *name, const struct trial_reader *reader, struct trial_report *report,
+                             struct rule_errors *errors) {
+  char why[PCAP_ERRBUF_SIZE] = "";
+  report->recording = RECORDING_CAPTURE;
+  report->format = "capture";
+  pcap_t *pcap = pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, why);
+  if (pcap) return read_open(pcap, name, reader, report, errors);
+  trial_error_file(errors, name, "%.200s", why);
+  fclose(file);
+  return false;
 }

@@ -73,6 +73,13 @@ static const struct rule_definition *definition_of(const struct trial_test_file 
   return NULL;
 }
 
+bool trial_has_examples(struct trial_document *document) {
+  yaml_node_t *rules = member(document, trial_document_root(document), "rules");
+  for (size_t i = 0; rules && rules->type == YAML_SEQUENCE_NODE && i < trial_list_count(rules); i++)
+    if (member(document, trial_list_at(document, rules, i), "example_violation")) return true;
+  return false;
+}
+
 size_t trial_examples_run(struct trial_test_file *file) {
   struct trial_document *document = &file->document;
   yaml_node_t *rules = member(document, trial_document_root(document), "rules");

@@ -194,7 +194,9 @@ static bool read_mapped(const char *path, int descriptor, size_t length, const s
   bool good;
   if (trial_is_capture(bytes, length)) {
     report->total_bytes = length;
-    good = trial_capture_read(path, reader, report, errors);
+    FILE *capture = fopen(path, "re");
+    good = capture && trial_capture_read_file(capture, path, reader, report, errors);
+    if (!capture) trial_error_file(errors, path, "cannot be read: %s", strerror(errno));
   } else {
     madvise(bytes, length, MADV_SEQUENTIAL);
     good = read_bodies(&file);

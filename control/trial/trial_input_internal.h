@@ -48,9 +48,9 @@ bool trial_recording_read(const char *path, const struct trial_reader *reader, s
 
 /* The first byte that is no white space begins an object or a list. */
 bool trial_looks_like_json(const void *bytes, size_t length);
-/* trial_capture.c: pcap and pcapng, by libpcap. */
-bool trial_capture_read(const char *path, const struct trial_reader *reader, struct trial_report *report,
-                        struct rule_errors *errors);
+/* trial_capture.c: pcap and pcapng, by libpcap. Closes the file. */
+bool trial_capture_read_file(FILE *file, const char *name, const struct trial_reader *reader, struct trial_report *report,
+                             struct rule_errors *errors);
 bool trial_is_capture(const uint8_t *bytes, size_t length);
 /* trial_journal.c */
 bool trial_journal_read(const char *directory, const struct trial_reader *reader, struct trial_report *report,

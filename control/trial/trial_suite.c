@@ -100,7 +100,8 @@ static bool run_file(const char *path, const char *folder, json_t *results, stru
       run_tests(&file);
     } else {
       const char *rules = folder ? folder : path;
-      file.set = rule_set_load(&rules, 1, errors);
+      any = trial_has_examples(&file.document);
+      if (any) file.set = rule_set_load(&rules, 1, errors);
       any = file.set && trial_examples_run(&file) > 0;
     }
   }

@@ -86,5 +86,7 @@ void trial_test_result(struct trial_test_file *file, const yaml_node_t *node, co
 /* NULL when the event was taken whole. */
 json_t *trial_test_refusal(const yaml_node_t *node, const struct trial_answer *answer);
 
+/* Some rule of the file has an example. */
+bool trial_has_examples(struct trial_document *document);
 /* trial_example.c: the example_violation of each rule in a file of rules. Returns how many there are. */
 size_t trial_examples_run(struct trial_test_file *file);

@@ -14,18 +14,24 @@
 #define WINDOW_NONE 0xffffffffu
 #define WINDOW_BLOCK_COUNTS (2 * IMAGE_WINDOW_STEPS)
 #define WINDOW_GROUP_BINS 8u
+#define WINDOW_GROUPS_MAX 42u /* a key; values that would need more go to the nearest group */
 #define WINDOW_SET_ENTRIES 40u
 #define WINDOW_BYTES_A_BLOCK 504u
 
 struct window_block {
   uint32_t next;
-  int32_t tag; /* a histogram's group; entries of a set; bytes of a record */
+  int32_t tag; /* entries of a set; groups in a histogram's directory; TAG_SKETCH */
   union {
     uint32_t counts[WINDOW_BLOCK_COUNTS]; /* events by step; of a change also of the window before */
     double values[IMAGE_WINDOW_STEPS];    /* by step: sum, least or most */
     struct {
-      uint32_t steps[IMAGE_WINDOW_QUANTILE_STEPS][WINDOW_GROUP_BINS], all[WINDOW_GROUP_BINS];
+      uint32_t all[WINDOW_GROUP_BINS];
+      uint32_t steps[IMAGE_WINDOW_QUANTILE_STEPS][WINDOW_GROUP_BINS];
     } bins;
+    struct window_group { /* a histogram's directory, lowest group first */
+      int32_t group;
+      uint32_t block, events;
+    } groups[WINDOW_GROUPS_MAX];
     struct {
       uint64_t hashes[WINDOW_SET_ENTRIES];
       uint32_t steps[WINDOW_SET_ENTRIES]; /* when last seen */
@@ -124,7 +130,7 @@ uint64_t window_steps_next_change(struct engine *engine, const struct image_wind
 
 /* window_quantile.c: a histogram of the window, by groups of bins. Relative error at most 1/32 between 2^-32 and 2^63 in size;
  * what is smaller counts as 0, what is larger as 2^63. */
-#define WINDOW_GROUPS_MAX 64u /* a key; values that would need more go to the nearest group */
+void window_quantile_forget(struct engine *engine, struct window_key *key);
 bool window_quantile_add(struct engine *engine, struct window_key *key, uint32_t slot, double value);
 void window_quantile_drop(struct engine *engine, struct window_key *key, uint32_t slot);
 double window_quantile(struct engine *engine, const struct window_key *key, double quantile);

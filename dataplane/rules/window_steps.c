@@ -102,10 +102,10 @@ bool window_steps_add(struct engine *engine, const struct image_window *window, 
   const uint32_t slot = slot_of(window, step);
   double number;
   memcpy(&number, &value, sizeof number);
+  uint32_t *count = &window_block_at(table, key->counts)->counts[slot];
+  if (*count == UINT32_MAX || key->events == UINT32_MAX) return true; /* more are not told apart from so many */
   if (window->function == WINDOW_QUANTILE && !window_quantile_add(engine, key, slot, number)) return false;
   if (window->function == WINDOW_DISTINCT && !window_distinct_add(engine, key, step, value)) return false;
-  uint32_t *count = &window_block_at(table, key->counts)->counts[slot];
-  if (*count == UINT32_MAX) return true;
   if (keeps_values(window)) {
     double *kept = value_at(table, key, slot);
     *kept = *count ? join(window->function, *kept, number) : number;

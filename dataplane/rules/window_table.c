@@ -90,7 +90,10 @@ void window_key_forget(struct engine *engine, struct window_key *key) {
   window_blocks_give(engine, &key->counts);
   window_blocks_give(engine, &key->values[0]);
   window_blocks_give(engine, &key->values[1]);
-  window_blocks_give(engine, &key->list);
+  if (key->function == WINDOW_QUANTILE)
+    window_quantile_forget(engine, key);
+  else
+    window_blocks_give(engine, &key->list);
   key->live = false;
   key->chain = table->free_keys;
   table->free_keys = window_key_index(table, key);

@@ -364,12 +364,15 @@ static void differences_of_texts(void **state) {
 static void where_rules_stand(void **state) {
   (void)state;
   static const char text[] = "macros: {rules: [x]}\nrules:\n- name: a\n  tags: [name, b]\n- {x: {name: no}, name: b}\n- "
-                             "word\n-\n  on: name\n  name: c\n";
+                             "word\n-\n  on: name\n  name: c\n- id: d\n- {id: e, name: a text}\n- {name: f, id: g}\n";
   struct rule_outline outline;
   rule_outline_read(text, sizeof text - 1, &outline);
-  assert_int_equal(outline.count, 4);
-  static const struct rule_outline_item wanted[] = {{3, "a"}, {5, "b"}, {6, ""}, {8, "c"}};
-  for (size_t i = 0; i < 4; i++) {
+  assert_int_equal(outline.count, 7);
+  static const struct {
+    uint32_t line;
+    const char *name;
+  } wanted[] = {{3, "a"}, {5, "b"}, {6, ""}, {8, "c"}, {10, "d"}, {11, "e"}, {12, "f"}};
+  for (size_t i = 0; i < 7; i++) {
     assert_int_equal(outline.items[i].line, wanted[i].line);
     assert_string_equal(outline.items[i].name, wanted[i].name);
   }

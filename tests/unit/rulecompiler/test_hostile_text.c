@@ -103,6 +103,73 @@ static void test_deep_expressions(void **state) {
   check(&text, "nested more than 64 deep");
 }
 
+#define IF "rules:\n  - name: a\n    on: span\n    if: \""
+
+static void test_deep_values(void **state) {
+  (void)state;
+  struct text text = {0};
+  add(&text, IF "span.a = ", 1);
+  add(&text, "(", 60000);
+  add(&text, "\"\n", 1);
+  check(&text, "nested more than 64 deep");
+  add(&text, IF, 1);
+  add(&text, "- ", 30000);
+  add(&text, "span.a = 1\"\n", 1);
+  check(&text, "nested more than 64 deep");
+  add(&text, IF, 1);
+  add(&text, "-(", 64);
+  add(&text, "span.a", 1);
+  add(&text, ")", 64);
+  add(&text, " = 1\"\n", 1);
+  check(&text, NULL);
+  add(&text, IF, 1);
+  add(&text, "(1 + ", 65);
+  add(&text, "span.a", 1);
+  add(&text, ")", 65);
+  add(&text, " = 1\"\n", 1);
+  check(&text, "nested more than 64 deep");
+  add(&text, IF "span.a", 1);
+  add(&text, " + span.a", 64);
+  add(&text, " = span.b", 1);
+  add(&text, " - span.a", 64);
+  add(&text, "\"\n", 1);
+  check(&text, NULL);
+  add(&text, IF "1 = span.a", 1);
+  add(&text, " + span.a", 6000);
+  add(&text, "\"\n", 1);
+  check(&text, "at most 64 operations");
+}
+
+static void test_many_values(void **state) {
+  (void)state;
+  struct text text = {0};
+  add(&text, "rules:\n", 1);
+  for (unsigned rule = 0; rule < 2000; rule++) {
+    char head[96];
+    snprintf(head, sizeof head, "  - name: r%u\n    on: span\n    if: \"%u < span.a", rule, rule);
+    add(&text, head, 1);
+    for (unsigned i = 0; i < 64; i++) {
+      char piece[64];
+      snprintf(piece, sizeof piece, " + span.some_long_key_%u_%u", rule, i);
+      add(&text, piece, 1);
+    }
+    add(&text, "\"\n", 1);
+  }
+  check(&text, "more than 512 different references and calculations");
+  add(&text, "rules:\n  - name: a\n    on: span\n    if: 'span.a in cidr [\"10.0.0.0/8\"", 1);
+  add(&text, ", \"fd00::/8\"", 5000);
+  add(&text, "]'\n", 1);
+  check(&text, NULL);
+  add(&text, "rules:\n  - name: a\n    on: webhook\n    if: 'body.a", 1);
+  add(&text, "[*]", 31);
+  add(&text, " = 1'\n", 1);
+  check(&text, NULL);
+  add(&text, "rules:\n  - name: a\n    on: webhook\n    if: 'body.a", 1);
+  add(&text, "[0]", 20000);
+  add(&text, " = 1'\n", 1);
+  check(&text, "at most 32 parts");
+}
+
 static void test_long_expressions(void **state) {
   (void)state;
   struct text text = {0};
@@ -220,6 +287,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_deep_yaml),
       cmocka_unit_test(test_deep_expressions),
+      cmocka_unit_test(test_deep_values),
+      cmocka_unit_test(test_many_values),
       cmocka_unit_test(test_long_expressions),
       cmocka_unit_test(test_megabyte_strings),
       cmocka_unit_test(test_bombs),
