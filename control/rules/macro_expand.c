@@ -59,17 +59,24 @@ static struct token_reader reader_of(struct expansion *expansion, struct express
   return (struct token_reader){.context = quiet, .text = text, .length = length};
 }
 
+/* The sign is read with the number: the smallest integer has no positive twin. */
+static struct token next_token(struct token_reader *reader) {
+  struct token token = token_next(reader);
+  const char next = reader->at < reader->length ? reader->text[reader->at] : ' ';
+  if ((token.kind != TOKEN_MINUS && token.kind != TOKEN_PLUS) || next < '0' || next > '9') return token;
+  reader->at = token.offset;
+  token.kind = token_read_number(reader, &token.literal) ? TOKEN_LITERAL : TOKEN_BAD;
+  token.length = (uint32_t)(reader->at - token.offset);
+  return token;
+}
+
 /* A number, duration, true or false, as an expression writes it. */
 static bool is_literal(struct expansion *expansion, const struct source_scalar *item) {
   struct expression_context quiet;
   if (item->style != SCALAR_PLAIN || item->length == 0) return false;
   struct token_reader reader = reader_of(expansion, &quiet, item->value, item->length);
   if (item->value[0] == '"') return false;
-  struct token token = token_next(&reader);
-  if (token.kind != TOKEN_LITERAL && item->value[0] == '-') {
-    reader.at = 1;
-    token = token_next(&reader);
-  }
+  const struct token token = next_token(&reader);
   return token.kind == TOKEN_LITERAL && reader.at == item->length;
 }
 
@@ -205,7 +212,7 @@ static bool put_text(struct expansion *expansion, const struct frame *frame) {
   struct token_reader reader = reader_of(expansion, &quiet, frame->scalar->value, frame->scalar->length);
   struct copying state = {0};
   for (;;) {
-    const struct token token = token_next(&reader);
+    const struct token token = next_token(&reader);
     if (token.kind == TOKEN_END || token.kind == TOKEN_BAD) break; /* what is bad the parser will say */
     const bool cidr = state.list_expected && token.kind == TOKEN_WORD && image_text_is(token.word, "cidr");
     if (token.kind == TOKEN_WORD && !cidr && !put_word(expansion, frame, &token, &state)) return false;

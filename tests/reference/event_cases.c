@@ -126,7 +126,7 @@ static void expect(struct event_run *run, unsigned shard, unsigned sample) {
     if (!rule_is_in(plan, r, run->shard_generation[shard]) || rule->disabled || rule_subject_of(rule) != event->subject) continue;
     run->judge.timezone = rule->timezone;
     const bool holds = judge_condition(&run->judge, rule->condition, event);
-    run->expected[(size_t)sample * plan->rule_count + r] += holds;
+    if (!rule->shadow) run->expected[(size_t)sample * plan->rule_count + r] += holds;
     run->totals->cases++;
     run->totals->matches += holds;
     yard_clear(run->judge.yard);

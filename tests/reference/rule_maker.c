@@ -297,6 +297,7 @@ struct shape_rule *make_event_rule(struct rule_maker *maker, enum subject subjec
   rule->timezone = make_timezone(maker);
   rule->condition = make_condition(maker, subject, below(maker, 5));
   rule->disabled = below(maker, 50) == 0;
+  rule->shadow = below(maker, 50) == 0;
   make_message(maker, rule);
   return rule;
 }

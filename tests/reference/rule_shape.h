@@ -143,7 +143,7 @@ struct shape_rule {
   const struct condition *condition;             /* one event */
   const struct condition *when, *always, *never; /* a trace */
   const struct window_shape *window;             /* NULL: none */
-  bool has_message, disabled;
+  bool has_message, disabled, shadow;
   struct message_part message[MESSAGE_PARTS_MAX];
   unsigned message_parts;
 };
@@ -156,6 +156,8 @@ static inline enum subject rule_subject_of(const struct shape_rule *rule) {
 struct spelling {
   char *text;
   size_t length, capacity;
+  struct spelling *macros, *lists; /* where parts of it may be written under a name; NULL: they may not */
+  unsigned *names;
 };
 void spelling_free(struct spelling *spelling);
 void spell(struct spelling *spelling, const char *format, ...) __attribute__((format(printf, 2, 3)));

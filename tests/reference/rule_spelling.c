@@ -193,7 +193,26 @@ static void spell_exists(struct spelling *spelling, const struct condition *cond
   }
 }
 
+static bool spell_named_list(struct spelling *spelling, const struct condition *condition) {
+  if (!spelling->lists || condition->kind != CONDITION_IN || condition->style % 16 != 3) return false;
+  /* YAML's texts hold no U+0000. */
+  for (unsigned i = 0; i < condition->list_count; i++)
+    if (condition->list[i].type == PLAIN_TEXT && memchr(condition->list[i].text, 0, condition->list[i].length)) return false;
+  struct spelling *lists = spelling->lists;
+  const unsigned name = (*spelling->names)++;
+  spell_term(spelling, condition->a, SORT_ANY, condition->style);
+  spell(spelling, "%s in list_%u", condition->negative ? " not" : "", name);
+  spell(lists, "  list_%u: [", name);
+  for (unsigned i = 0; i < condition->list_count; i++) {
+    if (i) spell(lists, ", ");
+    spell_plain(lists, &condition->list[i], 0);
+  }
+  spell(lists, "]\n");
+  return true;
+}
+
 static void spell_in(struct spelling *spelling, const struct condition *condition) {
+  if (spell_named_list(spelling, condition)) return;
   const bool round = condition->style % 2;
   spell_term(spelling, condition->a, SORT_ANY, condition->style);
   spell(spelling, "%s in %s%c", condition->negative ? " not" : "", condition->kind == CONDITION_IN_CIDR ? "cidr " : "",
@@ -204,6 +223,8 @@ static void spell_in(struct spelling *spelling, const struct condition *conditio
   }
   spell(spelling, "%c", round ? ')' : ']');
 }
+
+static bool spell_macro(struct spelling *spelling, const struct condition *condition);
 
 static void spell_joined(struct spelling *spelling, const struct condition *condition, bool inside_and) {
   const bool and = condition->kind == CONDITION_AND;
@@ -217,6 +238,7 @@ static void spell_joined(struct spelling *spelling, const struct condition *cond
     } else if (side) {
       spell(spelling, "%s", words[and][condition->style % 3]);
     }
+    if (spell_macro(spelling, operand)) continue;
     if (operand->kind == CONDITION_AND || operand->kind == CONDITION_OR) {
       spell_joined(spelling, operand, and);
     } else {
@@ -277,7 +299,21 @@ static void spell_joined_selectors(struct spelling *spelling, const struct condi
   if (then && condition->within_ns) spell_duration(spelling, condition->within_ns);
 }
 
+static bool spell_macro(struct spelling *spelling, const struct condition *condition) {
+  if (!spelling->macros || condition->style % 32 != 18 || condition->kind >= CONDITION_SELECTOR) return false;
+  struct spelling macro = {.macros = spelling->macros, .lists = spelling->lists, .names = spelling->names};
+  struct condition inside = *condition;
+  inside.style = 0;
+  const unsigned name = (*spelling->names)++;
+  spell(spelling, "macro_%u", name);
+  spell_condition(&macro, &inside);
+  spell(spelling->macros, "  macro_%u: |\n      %s\n", name, macro.text);
+  free(macro.text);
+  return true;
+}
+
 void spell_condition(struct spelling *spelling, const struct condition *condition) {
+  if (spell_macro(spelling, condition)) return;
   switch (condition->kind) {
   case CONDITION_AND:
   case CONDITION_OR:
@@ -418,6 +454,7 @@ static void spell_rule(struct spelling *spelling, const struct shape_rule *rule)
   spell(spelling, "  - name: %s\n    on: %s\n", rule->name, on[rule->on]);
   if (rule->severity) spell(spelling, "    severity: %s\n", rule->severity);
   if (rule->timezone) spell(spelling, "    timezone: \"%s\"\n", rule->timezone);
+  if (rule->shadow) spell(spelling, "    mode: shadow\n");
   if (rule->disabled) spell(spelling, "    enabled: false\n");
   spell_block(spelling, "if", rule->condition);
   spell_block(spelling, "when", rule->when);
@@ -428,6 +465,16 @@ static void spell_rule(struct spelling *spelling, const struct shape_rule *rule)
 }
 
 void spell_rules(struct spelling *spelling, const struct shape_rule *const *rules, unsigned count) {
+  struct spelling macros = {0}, lists = {0};
+  unsigned names = 0;
+  spelling->macros = &macros;
+  spelling->lists = &lists;
+  spelling->names = &names;
   spell(spelling, count ? "rules:\n" : "rules: []\n");
   for (unsigned i = 0; i < count; i++) spell_rule(spelling, rules[i]);
+  if (macros.length) spell(spelling, "macros:\n%s", macros.text);
+  if (lists.length) spell(spelling, "lists:\n%s", lists.text);
+  spelling_free(&macros);
+  spelling_free(&lists);
+  spelling->macros = spelling->lists = NULL;
 }

@@ -91,7 +91,7 @@ static const struct window_shape *make_window(struct rule_maker *maker, enum sub
 static struct shape_rule *make_rule(struct rule_maker *maker, unsigned number, unsigned subjects) {
   const enum subject subject = (enum subject)below(maker, subjects);
   struct shape_rule *rule = make_event_rule(maker, subject, number);
-  rule->disabled = false;
+  rule->disabled = rule->shadow = false;
   rule->window = make_window(maker, subject);
   if (rule->window->measure < WINDOWED_THRESHOLD) {
     rule->has_message = below(maker, 2);
