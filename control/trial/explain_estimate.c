@@ -106,6 +106,22 @@ static void set_intrinsic(struct event_fields *fields, enum intrinsic intrinsic,
   }
 }
 
+/* A place in bodies whose values the column holds. */
+static int node_of_slot(const struct image_kind *kind, uint32_t slot) {
+  for (uint32_t node = 0; node < kind->path_count; node++)
+    for (uint32_t i = 0; i < kind->paths[node].slot_count; i++)
+      if (kind->path_slots[kind->paths[node].first_slot + i] == slot) return (int)node;
+  return -1;
+}
+
+static void set_value(struct bench *bench, uint32_t row, uint32_t slot, const struct value *value) {
+  const struct image_column *column = &bench->rule.kind->columns[slot];
+  if (column->every)
+    event_path_set(bench->batch, row, node_of_slot(bench->rule.kind, slot), value);
+  else
+    event_batch_set(bench->batch, row, (int)slot, value);
+}
+
 struct filling {
   struct bench *bench;
   uint32_t row;
@@ -121,7 +137,7 @@ static void fill_for(void *context, uint32_t index) {
   if (column->scope == SCOPE_INTRINSIC)
     set_intrinsic(&bench->batch->fields[filling->row], column->intrinsic, &value);
   else if (column->scope != SCOPE_COMPUTED && value.type != VALUE_NULL)
-    event_batch_set(bench->batch, filling->row, predicate->column, &value);
+    set_value(bench, filling->row, predicate->column, &value);
 }
 
 /* Rows that the rule is meant to be true of; or rows that have all it reads, with values of no interest. */
@@ -136,7 +152,7 @@ static void fill(struct bench *bench, bool matching) {
     const struct value nothing = text_value(other);
     for (uint32_t slot = 0; !matching && slot < bench->rule.kind->column_count; slot++) {
       const enum column_scope scope = bench->rule.kind->columns[slot].scope;
-      if (scope != SCOPE_INTRINSIC && scope != SCOPE_COMPUTED) event_batch_set(bench->batch, row, (int)slot, &nothing);
+      if (scope != SCOPE_INTRINSIC && scope != SCOPE_COMPUTED) set_value(bench, row, slot, &nothing);
     }
     struct filling filling = {.bench = bench, .row = row};
     bench->address_count = 0; /* the same texts for every row */
