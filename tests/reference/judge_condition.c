@@ -1,6 +1,6 @@
 #include "judge_condition.h"
+#include "address_range.h"
 #include "calendar.h"
-#include "network.h"
 #include "pattern_pool.h"
 
 struct plain judge_read(const struct judge *judge, const struct sample *sample, unsigned reference) {

@@ -1,4 +1,4 @@
-#include "network.h"
+#include "address_range.h"
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
