@@ -1,4 +1,4 @@
-#include "address_range.h"
+#include "plain_network.h"
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
