@@ -1,7 +1,7 @@
 #include "judge_condition.h"
 #include "calendar.h"
-#include "plain_network.h"
 #include "pattern_pool.h"
+#include "plain_network.h"
 
 struct plain judge_read(const struct judge *judge, const struct sample *sample, unsigned reference) {
   if (reference != REF_TIME_OF_DAY && reference != REF_WEEKDAY) return sample_read(sample, reference, judge->yard);
