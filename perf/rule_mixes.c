@@ -177,7 +177,7 @@ static int print_test(char *at, const struct mix_test *test) {
 char *mix_text(const struct mix_rule *rules, uint32_t count) {
   char *text = malloc(64 + count * 400ull), *at = text;
   if (!text) abort();
-  at += sprintf(at, "rules:\n");
+  at += sprintf(at, count ? "rules:\n" : "rules: []\n");
   for (uint32_t i = 0; i < count; i++) {
     at += sprintf(at, "  - {name: r%u, on: span, if: '", i);
     for (uint32_t t = 0; t < rules[i].count; t++) {

@@ -194,7 +194,7 @@ static void test_every_function_against_a_slow_judge(void **state) {
   for (size_t f = 0; f < sizeof functions / sizeof *functions; f++) {
     uint32_t firings = 0;
     for (uint32_t round = 0; round < 24; round++) firings += judge_at_random(functions[f], 1 + round % 4);
-    print_message("%s: %u verdicts\n", functions[f], firings);
+    print_message("# %s: %u verdicts\n", functions[f], firings);
     assert_true(firings > 20);
   }
 }
