@@ -133,24 +133,32 @@ static void expect(struct event_run *run, unsigned shard, unsigned sample) {
   }
 }
 
-/* A request, whole or in halves where the ring could never take it. */
+/* What found no room is taken back, and sent again in halves where the ring could never take it. False: nothing of it is open. */
+static void submit(struct event_run *run, unsigned shard, const unsigned *samples, unsigned count);
+static bool refused(struct event_run *run, unsigned shard, const unsigned *samples, unsigned count) {
+  const enum engine_room room = engine_room(run->side.engines[shard]);
+  engine_rollback(run->side.engines[shard]);
+  run->totals->refused++;
+  drain(run, shard);
+  if (room != ENGINE_ROOM_NEVER) return true;
+  if (count == 1) return false;
+  submit(run, shard, samples, count / 2);
+  submit(run, shard, samples + count / 2, count - count / 2);
+  return false;
+}
+
 static void submit(struct event_run *run, unsigned shard, const unsigned *samples, unsigned count) {
   struct engine *engine = run->side.engines[shard];
-  while (!evaluate(run, shard, samples, count)) {
-    const enum engine_room room = engine_room(engine);
-    engine_rollback(engine);
-    run->totals->refused++;
-    drain(run, shard);
-    if (room != ENGINE_ROOM_NEVER) continue;
-    if (count == 1) return;
-    submit(run, shard, samples, count / 2);
-    submit(run, shard, samples + count / 2, count - count / 2);
-    return;
-  }
-  if (random_below(&run->random, 12) == 0) {
+  bool take_back = random_below(&run->random, 12) == 0;
+  for (;;) {
+    if (!evaluate(run, shard, samples, count)) {
+      if (!refused(run, shard, samples, count)) return;
+      continue;
+    }
+    if (!take_back) break;
+    take_back = false;
     engine_rollback(engine);
     run->totals->rolled_back++;
-    if (!evaluate(run, shard, samples, count)) abort();
   }
   for (unsigned i = 0; i < count; i++) expect(run, shard, samples[i]);
   engine_commit(engine);
