@@ -67,29 +67,6 @@ static void *publish(void *argument) {
   return NULL;
 }
 
-static void fill(struct event_batch *batch, const struct rule_image *image, const struct mix_span *from) {
-  int slots[MIX_ATTRIBUTES];
-  for (int i = 0; i < MIX_ATTRIBUTES; i++) {
-    char key[8];
-    slots[i] = event_column_find(image, EVENT_SPAN, SCOPE_SPAN, key, (uint32_t)sprintf(key, "a%d", i));
-  }
-  for (uint32_t s = 0; s < EVENT_BATCH_ROWS; s++) {
-    const struct mix_span *span = &from[s];
-    const uint32_t row = event_batch_add(batch);
-    struct event_fields *fields = &batch->fields[row];
-    fields->name = (struct event_text){span->values[MIX_NAME].text, span->values[MIX_NAME].length};
-    if (span->values[MIX_SERVICE].present)
-      fields->service = (struct event_text){span->values[MIX_SERVICE].text, span->values[MIX_SERVICE].length};
-    fields->end_ns = (uint64_t)span->values[MIX_DURATION].number;
-    for (uint32_t i = 0; i < span->present_count; i++) {
-      const struct mix_value *of = &span->values[MIX_ATTRIBUTE + span->present[i]];
-      const struct value value = of->is_text ? (struct value){.text = of->text, .length = of->length, .type = VALUE_STRING}
-                                             : (struct value){.integer = of->number, .type = VALUE_INTEGER};
-      event_batch_set(batch, row, slots[span->present[i]], &value);
-    }
-  }
-}
-
 struct world {
   struct engine *engine;
   struct record_ring *records;
@@ -101,6 +78,7 @@ static void window(struct world *world, struct histogram *latency) {
   memset(latency, 0, sizeof *latency);
   while (bench_now_ns() < end_ns) {
     uint64_t found = 0;
+    int slots[MIX_ATTRIBUTES];
     for (uint32_t first = 0; first < MIX_SPANS; first += EVENT_BATCH_ROWS) {
       const uint64_t adopting_ns = bench_now_ns();
       struct rule_image *image = atomic_load_explicit(&shared.image, memory_order_acquire);
@@ -110,7 +88,8 @@ static void window(struct world *world, struct histogram *latency) {
       }
       const uint64_t filling_ns = bench_now_ns();
       struct event_batch *batch = engine_batch(world->engine, EVENT_SPAN);
-      fill(batch, image, &spans[first]);
+      mix_slots(image, slots);
+      mix_fill(batch, &spans[first], slots);
       const uint64_t judging_ns = bench_now_ns();
       bench_check(engine_evaluate(world->engine, batch, 0, 0), "there is room");
       engine_commit(world->engine);

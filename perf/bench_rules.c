@@ -30,24 +30,6 @@ static struct rule_image *compile(uint32_t count) {
   return image;
 }
 
-static void fill(struct event_batch *batch, const struct mix_span *from, const int slots[MIX_ATTRIBUTES]) {
-  for (uint32_t s = 0; s < EVENT_BATCH_ROWS; s++) {
-    const struct mix_span *span = &from[s];
-    const uint32_t row = event_batch_add(batch);
-    struct event_fields *fields = &batch->fields[row];
-    fields->name = (struct event_text){span->values[MIX_NAME].text, span->values[MIX_NAME].length};
-    if (span->values[MIX_SERVICE].present)
-      fields->service = (struct event_text){span->values[MIX_SERVICE].text, span->values[MIX_SERVICE].length};
-    fields->end_ns = (uint64_t)span->values[MIX_DURATION].number;
-    for (uint32_t i = 0; i < span->present_count; i++) {
-      const struct mix_value *of = &span->values[MIX_ATTRIBUTE + span->present[i]];
-      const struct value value = of->is_text ? (struct value){.text = of->text, .length = of->length, .type = VALUE_STRING}
-                                             : (struct value){.integer = of->number, .type = VALUE_INTEGER};
-      event_batch_set(batch, row, slots[span->present[i]], &value);
-    }
-  }
-}
-
 struct run {
   struct heap_arena *heap;
   struct rule_image *image;
@@ -66,10 +48,7 @@ static void open_run(struct run *run, uint32_t count) {
   config.digests_to[0] = line_ring_create(arena, 1024);
   run->engine = engine_create(arena, &config, 0);
   engine_adopt(run->engine, run->image);
-  for (int i = 0; i < MIX_ATTRIBUTES; i++) {
-    char key[8];
-    run->slots[i] = event_column_find(run->image, EVENT_SPAN, SCOPE_SPAN, key, (uint32_t)sprintf(key, "a%d", i));
-  }
+  mix_slots(run->image, run->slots);
 }
 
 /* Nanoseconds a span; `fill_ns` apart. */
@@ -79,7 +58,7 @@ static double evaluate(struct run *run, double *fill_ns, uint64_t *found) {
   for (uint32_t first = 0; first < MIX_SPANS; first += EVENT_BATCH_ROWS) {
     struct event_batch *batch = engine_batch(run->engine, EVENT_SPAN);
     const uint64_t start_ns = bench_now_ns();
-    fill(batch, &spans[first], run->slots);
+    mix_fill(batch, &spans[first], run->slots);
     const uint64_t filled_ns = bench_now_ns();
     bench_check(engine_evaluate(run->engine, batch, 0, 0), "there is room");
     spent_ns += bench_now_ns() - filled_ns;

@@ -228,3 +228,28 @@ uint64_t mix_naive(const struct mix_rule *rules, uint32_t count, const struct mi
     for (uint32_t r = 0; r < count; r++) matches += judge(&rules[r], &spans[s]);
   return matches;
 }
+
+void mix_slots(const struct rule_image *image, int slots[MIX_ATTRIBUTES]) {
+  for (int i = 0; i < MIX_ATTRIBUTES; i++) {
+    char key[8];
+    slots[i] = event_column_find(image, EVENT_SPAN, SCOPE_SPAN, key, (uint32_t)sprintf(key, "a%d", i));
+  }
+}
+
+void mix_fill(struct event_batch *batch, const struct mix_span *from, const int slots[MIX_ATTRIBUTES]) {
+  for (uint32_t s = 0; s < EVENT_BATCH_ROWS; s++) {
+    const struct mix_span *span = &from[s];
+    const uint32_t row = event_batch_add(batch);
+    struct event_fields *fields = &batch->fields[row];
+    fields->name = (struct event_text){span->values[MIX_NAME].text, span->values[MIX_NAME].length};
+    if (span->values[MIX_SERVICE].present)
+      fields->service = (struct event_text){span->values[MIX_SERVICE].text, span->values[MIX_SERVICE].length};
+    fields->end_ns = (uint64_t)span->values[MIX_DURATION].number;
+    for (uint32_t i = 0; i < span->present_count; i++) {
+      const struct mix_value *of = &span->values[MIX_ATTRIBUTE + span->present[i]];
+      const struct value value = of->is_text ? (struct value){.text = of->text, .length = of->length, .type = VALUE_STRING}
+                                             : (struct value){.integer = of->number, .type = VALUE_INTEGER};
+      event_batch_set(batch, row, slots[span->present[i]], &value);
+    }
+  }
+}

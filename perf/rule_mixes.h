@@ -1,6 +1,7 @@
 #pragma once
 /* Rule sets of any size in several mixes, the spans they are about, and a naive judge: rule by rule, span by span, comparing
  * strings. Threads: one. */
+#include "event.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -52,3 +53,7 @@ extern const struct mix mixes[MIXES];
 /* Malloc'd. */
 char *mix_text(const struct mix_rule *rules, uint32_t count);
 uint64_t mix_naive(const struct mix_rule *rules, uint32_t count, const struct mix_span *spans, uint32_t span_count);
+
+/* The slots of the attributes in an image, and 64 spans into an empty batch of it. */
+void mix_slots(const struct rule_image *image, int slots[MIX_ATTRIBUTES]);
+void mix_fill(struct event_batch *batch, const struct mix_span *from, const int slots[MIX_ATTRIBUTES]);

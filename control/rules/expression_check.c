@@ -1,4 +1,5 @@
 #include "expression_internal.h"
+#include "rule_set.h"
 #include <string.h>
 
 static const char *const operation_names[] = {[PREDICATE_EQUAL] = "=",
@@ -14,6 +15,11 @@ static const char *const operation_names[] = {[PREDICATE_EQUAL] = "=",
                                               [PREDICATE_STARTS_WITH] = "startsWith",
                                               [PREDICATE_ENDS_WITH] = "endsWith",
                                               [PREDICATE_IN_NETWORKS] = "in cidr"};
+
+const char *rule_operation_word(uint8_t operation) {
+  return operation < sizeof operation_names / sizeof *operation_names && operation_names[operation] ? operation_names[operation]
+                                                                                                    : "?";
+}
 
 static const char *const type_names[] = {
     [REFERENCE_ANY] = "an attribute",      [REFERENCE_TEXT] = "text",       [REFERENCE_HEXADECIMAL] = "a hexadecimal id",

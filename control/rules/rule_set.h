@@ -69,6 +69,9 @@ bool rule_name_is_good(const char *name);
 
 struct rule_set;
 
+/* How rules spell an enum predicate_operation; "?" when they have no word for it. */
+const char *rule_operation_word(uint8_t operation);
+
 /* Reads files and directories (*.yaml, *.yml, sorted) into one set. NULL when any error was found (all are reported). A name that
  * occurs twice is an error. */
 struct rule_set *rule_set_load(const char *const *paths, size_t path_count, struct rule_errors *errors);

@@ -199,7 +199,7 @@ static char *comparison_text(const struct explain_rule *rule, const struct image
   FILE *out = fact->sort == FACT_COMPARISON ? open_memstream(&text, &length) : NULL;
   if (!out) return NULL;
   const bool left = print_measure(out, rule, &fact->left);
-  fprintf(out, " %s ", fact->operation == PREDICATE_EQUAL ? "==" : explain_operator(fact->operation));
+  fprintf(out, " %s ", fact->operation == PREDICATE_EQUAL ? "==" : rule_operation_word(fact->operation));
   const bool good = print_measure(out, rule, &fact->right) && left;
   fclose(out);
   if (good) return text;

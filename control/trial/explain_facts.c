@@ -65,7 +65,7 @@ static void print_fact(FILE *out, const struct explain_rule *rule, const struct 
   switch ((enum fact_sort)fact->sort) {
   case FACT_COMPARISON:
     print_measure(out, rule, &fact->left);
-    fprintf(out, " %s ", explain_operator(fact->operation));
+    fprintf(out, " %s ", rule_operation_word(fact->operation));
     print_measure(out, rule, &fact->right);
     return;
   case FACT_ORDERED:

@@ -24,8 +24,6 @@ const struct image_selector *explain_selector(const struct rule_image *image, ui
 char *explain_predicate_text(const struct image_kind *kind, uint32_t predicate);
 /* A program in infix; `operand` names one. */
 char *explain_program_text(const struct image_program *program, void *context, char *(*operand)(void *context, uint32_t operand));
-/* As rules spell it. */
-const char *explain_operator(uint8_t operation);
 char *explain_condition_text(const struct explain_rule *rule, const struct image_program *program);
 
 /* explain_facts.c: NULL when the operand of a trace program is no fact; the text malloc'd */

@@ -52,23 +52,6 @@ static void print_list(FILE *out, const struct image_predicate *predicate) {
   }
 }
 
-const char *explain_operator(uint8_t operation) {
-  static const char *const words[] = {
-      [PREDICATE_EQUAL] = "=",
-      [PREDICATE_NOT_EQUAL] = "!=",
-      [PREDICATE_LESS] = "<",
-      [PREDICATE_LESS_OR_EQUAL] = "<=",
-      [PREDICATE_GREATER] = ">",
-      [PREDICATE_GREATER_OR_EQUAL] = ">=",
-      [PREDICATE_MATCHES] = "=~",
-      [PREDICATE_NOT_MATCHES] = "!~",
-      [PREDICATE_CONTAINS] = "contains",
-      [PREDICATE_STARTS_WITH] = "startsWith",
-      [PREDICATE_ENDS_WITH] = "endsWith",
-  };
-  return operation < sizeof words / sizeof *words && words[operation] ? words[operation] : "?";
-}
-
 static void print_reference(FILE *out, const struct image_kind *kind, uint16_t column) {
   fprintf(out, "%.*s", (int)kind->columns[column].reference.length, kind->columns[column].reference.at);
 }
@@ -92,7 +75,7 @@ static void print_predicate(FILE *out, const struct image_kind *kind, const stru
     fputc(']', out);
     return;
   }
-  fprintf(out, " %s ", explain_operator(predicate->operation));
+  fprintf(out, " %s ", rule_operation_word(predicate->operation));
   if (predicate->between)
     print_reference(out, kind, predicate->other);
   else

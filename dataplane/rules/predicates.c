@@ -38,22 +38,16 @@ static bool in_list(const struct image_predicate *predicate, const struct value 
 
 bool predicate_holds(const struct image_predicate *predicate, const struct value *value, uint32_t interned) {
   const struct value *constant = &predicate->constant;
-  const int order = predicate->operation >= PREDICATE_LESS && predicate->operation <= PREDICATE_GREATER_OR_EQUAL
-                        ? value_compare(value, constant)
-                        : 2;
   switch ((enum predicate_operation)predicate->operation) {
   case PREDICATE_EQUAL:
     return equals(value, interned, constant, predicate->interned);
   case PREDICATE_NOT_EQUAL:
     return !equals(value, interned, constant, predicate->interned);
   case PREDICATE_LESS:
-    return order == -1;
   case PREDICATE_LESS_OR_EQUAL:
-    return order == -1 || order == 0;
   case PREDICATE_GREATER:
-    return order == 1;
   case PREDICATE_GREATER_OR_EQUAL:
-    return order == 1 || order == 0;
+    return order_holds((enum predicate_operation)predicate->operation, value_compare(value, constant));
   case PREDICATE_IN:
     return in_list(predicate, value, interned);
   case PREDICATE_CONTAINS:

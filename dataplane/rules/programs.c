@@ -32,27 +32,8 @@ uint64_t program_run(const struct image_program *program, struct evaluation *eva
   return depth ? stack[0] & rows : 0;
 }
 
+static bool bit_operand(const void *bits, uint32_t operand) { return bit_get(bits, operand); }
+
 bool program_holds(const struct image_program *program, const uint64_t bits[IMAGE_SELECTORS_MAX / 64]) {
-  bool stack[IMAGE_PROGRAM_DEPTH_MAX];
-  uint32_t depth = 0;
-  for (uint32_t i = 0; i < program->count; i++) {
-    const uint32_t operation = program->operations[i];
-    switch (operation) {
-    case PROGRAM_AND:
-      depth--;
-      stack[depth - 1] = stack[depth - 1] && stack[depth];
-      break;
-    case PROGRAM_OR:
-      depth--;
-      stack[depth - 1] = stack[depth - 1] || stack[depth];
-      break;
-    case PROGRAM_NOT:
-      stack[depth - 1] = !stack[depth - 1];
-      break;
-    default:
-      ALWAYS_ASSERT(depth < IMAGE_PROGRAM_DEPTH_MAX);
-      stack[depth++] = bit_get(bits, operation);
-    }
-  }
-  return depth && stack[0];
+  return program_holds_by(program, bit_operand, bits);
 }

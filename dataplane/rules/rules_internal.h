@@ -134,6 +134,51 @@ uint32_t candidates_next(const struct evaluation *evaluation, uint32_t at, uint3
 /* programs.c: the rows among `rows` that the program is true of. */
 uint64_t program_run(const struct image_program *program, struct evaluation *evaluation, uint64_t rows);
 /* Of a trace that met these selectors. */
+/* What value_compare says of two values, held against an operation from EQUAL to GREATER_OR_EQUAL. */
+static inline bool order_holds(enum predicate_operation operation, int order) {
+  switch (operation) {
+  case PREDICATE_EQUAL:
+    return order == 0;
+  case PREDICATE_NOT_EQUAL:
+    return order == -1 || order == 1;
+  case PREDICATE_LESS:
+    return order == -1;
+  case PREDICATE_LESS_OR_EQUAL:
+    return order == -1 || order == 0;
+  case PREDICATE_GREATER:
+    return order == 1;
+  default:
+    return order == 1 || order == 0;
+  }
+}
+
+/* Of one thing, where the operands are looked up as they are needed. */
+static inline bool program_holds_by(const struct image_program *program, bool (*operand)(const void *context, uint32_t operand),
+                                    const void *context) {
+  bool stack[IMAGE_PROGRAM_DEPTH_MAX];
+  uint32_t depth = 0;
+  for (uint32_t i = 0; i < program->count; i++) {
+    const uint32_t operation = program->operations[i];
+    switch (operation) {
+    case PROGRAM_AND:
+      depth--;
+      stack[depth - 1] = stack[depth - 1] && stack[depth];
+      break;
+    case PROGRAM_OR:
+      depth--;
+      stack[depth - 1] = stack[depth - 1] || stack[depth];
+      break;
+    case PROGRAM_NOT:
+      stack[depth - 1] = !stack[depth - 1];
+      break;
+    default:
+      ALWAYS_ASSERT(depth < IMAGE_PROGRAM_DEPTH_MAX);
+      stack[depth++] = operand(context, operation);
+    }
+    if (depth == 1 && program->conjunction && !stack[0]) return false;
+  }
+  return depth && stack[0];
+}
 bool program_holds(const struct image_program *program, const uint64_t bits[IMAGE_SELECTORS_MAX / 64]);
 
 /* message.c: renders a value the way a message shows it; returns bytes written, at most `room`. */

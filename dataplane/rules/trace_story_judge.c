@@ -38,35 +38,14 @@ static bool selector_operand(const struct rule_view *view, uint32_t bit) {
          story_spend(story, question->trace, story->rows.count) && any_row(story, bit);
 }
 
-static bool operand_holds(const struct rule_view *view, uint32_t operand) {
+static bool operand_holds(const void *context, uint32_t operand) {
+  const struct rule_view *view = context;
   if (!(operand & PROGRAM_FACT)) return selector_operand(view, operand);
   return fact_operand(view, &view->story->image->story.facts[operand & ~PROGRAM_FACT]);
 }
 
 static bool program_of_view(const struct rule_view *view, const struct image_program *program) {
-  bool stack[IMAGE_PROGRAM_DEPTH_MAX];
-  uint32_t depth = 0;
-  for (uint32_t i = 0; i < program->count; i++) {
-    const uint32_t operation = program->operations[i];
-    switch (operation) {
-    case PROGRAM_AND:
-      depth--;
-      stack[depth - 1] = stack[depth - 1] && stack[depth];
-      break;
-    case PROGRAM_OR:
-      depth--;
-      stack[depth - 1] = stack[depth - 1] || stack[depth];
-      break;
-    case PROGRAM_NOT:
-      stack[depth - 1] = !stack[depth - 1];
-      break;
-    default:
-      ALWAYS_ASSERT(depth < IMAGE_PROGRAM_DEPTH_MAX);
-      stack[depth++] = operand_holds(view, operation);
-    }
-    if (depth == 1 && program->conjunction && !stack[0]) return false;
-  }
-  return depth && stack[0];
+  return program_holds_by(program, operand_holds, view);
 }
 
 static bool is_anchor(const struct trace_story *story, const struct story_node *node, const struct image_rule *rule) {

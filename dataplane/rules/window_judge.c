@@ -36,22 +36,8 @@ static bool only_events_fire(const struct image_window *window) {
 }
 
 static bool comparison_holds(const struct image_window *window, const struct value *value) {
-  if (value->type == VALUE_NULL) return false;
-  const int order = value_compare(value, &window->limit);
-  switch ((enum predicate_operation)window->comparison) {
-  case PREDICATE_EQUAL:
-    return order == 0;
-  case PREDICATE_NOT_EQUAL:
-    return order == -1 || order == 1;
-  case PREDICATE_LESS:
-    return order == -1;
-  case PREDICATE_LESS_OR_EQUAL:
-    return order == -1 || order == 0;
-  case PREDICATE_GREATER:
-    return order == 1;
-  default:
-    return order == 1 || order == 0;
-  }
+  return value->type != VALUE_NULL &&
+         order_holds((enum predicate_operation)window->comparison, value_compare(value, &window->limit));
 }
 
 struct event_record { /* the violation that goes with the event at hand; NULL: none does */
