@@ -359,8 +359,8 @@ bool trace_story_add(struct trace_story *story, uint32_t trace, const struct sto
     }
     if (line == STORY_NONE) line = new_node(story, trace, span);
     if (line == STORY_NONE || !fill_node(story, trace, line, span, fresh, &fresh_count)) return true;
-    story->rows.trace = STORY_NONE;
   }
+  story->rows.trace = STORY_NONE; /* a span that is not kept may be the first or the last */
   if (span->start_ns < head->first_ns) head->first_ns = span->start_ns;
   if (span->end_ns > head->last_ns) head->last_ns = span->end_ns;
   if (head->flags & STORY_REMEMBERED && !(head->flags & STORY_LISTED) && line != STORY_NONE) trace_story_remember(story, trace);
