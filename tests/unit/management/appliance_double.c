@@ -94,6 +94,20 @@ static int certificates_reload(void *context, char *error, size_t room) {
 
 static struct violation_store *violations(void *context) { return ((struct appliance_double *)context)->violations; }
 
+static uint32_t shard_count(void *context) { return ((struct appliance_double *)context)->snapshot.shard_count; }
+
+/* Shard 1 recorded nothing; of shard 0 three events. */
+static uint32_t blackbox(void *context, uint32_t shard, struct flight_event *events, uint32_t room) {
+  (void)context;
+  if (shard > 0) return 0;
+  for (uint32_t i = 0; events && i < room && i < 3; i++)
+    events[i] = (struct flight_event){.sequence = i,
+                                      .wall_ns = 1700000000000000000 + i,
+                                      .kind = i == 1 ? FLIGHT_RULES_ADOPTED : FLIGHT_DRAINING,
+                                      .values = {i}};
+  return 3;
+}
+
 void appliance_double_open(struct appliance_double *appliance) {
   memset(appliance, 0, sizeof *appliance);
   appliance->face = (struct appliance){.context = appliance,
@@ -105,6 +119,8 @@ void appliance_double_open(struct appliance_double *appliance) {
                                        .rule_matches_gone = rule_matches_gone,
                                        .journal_flush = journal_flush,
                                        .certificates_reload = certificates_reload,
+                                       .shard_count = shard_count,
+                                       .blackbox = blackbox,
                                        .violations = violations};
   appliance->book = make_book(appliance);
   appliance->io =
