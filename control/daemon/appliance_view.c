@@ -132,7 +132,10 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   snapshot->ready = true;
   add_check(snapshot, "shards", answered, answered ? "all answer" : "a shard does not answer within a second");
   const int trouble = snapshot->journal.failed ? snapshot->journal.failed : journal_stalled(daemon->journal);
-  add_check(snapshot, "journal", trouble == 0, trouble ? strerror(-trouble) : "writes are durable");
+  const char *const said = trouble == -ETIMEDOUT ? "the disk does not answer"
+                           : trouble             ? strerror(-trouble)
+                                                 : "writes are durable";
+  add_check(snapshot, "journal", trouble == 0, said);
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
   check_overload(snapshot);
@@ -146,6 +149,12 @@ static struct violation_store *violations(void *context) {
   if (result < 0 && result != -ETIMEDOUT)
     log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
   return daemon->violations;
+}
+
+static struct webhook_store *webhooks(void *context) {
+  struct daemon *daemon = context;
+  violations(daemon); /* they are read together */
+  return daemon->webhooks;
 }
 
 static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
@@ -199,5 +208,6 @@ void appliance_view_init(struct daemon *daemon) {
                                          .certificates_reload = certificates_reload,
                                          .shard_count = shard_count,
                                          .blackbox = read_blackbox,
-                                         .violations = violations};
+                                         .violations = violations,
+                                         .webhooks = webhooks};
 }
