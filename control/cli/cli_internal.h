@@ -2,6 +2,7 @@
 /* The tripline command: options, one request to the daemon, an answer printed. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found,
  * 4 unreachable. */
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -29,6 +30,9 @@ struct cli {
   const char *tags[CLI_TAGS_MAX];         /* rules list, enable, disable */
   int tag_count;
   bool enabled, atomic, partial;
+  const char *cursor, *kind, *hold; /* violations tail, cursors */
+  bool reset;
+  const volatile sig_atomic_t *interrupted; /* a request under way ends when it is set; NULL: nothing ends it */
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };
@@ -72,4 +76,7 @@ int cli_rules_test(const struct cli *cli);
 int cli_rules_backtest(const struct cli *cli);
 int cli_rules_explain(const struct cli *cli);
 int cli_violations(const struct cli *cli);
+/* cli_cursors.c */
+int cli_cursors(const struct cli *cli);
+int cli_tail_cursor(const struct cli *cli);
 int cli_journal(const struct cli *cli);

@@ -30,8 +30,8 @@ static bool write_one(struct cursor_table *table, struct cursor *cursor) {
   return true;
 }
 
-bool cursors_write(struct cursor_table *table, enum cursors_event event, uint64_t lsn, const struct cursor_entry *entries,
-                   uint32_t count, uint64_t *position, size_t *bytes) {
+bool cursor_write_several(struct cursor_table *table, enum cursors_event event, uint64_t lsn, const struct cursor_entry *entries,
+                          uint32_t count, uint64_t *position, size_t *bytes) {
   *bytes = sizeof(struct cursors_record) + count * sizeof *entries;
   struct cursors_record *record = malloc(*bytes);
   if (!record) return false;
@@ -149,7 +149,8 @@ static enum cursor_result drop(struct cursor_table *table, struct cursor *cursor
   struct cursor_entry entry = cursor->entry;
   sign(table, &entry, request->who);
   *after = cursor_view_of(table, cursor);
-  if (!cursors_write(table, CURSORS_EVENT_DELETED, 0, &entry, 1, &position, &bytes)) return give_up(table, CURSOR_NOT_DURABLE);
+  if (!cursor_write_several(table, CURSORS_EVENT_DELETED, 0, &entry, 1, &position, &bytes))
+    return give_up(table, CURSOR_NOT_DURABLE);
   cursor->deleted = true;
   cursor->written_position = position;
   return settle_now(table, position);

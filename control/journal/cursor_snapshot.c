@@ -26,7 +26,7 @@ int cursor_table_snapshot(struct cursor_table *table, uint64_t covered_lsn, size
   if (!entries) return -ENOMEM;
   pthread_mutex_lock(&table->lock);
   const uint32_t count = copy_entries(table, entries);
-  const bool written = cursors_write(table, CURSORS_EVENT_SNAPSHOT, covered_lsn, entries, count, &position, bytes);
+  const bool written = cursor_write_several(table, CURSORS_EVENT_SNAPSHOT, covered_lsn, entries, count, &position, bytes);
   if (written) note_all(table, position);
   pthread_mutex_unlock(&table->lock);
   free(entries);
@@ -51,7 +51,7 @@ static int mark_overtaken(struct cursor_table *table, uint64_t oldest_lsn, struc
     if (lost > 0) entries[i].removed_lsn = oldest_lsn - 1;
   }
   if (losers == 0) return 0;
-  if (!cursors_write(table, CURSORS_EVENT_OVERTAKEN, oldest_lsn, entries, count, position, &bytes)) return -EAGAIN;
+  if (!cursor_write_several(table, CURSORS_EVENT_OVERTAKEN, oldest_lsn, entries, count, position, &bytes)) return -EAGAIN;
   return (int)losers;
 }
 

@@ -39,5 +39,5 @@ uint64_t cursors_needed_lsn(struct cursor_table *table);
 /* The next record is about what changes from here on. */
 void cursor_note_written(struct cursor_table *table, struct cursor *cursor, uint64_t position);
 /* One record of these. False: no room. */
-bool cursors_write(struct cursor_table *table, enum cursors_event event, uint64_t lsn, const struct cursor_entry *entries,
-                   uint32_t count, uint64_t *position, size_t *bytes);
+bool cursor_write_several(struct cursor_table *table, enum cursors_event event, uint64_t lsn, const struct cursor_entry *entries,
+                          uint32_t count, uint64_t *position, size_t *bytes);

@@ -1,6 +1,7 @@
 #pragma once
 /* What the management side (API, metrics) may see and ask of the running appliance. The daemon implements it; the API is its only
  * user, from its own thread: implementations lock. */
+#include "cursor_table.h"
 #include "journal.h"
 #include "rule_book.h"
 #include "shard.h"
@@ -29,9 +30,11 @@ struct appliance_journal {
   int stalled; /* 0, or -ENOSPC while there is no room for another segment */
   struct {
     uint64_t segments, bytes, oldest_lsn; /* in use */
-    uint64_t held_segments;               /* over the limits of retention, but needed */
+    uint64_t held_segments, held_bytes;   /* over the limits of retention, but needed */
+    uint64_t held_by_cursors;             /* of these segments */
+    uint64_t overtaken_segments;          /* removed although a cursor that holds had not had all of them */
     uint64_t removed_segments, removed_bytes;
-    uint64_t age_limit_ns, byte_limit, record_limit; /* 0: none */
+    uint64_t age_limit_ns, byte_limit, record_limit, byte_limit_hard; /* 0: none */
   } kept;
   uint64_t state_lsn, snapshots;
   uint64_t indexed_lsn;             /* violations up to it can be asked for */
@@ -91,6 +94,14 @@ struct appliance_snapshot {
   uint64_t logs_suppressed;
 };
 
+/* What a reading of violations from a cursor came to. */
+struct appliance_cursor_reading {
+  uint32_t given;
+  uint64_t position;         /* all up to here was given or is no violation: what may be acknowledged */
+  bool more;                 /* there may be more now */
+  uint64_t gap_from, gap_to; /* these were removed before they were read; 0: no gap, else nothing is given */
+};
+
 struct appliance {
   void *context;
   /* Counters of everything, one consistent snapshot a shard. 0 or -ETIMEDOUT when a shard did not answer in time (its last one is
@@ -110,4 +121,10 @@ struct appliance {
   /* Reads the certificates of all listeners again. 0, or -EINVAL with `error`: those before stay in force. */
   int (*certificates_reload)(void *context, char *error, size_t room);
   struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
+  struct cursor_table *cursors;
+  uint64_t cursor_stale_ns; /* one that holds and has not moved for so long is told of; 0: never */
+  /* Violations after an LSN, oldest first, until `each` returns false; waits for the first one at most `wait_ns`. 0 or -errno. */
+  int (*cursor_read)(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
+                     bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
+                     struct appliance_cursor_reading *into);
 };
