@@ -1,7 +1,6 @@
 /* Cursors over this daemon's journal: where their records go, and violations from where one is. */
 #include "daemon_internal.h"
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -115,67 +114,17 @@ int cursors_let_go(struct daemon *daemon, uint64_t oldest_lsn, bool overtake) {
   return position ? wait_durable(daemon, position) : 0;
 }
 
-struct reading {
-  struct appliance_cursor_reading *into;
-  uint32_t limit;
-  bool (*each)(void *context, uint64_t lsn, const struct violation *violation);
-  void *context;
-};
-
-/* Until there is no more, or the caller has enough. 0, or -errno. */
-static int read_on(struct daemon *daemon, struct cursor_reader *reader, const struct reading *reading) {
-  struct appliance_cursor_reading *into = reading->into;
-  struct violation violation;
-  uint64_t lsn;
-  for (;;) {
-    into->more = into->given == reading->limit;
-    if (into->more) return 0;
-    const enum cursor_read got = cursor_reader_next(reader, journal_durable_lsn(daemon->journal), &lsn, &violation);
-    switch (got) {
-    case CURSOR_READ_VIOLATION:
-      into->given++;
-      into->position = lsn;
-      if (reading->each(reading->context, lsn, &violation)) break;
-      into->more = true;
-      return 0;
-    case CURSOR_READ_GAP:
-      /* What was given before it is acknowledged first. */
-      into->more = true;
-      if (into->given > 0) return 0;
-      into->gap_from = into->position + 1;
-      into->gap_to = lsn;
-      return 0;
-    case CURSOR_READ_END:
-    case CURSOR_READ_MORE:
-      into->position = cursor_reader_position(reader);
-      into->more = got == CURSOR_READ_MORE;
-      return 0;
-    case CURSOR_READ_ERROR:
-      return cursor_reader_error(reader);
-    }
-  }
-}
-
 int cursors_read(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
                  bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
-                 struct appliance_cursor_reading *into) {
+                 struct cursor_reading *reading) {
   struct daemon *daemon = context;
   const uint64_t until_ns = monotonic_ns() + wait_ns;
-  const struct reading reading = {.into = into, .limit = limit, .each = each, .context = each_context};
-  *into = (struct appliance_cursor_reading){.position = after_lsn};
-  int result;
-  struct cursor_reader *reader = cursor_readers_take(daemon->cursors.readers, after_lsn, &result);
-  if (!reader) return result;
   for (;;) {
-    result = read_on(daemon, reader, &reading);
-    if (result < 0 || into->given > 0 || into->more || monotonic_ns() >= until_ns) break;
-    if (atomic_load_explicit(&daemon->draining, memory_order_relaxed)) break;
+    const int result = cursor_readers_read(daemon->cursors.readers, after_lsn, journal_durable_lsn(daemon->journal), limit, each,
+                                           each_context, reading);
+    if (result < 0 || reading->given > 0 || reading->more || monotonic_ns() >= until_ns) return result;
+    if (atomic_load_explicit(&daemon->draining, memory_order_relaxed)) return result;
+    after_lsn = reading->position;
     usleep(LOOK_US);
   }
-  /* Only where the position is the reader's own can it be found again. */
-  if (result == 0 && into->gap_to == 0 && cursor_reader_position(reader) == into->position)
-    cursor_readers_give_back(daemon->cursors.readers, reader);
-  else
-    cursor_reader_close(reader);
-  return result;
 }

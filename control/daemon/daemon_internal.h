@@ -185,7 +185,7 @@ void cursors_destroy(struct daemon *daemon);
 int cursors_let_go(struct daemon *daemon, uint64_t oldest_lsn, bool overtake);
 int cursors_read(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
                  bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
-                 struct appliance_cursor_reading *into);
+                 struct cursor_reading *reading);
 
 /* checkpoint_service.c */
 int signing_start(struct daemon *daemon);

@@ -182,7 +182,8 @@ static void look_after(struct daemon *daemon) {
     snapshot_state(daemon);
     retention = judge(daemon, segments, count, &needs);
   }
-  tell_held(daemon, &retention, needs.cursor_lsn);
+  if (count > 0)
+    tell_held(daemon, &retention, needs.cursor_lsn > segments[0].first_lsn ? needs.cursor_lsn : segments[0].first_lsn);
   if (retention.removable > 0) remove_oldest(daemon, segments, retention.removable, retention.overtaking);
   report(daemon, segments + retention.removable, count - retention.removable, &retention);
   free(segments);

@@ -1,10 +1,8 @@
 #include "cursor_reader.h"
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #define LOOKS_MAX 1000000u /* at records, in a call */
-#define READERS_KEPT 16u   /* each has up to two windows of some 256 KiB, and a file */
 
 struct cursor_reader {
   struct journal_io *io;
@@ -73,67 +71,4 @@ enum cursor_read cursor_reader_next(struct cursor_reader *reader, uint64_t durab
     }
   }
   return CURSOR_READ_MORE;
-}
-
-struct cursor_readers {
-  struct journal_io *io;
-  pthread_mutex_t lock;
-  struct {
-    struct cursor_reader *reader; /* NULL: a free place */
-    uint64_t used;                /* when, in uses */
-  } kept[READERS_KEPT];
-  uint64_t uses;
-};
-
-struct cursor_readers *cursor_readers_create(struct journal_io *io) {
-  struct cursor_readers *readers = calloc(1, sizeof *readers);
-  if (!readers) return NULL;
-  readers->io = io;
-  pthread_mutex_init(&readers->lock, NULL);
-  return readers;
-}
-
-void cursor_readers_destroy(struct cursor_readers *readers) {
-  if (!readers) return;
-  for (unsigned i = 0; i < READERS_KEPT; i++) cursor_reader_close(readers->kept[i].reader);
-  pthread_mutex_destroy(&readers->lock);
-  free(readers);
-}
-
-struct cursor_reader *cursor_readers_take(struct cursor_readers *readers, uint64_t after_lsn, int *error_number) {
-  struct cursor_reader *reader = NULL;
-  pthread_mutex_lock(&readers->lock);
-  for (unsigned i = 0; i < READERS_KEPT && !reader; i++) {
-    if (!readers->kept[i].reader || readers->kept[i].reader->position != after_lsn) continue;
-    reader = readers->kept[i].reader;
-    readers->kept[i].reader = NULL;
-  }
-  pthread_mutex_unlock(&readers->lock);
-  *error_number = 0;
-  return reader ? reader : cursor_reader_open(readers->io, after_lsn, error_number);
-}
-
-void cursor_readers_give_back(struct cursor_readers *readers, struct cursor_reader *reader) {
-  unsigned place = 0;
-  pthread_mutex_lock(&readers->lock);
-  for (unsigned i = 0; i < READERS_KEPT && readers->kept[place].reader; i++)
-    if (!readers->kept[i].reader || readers->kept[i].used < readers->kept[place].used) place = i;
-  struct cursor_reader *oldest = readers->kept[place].reader;
-  readers->kept[place].reader = reader;
-  readers->kept[place].used = ++readers->uses;
-  pthread_mutex_unlock(&readers->lock);
-  cursor_reader_close(oldest);
-}
-
-void cursor_readers_let_go(struct cursor_readers *readers, uint64_t oldest_lsn) {
-  struct cursor_reader *closing[READERS_KEPT] = {NULL};
-  pthread_mutex_lock(&readers->lock);
-  for (unsigned i = 0; i < READERS_KEPT; i++) {
-    struct cursor_reader *reader = readers->kept[i].reader;
-    if (!reader || reader->position >= oldest_lsn) continue;
-    closing[i] = reader;
-    readers->kept[i].reader = NULL;
-  }
-  pthread_mutex_unlock(&readers->lock);
-  for (unsigned i = 0; i < READERS_KEPT; i++) cursor_reader_close(closing[i]);
 }

@@ -25,5 +25,17 @@ void cursor_readers_destroy(struct cursor_readers *readers);
 /* One that stands there, for the caller alone until it is given back. */
 struct cursor_reader *cursor_readers_take(struct cursor_readers *readers, uint64_t after_lsn, int *error_number);
 void cursor_readers_give_back(struct cursor_readers *readers, struct cursor_reader *reader);
+
+/* What a reading came to. */
+struct cursor_reading {
+  uint32_t given;
+  uint64_t position;         /* all up to here was given or is no violation: what may be acknowledged */
+  bool more;                 /* there may be more now */
+  uint64_t gap_from, gap_to; /* these were removed before they were read; 0: no gap, else nothing is given */
+};
+/* Gives violations after an LSN until there are no more, `limit` are given, or `each` returns false. 0 or -errno. */
+int cursor_readers_read(struct cursor_readers *readers, uint64_t after_lsn, uint64_t durable_lsn, uint32_t limit,
+                        bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *context,
+                        struct cursor_reading *reading);
 /* Segments below are removed: a file that is kept open would keep its room on the disk. */
 void cursor_readers_let_go(struct cursor_readers *readers, uint64_t oldest_lsn);

@@ -1,6 +1,7 @@
 #pragma once
 /* What the management side (API, metrics) may see and ask of the running appliance. The daemon implements it; the API is its only
  * user, from its own thread: implementations lock. */
+#include "cursor_reader.h"
 #include "cursor_table.h"
 #include "journal.h"
 #include "rule_book.h"
@@ -94,14 +95,6 @@ struct appliance_snapshot {
   uint64_t logs_suppressed;
 };
 
-/* What a reading of violations from a cursor came to. */
-struct appliance_cursor_reading {
-  uint32_t given;
-  uint64_t position;         /* all up to here was given or is no violation: what may be acknowledged */
-  bool more;                 /* there may be more now */
-  uint64_t gap_from, gap_to; /* these were removed before they were read; 0: no gap, else nothing is given */
-};
-
 struct appliance {
   void *context;
   /* Counters of everything, one consistent snapshot a shard. 0 or -ETIMEDOUT when a shard did not answer in time (its last one is
@@ -126,5 +119,5 @@ struct appliance {
   /* Violations after an LSN, oldest first, until `each` returns false; waits for the first one at most `wait_ns`. 0 or -errno. */
   int (*cursor_read)(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
                      bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
-                     struct appliance_cursor_reading *into);
+                     struct cursor_reading *reading);
 };

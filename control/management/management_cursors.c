@@ -163,7 +163,7 @@ static const char *read_arguments(const struct management_request *request, uint
 
 enum MHD_Result handle_violations_of_cursor(struct management_request *request, const char *node) {
   const struct appliance *appliance = request->appliance;
-  struct appliance_cursor_reading reading;
+  struct cursor_reading reading;
   struct cursor_view view;
   uint64_t limit, wait_ns;
   const char *wrong = read_arguments(request, &limit, &wait_ns);
