@@ -12,7 +12,7 @@ static struct record_header header_of(const struct cursor_table *table, uint16_t
                                 .wall_ns = table->journal.wall_ns(table->journal.context)};
 }
 
-void cursor_note_written(struct cursor_table *table, struct cursor *cursor, uint64_t position) {
+void cursor_note_written(struct cursor_table *table, struct named_cursor *cursor, uint64_t position) {
   cursor->written_changes = cursor->changes;
   cursor->written_ns = table->journal.now_ns(table->journal.context);
   cursor->written_lsn = cursor->entry.lsn;
@@ -20,7 +20,7 @@ void cursor_note_written(struct cursor_table *table, struct cursor *cursor, uint
   cursor->gives = false;
 }
 
-static bool write_one(struct cursor_table *table, struct cursor *cursor) {
+static bool write_one(struct cursor_table *table, struct named_cursor *cursor) {
   const struct cursor_record record = {
       .header = header_of(table, RECORD_CURSOR, sizeof record), .event = cursor->event, .cursor = cursor->entry};
   uint64_t position;
@@ -44,14 +44,14 @@ bool cursor_write_several(struct cursor_table *table, enum cursors_event event, 
   return published;
 }
 
-static bool is_due(const struct cursor_table *table, const struct cursor *cursor, uint64_t *wait_ns) {
+static bool is_due(const struct cursor_table *table, const struct named_cursor *cursor, uint64_t *wait_ns) {
   const uint64_t now_ns = table->journal.now_ns(table->journal.context), due_ns = cursor->written_ns + CURSOR_RECORD_EVERY_NS;
   *wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
   return cursor->written_ns == 0 || *wait_ns == 0;
 }
 
 /* Gives the lock back. Until a record that tells this change is durable. */
-static enum cursor_result settle(struct cursor_table *table, struct cursor *cursor, uint64_t change) {
+static enum cursor_result settle(struct cursor_table *table, struct named_cursor *cursor, uint64_t change) {
   const struct cursor_journal *journal = &table->journal;
   const uint64_t id = cursor->id;
   uint64_t wait_ns;
@@ -121,7 +121,7 @@ static enum cursor_result make(struct cursor_table *table, const struct cursor_r
   if (request->expected || request->action != CURSOR_SET) return give_up(table, CURSOR_UNKNOWN);
   const enum cursor_result placed = place_of(table, request, durable_lsn, &lsn);
   if (placed != CURSOR_OK) return give_up(table, placed);
-  struct cursor *cursor = cursor_make(table);
+  struct named_cursor *cursor = cursor_make(table);
   if (!cursor) return give_up(table, CURSOR_NO_ROOM);
   const int kind = request->kind < 0 ? CURSOR_TAIL : request->kind;
   cursor->entry = (struct cursor_entry){
@@ -142,7 +142,7 @@ static enum cursor_result make(struct cursor_table *table, const struct cursor_r
 }
 
 /* Gives the lock back. */
-static enum cursor_result drop(struct cursor_table *table, struct cursor *cursor, const struct cursor_request *request,
+static enum cursor_result drop(struct cursor_table *table, struct named_cursor *cursor, const struct cursor_request *request,
                                struct cursor_view *after) {
   uint64_t position;
   size_t bytes;
@@ -157,7 +157,7 @@ static enum cursor_result drop(struct cursor_table *table, struct cursor *cursor
 }
 
 /* Gives the lock back. */
-static enum cursor_result move(struct cursor_table *table, struct cursor *cursor, const struct cursor_request *request,
+static enum cursor_result move(struct cursor_table *table, struct named_cursor *cursor, const struct cursor_request *request,
                                struct cursor_view *after) {
   const struct cursor_entry before = cursor->entry;
   const bool holds = request->holds < 0 ? before.holds : request->holds > 0;
@@ -192,7 +192,7 @@ enum cursor_result cursor_table_change(struct cursor_table *table, const struct 
   if (!cursor_name_is_good(request->name)) return CURSOR_BAD_NAME;
   if (table->journal.trouble(table->journal.context) != 0) return CURSOR_NOT_DURABLE;
   pthread_mutex_lock(&table->lock);
-  struct cursor *cursor = cursor_find(table, request->name);
+  struct named_cursor *cursor = cursor_find(table, request->name);
   const enum cursor_result result = !cursor                            ? make(table, request, after)
                                     : request->action == CURSOR_DELETE ? drop(table, cursor, request, after)
                                                                        : move(table, cursor, request, after);
@@ -202,7 +202,7 @@ enum cursor_result cursor_table_change(struct cursor_table *table, const struct 
 
 bool cursor_table_advance(struct cursor_table *table, const char *name, uint64_t lsn, bool given) {
   pthread_mutex_lock(&table->lock);
-  struct cursor *cursor = cursor_find(table, name);
+  struct named_cursor *cursor = cursor_find(table, name);
   const bool good = cursor && lsn >= cursor->entry.lsn && lsn <= table->journal.durable_lsn(table->journal.context);
   if (good && lsn > cursor->entry.lsn) {
     cursor->entry.lsn = lsn;
@@ -221,7 +221,7 @@ void cursor_table_write(struct cursor_table *table, bool all, uint64_t *position
   *position = 0;
   pthread_mutex_lock(&table->lock);
   for (uint32_t i = 0; i < CURSORS_MAX; i++) {
-    struct cursor *cursor = &table->cursors[i];
+    struct named_cursor *cursor = &table->cursors[i];
     if (!cursor->used || cursor->deleted || cursor->written_changes == cursor->changes) continue;
     const bool worth = cursor->gives || cursor->entry.lsn - cursor->written_lsn >= CURSOR_PASS_RECORDS;
     if (!all && (!worth || !is_due(table, cursor, &wait_ns))) continue;

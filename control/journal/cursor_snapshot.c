@@ -66,7 +66,7 @@ int cursor_table_let_go(struct cursor_table *table, uint64_t oldest_lsn, bool ov
   if (result == 0) result = mark_overtaken(table, oldest_lsn, entries, position);
   if (result >= 0 && oldest_lsn > table->oldest_lsn) table->oldest_lsn = oldest_lsn;
   for (uint32_t i = 0; result > 0 && i < CURSORS_MAX; i++) {
-    struct cursor *cursor = &table->cursors[i];
+    struct named_cursor *cursor = &table->cursors[i];
     const uint64_t lost = cursor->used && !cursor->deleted ? newly_lost(&cursor->entry, oldest_lsn) : 0;
     if (lost == 0) continue;
     cursor->entry.lost_records += lost;

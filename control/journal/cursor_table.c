@@ -18,15 +18,15 @@ void cursor_table_destroy(struct cursor_table *table) {
 }
 
 /* What has become durable of it since the last look. */
-static void refresh(struct cursor_table *table, struct cursor *cursor) {
+static void refresh(struct cursor_table *table, struct named_cursor *cursor) {
   if (!cursor->used || !table->journal.is_durable(table->journal.context, cursor->written_position)) return;
   cursor->durable_lsn = cursor->written_lsn;
   if (cursor->deleted) cursor->used = false;
 }
 
-struct cursor *cursor_find(struct cursor_table *table, const char *name) {
+struct named_cursor *cursor_find(struct cursor_table *table, const char *name) {
   for (uint32_t i = 0; i < CURSORS_MAX; i++) {
-    struct cursor *cursor = &table->cursors[i];
+    struct named_cursor *cursor = &table->cursors[i];
     if (!cursor->used || cursor->deleted || strcmp(cursor->entry.name, name) != 0) continue;
     refresh(table, cursor);
     return cursor;
@@ -34,19 +34,19 @@ struct cursor *cursor_find(struct cursor_table *table, const char *name) {
   return NULL;
 }
 
-struct cursor *cursor_make(struct cursor_table *table) {
+struct named_cursor *cursor_make(struct cursor_table *table) {
   for (uint32_t i = 0; i < CURSORS_MAX; i++) {
-    struct cursor *cursor = &table->cursors[i];
+    struct named_cursor *cursor = &table->cursors[i];
     refresh(table, cursor);
     if (cursor->used) continue;
-    *cursor = (struct cursor){.used = true, .id = ++table->last_id};
+    *cursor = (struct named_cursor){.used = true, .id = ++table->last_id};
     return cursor;
   }
   return NULL;
 }
 
 static void recover_one(struct cursor_table *table, const struct cursor_entry *entry) {
-  struct cursor *cursor = cursor_find(table, entry->name);
+  struct named_cursor *cursor = cursor_find(table, entry->name);
   if (!cursor) cursor = cursor_make(table);
   if (!cursor) {
     table->bad_records++;
@@ -58,7 +58,7 @@ static void recover_one(struct cursor_table *table, const struct cursor_entry *e
 
 static void recover_several(struct cursor_table *table, const struct cursors_record *record) {
   if (record->event == CURSORS_EVENT_DELETED) {
-    struct cursor *cursor = cursor_find(table, record->cursors[0].name);
+    struct named_cursor *cursor = cursor_find(table, record->cursors[0].name);
     if (cursor) cursor->used = false;
     return;
   }
@@ -88,7 +88,7 @@ uint64_t cursor_table_recovered(struct cursor_table *table, uint64_t oldest_lsn)
   return bad;
 }
 
-struct cursor_view cursor_view_of(struct cursor_table *table, struct cursor *cursor) {
+struct cursor_view cursor_view_of(struct cursor_table *table, struct named_cursor *cursor) {
   const uint64_t durable_lsn = table->journal.durable_lsn(table->journal.context);
   refresh(table, cursor);
   struct cursor_view view = {.cursor = cursor->entry, .durable_lsn = cursor->durable_lsn};
@@ -102,7 +102,7 @@ struct cursor_view cursor_view_of(struct cursor_table *table, struct cursor *cur
 
 bool cursor_table_find(struct cursor_table *table, const char *name, struct cursor_view *view) {
   pthread_mutex_lock(&table->lock);
-  struct cursor *cursor = cursor_find(table, name);
+  struct named_cursor *cursor = cursor_find(table, name);
   if (cursor) *view = cursor_view_of(table, cursor);
   pthread_mutex_unlock(&table->lock);
   return cursor != NULL;
@@ -133,7 +133,7 @@ struct cursor_counters cursor_table_counters(struct cursor_table *table) {
 uint64_t cursors_needed_lsn(struct cursor_table *table) {
   uint64_t needed_lsn = UINT64_MAX;
   for (uint32_t i = 0; i < CURSORS_MAX; i++) {
-    struct cursor *cursor = &table->cursors[i];
+    struct named_cursor *cursor = &table->cursors[i];
     refresh(table, cursor);
     if (cursor->used && cursor->entry.holds && cursor_needed_lsn(cursor) < needed_lsn) needed_lsn = cursor_needed_lsn(cursor);
   }

@@ -3,7 +3,7 @@
 #include "cursor_table.h"
 #include <pthread.h>
 
-struct cursor {
+struct named_cursor {
   bool used;
   bool deleted; /* and gone from here once its record is durable */
   uint64_t id;  /* a place in the table is used again */
@@ -18,7 +18,7 @@ struct cursor {
 struct cursor_table {
   struct cursor_journal journal;
   pthread_mutex_t lock;
-  struct cursor cursors[CURSORS_MAX];
+  struct named_cursor cursors[CURSORS_MAX];
   uint64_t last_id;
   uint64_t oldest_lsn; /* that is kept */
   uint64_t bad_records;
@@ -26,18 +26,18 @@ struct cursor_table {
 };
 
 /* By what survives a crash: it may go back to what is durable. */
-static inline uint64_t cursor_needed_lsn(const struct cursor *cursor) {
+static inline uint64_t cursor_needed_lsn(const struct named_cursor *cursor) {
   return (cursor->durable_lsn < cursor->entry.lsn ? cursor->durable_lsn : cursor->entry.lsn) + 1;
 }
 
-struct cursor *cursor_find(struct cursor_table *table, const char *name);
+struct named_cursor *cursor_find(struct cursor_table *table, const char *name);
 /* A place; NULL: all are taken. */
-struct cursor *cursor_make(struct cursor_table *table);
-struct cursor_view cursor_view_of(struct cursor_table *table, struct cursor *cursor);
+struct named_cursor *cursor_make(struct cursor_table *table);
+struct cursor_view cursor_view_of(struct cursor_table *table, struct named_cursor *cursor);
 /* Of those that hold; UINT64_MAX: none. */
 uint64_t cursors_needed_lsn(struct cursor_table *table);
 /* The next record is about what changes from here on. */
-void cursor_note_written(struct cursor_table *table, struct cursor *cursor, uint64_t position);
+void cursor_note_written(struct cursor_table *table, struct named_cursor *cursor, uint64_t position);
 /* One record of these. False: no room. */
 bool cursor_write_several(struct cursor_table *table, enum cursors_event event, uint64_t lsn, const struct cursor_entry *entries,
                           uint32_t count, uint64_t *position, size_t *bytes);
