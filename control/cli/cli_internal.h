@@ -20,6 +20,8 @@ struct cli {
   bool help, merge;
   /* `violations` filters as given */
   const char *rule, *severity, *trace, *since, *until, *limit, *after, *service, *source, *id, *order, *by, *bucket;
+  const char *status, *correlation;           /* `webhooks` filters beside those */
+  const char *type;                           /* journal export */
   const char *directory, *to, *format, *from; /* journal */
   const char *keys[CLI_KEYS_MAX];             /* --key ID=FILE of journal verify */
   int key_count;
@@ -79,4 +81,5 @@ int cli_violations(const struct cli *cli);
 /* cli_cursors.c */
 int cli_cursors(const struct cli *cli);
 int cli_tail_cursor(const struct cli *cli);
+int cli_webhooks(const struct cli *cli);
 int cli_journal(const struct cli *cli);

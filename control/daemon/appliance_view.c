@@ -155,6 +155,12 @@ static struct violation_store *violations(void *context) {
   return daemon->violations;
 }
 
+static struct webhook_store *webhooks(void *context) {
+  struct daemon *daemon = context;
+  violations(daemon); /* they are read together */
+  return daemon->webhooks;
+}
+
 static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   struct daemon *daemon = context;
   memset(snapshot, 0, sizeof *snapshot);
@@ -192,6 +198,7 @@ void appliance_view_init(struct daemon *daemon) {
                                          .journal_flush = records_flush,
                                          .certificates_reload = certificates_reload,
                                          .violations = violations,
+                                         .webhooks = webhooks,
                                          .cursors = daemon->cursors.table,
                                          .cursor_read = cursors_read,
                                          .cursor_stale_ns = daemon->config.journal.cursor_stale_ns};

@@ -120,7 +120,10 @@ static void remove_oldest(struct daemon *daemon, const struct journal_segment *s
   int result = cursors_let_go(daemon, segments[count].first_lsn, overtaking > 0);
   if (result == -EBUSY) return; /* a cursor was set there meanwhile: judged again */
   if (result == 0) result = announce_removal(daemon, &segments[count], bytes);
-  if (result == 0) violation_store_forget(daemon->violations, segments[count].first_lsn);
+  if (result == 0) {
+    violation_store_forget(daemon->violations, segments[count].first_lsn);
+    webhook_store_forget(daemon->webhooks, segments[count].first_lsn);
+  }
   for (size_t i = 0; i < count && result == 0; i++) result = journal_remove_segment(daemon->io, segments[i].segment);
   if (result < 0) {
     log_warning("journal", "old segments cannot be removed: %s", strerror(-result));

@@ -104,6 +104,10 @@ struct journal_position {
   uint32_t offset_in_batch;
 };
 struct journal_position journal_reader_position(const struct journal_reader *reader);
+/* As journal_reader_open; the batch at this position holds `from_lsn`, or is before it: nothing before that batch is read. Where
+ * it is not there any more, it is looked for as ever. */
+struct journal_reader *journal_reader_open_at(struct journal_io *io, struct journal_position position, uint64_t from_lsn,
+                                              int *error_number);
 /* The record at a known position (by an index). Valid until the next call. NULL when it is not there or damaged. */
 const struct record_header *journal_reader_at(struct journal_reader *reader, struct journal_position position, uint64_t lsn);
 void journal_reader_close(struct journal_reader *reader);

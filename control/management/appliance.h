@@ -7,6 +7,7 @@
 #include "rule_book.h"
 #include "shard.h"
 #include "violation_store.h"
+#include "webhook_store.h"
 
 /* What a port that is impaired on purpose did to the frames of one direction. */
 struct appliance_impairment {
@@ -120,4 +121,5 @@ struct appliance {
   int (*cursor_read)(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
                      bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
                      struct cursor_reading *reading);
+  struct webhook_store *(*webhooks)(void *context);     /* likewise */
 };
