@@ -135,6 +135,7 @@ static void *journal_thread(void *argument) {
   }
   if (!failed && journal_drain(daemon->journal, monotonic_ns(), wall_ns()) < 0)
     log_error("journal", "the last records are not durable");
+  if (journal_rest(daemon->journal) < 0) log_warning("journal", "the disk does not answer");
   atomic_store_explicit(&daemon->journal_ended, true, memory_order_release);
   return NULL;
 }

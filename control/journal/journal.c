@@ -191,20 +191,27 @@ struct journal *journal_open(const struct journal_config *config, journal_record
   return journal;
 }
 
-void journal_close(struct journal *journal) {
-  if (!journal) return;
+int journal_rest(struct journal *journal) {
   struct journal_io *io = journal->io;
-  /* The disk still reads the buffers of what is in flight. A completed write is not started again. */
-  journal_fail(journal, -ESHUTDOWN);
   uint32_t in_flight = 0;
   struct journal_write *writes[] = {&journal->write, &journal->header_write, &journal->preparer.operation};
   for (unsigned i = 0; i < 3; i++) in_flight += writes[i]->active && !writes[i]->waiting;
   for (uint32_t waits = 0; in_flight > 0; waits++) {
     struct journal_io_completion completions[JOURNAL_IO_IN_FLIGHT_MAX];
     const int count = io->operations->reap(io, completions, JOURNAL_IO_IN_FLIGHT_MAX, WAIT_SLICE_NS);
-    if (count < 0 || waits == CLOSE_WAITS_MAX) return;
+    if (count < 0) return count;
+    if (waits == CLOSE_WAITS_MAX) return -ETIMEDOUT;
     in_flight -= (uint32_t)count;
   }
+  for (unsigned i = 0; i < 3; i++) writes[i]->active = false;
+  return 0;
+}
+
+void journal_close(struct journal *journal) {
+  if (!journal) return;
+  struct journal_io *io = journal->io;
+  journal_fail(journal, -ESHUTDOWN);
+  if (journal_rest(journal) < 0) return;
   if (journal->file >= 0) io->operations->close(io, journal->file);
   if (journal->opening) io->operations->close(io, journal->next.file);
   if (journal->preparer.file >= 0) io->operations->close(io, journal->preparer.file);

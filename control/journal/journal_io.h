@@ -1,7 +1,8 @@
 #pragma once
 /* All the journal's I/O: a small file interface with three implementations: io_uring, the simulated disk
  * (journal_sim_io.h) and the fault injector (journal_fault_io.h, which wraps another). Offsets and lengths of reads and writes
- * are multiples of 4096; buffers are 4096-aligned. Threads: submit and reap belong to the journal thread. The io_uring
+ * are multiples of 4096; buffers are 4096-aligned. Threads: submit and reap belong to the journal thread; another one may take over
+ * when nothing is under way. The io_uring
  * implementation's open, close, size, read and list may be called by any thread at the same time: readers use descriptors of
  * their own. The simulated disk has one thread. */
 #include <stdbool.h>

@@ -101,6 +101,8 @@ static int hand_over(struct uring_io *uring) {
  * fdatasync then nothing: one completion either way. (docs/decisions/0006: why not RWF_DSYNC.) */
 static int uring_submit(struct journal_io *io, const struct journal_io_request *request) {
   struct uring_io *uring = uring_of(io);
+  const int owned = uring_ring_own(uring);
+  if (owned < 0) return owned;
   if (uring->in_flight == JOURNAL_IO_IN_FLIGHT_MAX || io_uring_sq_space_left(&uring->ring) < 2) return -EAGAIN;
   uint32_t place = 0;
   while (uring->requests[place].used) place++;
@@ -145,6 +147,8 @@ static uint32_t take_completions(struct uring_io *uring, struct journal_io_compl
 
 static int uring_reap(struct journal_io *io, struct journal_io_completion *completions, uint32_t most, uint64_t wait_ns) {
   struct uring_io *uring = uring_of(io);
+  const int owned = uring_ring_own(uring);
+  if (owned < 0) return owned;
   if (io_uring_sq_ready(&uring->ring) > 0) {
     const int result = hand_over(uring);
     if (result < 0) return result;
@@ -161,7 +165,7 @@ static int uring_reap(struct journal_io *io, struct journal_io_completion *compl
 
 static void uring_destroy(struct journal_io *io) {
   struct uring_io *uring = uring_of(io);
-  io_uring_queue_exit(&uring->ring);
+  uring_ring_destroy(uring);
   close(uring->directory);
   free(uring);
 }
