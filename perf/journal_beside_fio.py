@@ -3,7 +3,7 @@
 in blocks of what our batch of so many records takes on disk. Rounds of ours and of fio's take turns; medians, spread, and the oracle:
 every record that was published is recovered.
 
-usage: journal_beside_fio.py JOURNAL_ROUNDS [DIRECTORY] [--rounds N] [--milliseconds N] [--cores PRODUCER JOURNAL]
+usage: journal_beside_fio.py JOURNAL_ROUNDS [DIRECTORY] [--rounds N] [--milliseconds N] [--cores PRODUCER JOURNAL CONTROL]
 
 Two of fio's: `--fdatasync=1` (a write, then an fdatasync; the latency of the pair from the bins of both, as if they were independent,
 and the mean of what fio counts in neither) and `--sync=dsync`. A batch gathers while another is in flight, so a record waits up to two flushes; alone it waits for one, which is what
@@ -126,7 +126,7 @@ def main():
     parser.add_argument("directory", nargs="?", default=".")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--milliseconds", type=int, default=150)
-    parser.add_argument("--cores", type=int, nargs=2, metavar=("PRODUCER", "JOURNAL"))
+    parser.add_argument("--cores", type=int, nargs=3, metavar=("PRODUCER", "JOURNAL", "CONTROL"))
     parser.add_argument("--batches", type=int, nargs="+", default=BATCHES)
     options = parser.parse_args()
     if not shutil.which("fio"):

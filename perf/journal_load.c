@@ -60,6 +60,7 @@ void journal_load_open(struct journal_load *load, const char *directory, uint32_
                                         .batch_bytes_max = BATCH_BYTES_MAX,
                                         .segments_ahead = segments_ahead,
                                         .hash_chain = hash_chain,
+                                        .chain_thread = hash_chain,
                                         .ring_count = 1,
                                         .rings = {load->ring}};
   load->journal = journal_open(&config, visit, context, &recovery, &error);

@@ -1,6 +1,6 @@
 /* One round of journal load for each line `OUTSTANDING MILLISECONDS` on standard input, answered by a line of JSON; at the end of
  * the input the journal is recovered and counted. For journal_beside_fio.py, which lets fio run in between.
- * Usage: journal_rounds DIRECTORY chain|no-chain [PRODUCER_CORE JOURNAL_CORE]. */
+ * Usage: journal_rounds DIRECTORY chain|no-chain [PRODUCER_CORE JOURNAL_CORE CONTROL_CORE]. */
 #include "bench.h"
 #include "journal_load.h"
 #include <stdio.h>
@@ -12,21 +12,29 @@
 #define SEGMENTS_AHEAD 8
 #define JOURNAL_NICE (-20)
 
-/* As the daemon's journal thread: prompt, and its kernel workers beside it. */
-static void run_as_journal(struct journal_load *load, uint32_t core) {
-  bench_pin(core);
+/* As the daemon's journal thread. Before the ring: the kernel's workers inherit it. */
+static void be_prompt(void) {
   prctl(PR_SET_TIMERSLACK, 1ul);
   if (setpriority(PRIO_PROCESS, 0, JOURNAL_NICE) != 0) fprintf(stderr, "journal_rounds: at the ordinary priority\n");
+}
+
+static void run_as_journal(struct journal_load *load, int core, int control_core) {
+  bench_pin((uint32_t)core);
   journal_load_run(load, 1, 1000000);
-  bench_check(journal_io_uring_pin_workers(load->io, (int)core) == 0, "the workers cannot be pinned");
+  const int cores[] = {core, control_core};
+  bench_check(journal_io_uring_pin_workers(load->io, cores, 2) == 0, "the workers cannot be pinned");
 }
 
 int main(int count, char **arguments) {
-  bench_check(count == 3 || count == 5, "usage: journal_rounds DIRECTORY chain|no-chain [PRODUCER_CORE JOURNAL_CORE]");
+  bench_check(count == 3 || count == 6,
+              "usage: journal_rounds DIRECTORY chain|no-chain [PRODUCER_CORE JOURNAL_CORE CONTROL_CORE]");
   const bool chain = strcmp(arguments[2], "chain") == 0;
-  struct journal_load *load = journal_load_create(count == 5 ? atoi(arguments[3]) : -1);
+  struct journal_load *load = journal_load_create(count == 6 ? atoi(arguments[3]) : -1);
+  be_prompt();
+  /* The thread of the hash chain runs where control does. */
+  if (count == 6) bench_pin((uint32_t)atoi(arguments[5]));
   journal_load_open(load, arguments[1], SEGMENTS_AHEAD, chain, NULL, NULL);
-  if (count == 5) run_as_journal(load, (uint32_t)atoi(arguments[4]));
+  if (count == 6) run_as_journal(load, atoi(arguments[4]), atoi(arguments[5]));
   unsigned outstanding, milliseconds;
   while (scanf("%u %u", &outstanding, &milliseconds) == 2) {
     bench_check(outstanding > 0 && milliseconds > 0, "a round of nothing");

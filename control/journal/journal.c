@@ -9,6 +9,7 @@
 #define IDLE_WAIT_LEAST_NS 10000u
 #define IDLE_WAIT_PART 16u     /* of the time since the last record: a busy journal looks often, an idle one seldom */
 #define GATHER_PAUSE_NS 30000u /* between two looks at the rings that had something */
+#define CHAIN_PAUSE_NS 5000u   /* the disk is free and the next batch wants the chain */
 #define CLOSE_WAITS_MAX 10000u /* times WAIT_SLICE_NS: a disk that does not answer keeps its buffers */
 
 int journal_fail(struct journal *journal, int error) {
@@ -81,14 +82,18 @@ static int poke(struct journal *journal) {
   return result;
 }
 
-/* Gathers, flushes and prepares. Whether there was anything to do, or -errno. */
+/* Flushes, gathers and prepares. Whether there was anything to do, or -errno. */
 static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   int result = poke(journal);
   if (result < 0) return result;
+  journal_collect_chain(journal);
+  const bool was_in_flight = journal->in_flight || journal->opening;
+  /* What has gathered first: the disk need not wait for what is still to come. */
+  result = journal_flush(journal, now_ns, wall_ns);
+  if (result < 0) return result;
   const uint32_t gathered = journal_gather(journal, now_ns);
   if (gathered > 0) journal->gathered_at_ns = now_ns;
-  const bool was_in_flight = journal->in_flight || journal->opening;
-  result = journal_flush(journal, now_ns, wall_ns);
+  if (!journal->gathers_on) result = journal_flush(journal, now_ns, wall_ns);
   if (result < 0) return result;
   result = journal_prepare(journal, now_ns);
   if (result < 0) return result;
@@ -98,6 +103,8 @@ static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
 /* The thread sleeps a little even when records go on coming: with a batch in flight because the kernel's workers on this core,
  * which finish it, would else wait for whole time slices; with one that is not due because there is no hurry. */
 static uint64_t wait_of(const struct journal *journal, uint64_t now_ns, uint64_t wait_ns, bool busy) {
+  if (journal->gathers_on) return 0;
+  if (journal->chaining && !journal->in_flight) return wait_ns < CHAIN_PAUSE_NS ? wait_ns : CHAIN_PAUSE_NS;
   if (busy) return wait_ns < GATHER_PAUSE_NS ? wait_ns : GATHER_PAUSE_NS;
   if (journal->in_flight || journal->opening) return wait_ns;
   const struct journal_batch *batch = &journal->batches[journal->filling];
@@ -177,6 +184,7 @@ struct journal *journal_open(const struct journal_config *config, journal_record
   journal->io = config->io;
   journal->file = -1;
   journal->preparer.file = -1;
+  if (config->hash_chain && config->chain_thread) journal->chainer = journal_chainer_create();
   int result = take_buffers(journal) ? journal_recover(journal, visit, context, recovery) : -ENOMEM;
   if (result == 0) result = prepare_first(journal);
   if (result < 0) {
@@ -211,6 +219,8 @@ void journal_close(struct journal *journal) {
   if (!journal) return;
   struct journal_io *io = journal->io;
   journal_fail(journal, -ESHUTDOWN);
+  journal_chainer_destroy(journal->chainer);
+  journal->chainer = NULL;
   if (journal_rest(journal) < 0) return;
   if (journal->file >= 0) io->operations->close(io, journal->file);
   if (journal->opening) io->operations->close(io, journal->next.file);

@@ -23,6 +23,7 @@ struct journal_config {
   uint32_t batch_bytes_max; /* a write; multiple of 4096, JOURNAL_BATCH_BYTES_LEAST..JOURNAL_BATCH_BYTES_MOST */
   uint32_t segments_ahead;  /* prepared and zero-filled before they are needed; 1..JOURNAL_SEGMENTS_AHEAD_MAX */
   bool hash_chain;          /* batches are chained by SHA-256, for `tripline journal verify`; else by checksums alone */
+  bool chain_thread;        /* long batches are hashed by a thread of its own, which runs where the caller of journal_open may */
   uint32_t ring_count;
   struct record_ring *rings[JOURNAL_RINGS_MAX]; /* consumer ends */
 };

@@ -154,6 +154,8 @@ static int uring_reap(struct journal_io *io, struct journal_io_completion *compl
     if (result < 0) return result;
   }
   uint32_t count = take_completions(uring, completions, most);
+  /* Whoever does not wait has more to do, and keeps this core from the kernel's workers, which finish what is under way. */
+  if (count == 0 && wait_ns == 0 && uring->in_flight > 0) sched_yield();
   if (count > 0 || wait_ns == 0) return (int)count;
   struct __kernel_timespec limit = {.tv_sec = (int64_t)(wait_ns / 1000000000u), .tv_nsec = (long long)(wait_ns % 1000000000u)};
   struct io_uring_cqe *first;
@@ -246,11 +248,13 @@ failed:
   return NULL;
 }
 
-int journal_io_uring_pin_workers(struct journal_io *io, int cpu) {
+int journal_io_uring_pin_workers(struct journal_io *io, const int *cpus, uint32_t count) {
   ALWAYS_ASSERT(io->operations == &uring_operations);
-  if (cpu < 0 || cpu >= CPU_SETSIZE) return -EINVAL;
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET((size_t)cpu, &set);
+  for (uint32_t i = 0; i < count; i++) {
+    if (cpus[i] < 0 || cpus[i] >= CPU_SETSIZE) return -EINVAL;
+    CPU_SET((size_t)cpus[i], &set);
+  }
   return io_uring_register_iowq_aff(&uring_of(io)->ring, sizeof set, &set);
 }

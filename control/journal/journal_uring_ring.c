@@ -41,8 +41,8 @@ static void register_buffers(struct uring_io *uring) {
 }
 
 int uring_ring_create(struct uring_io *uring, const char **error) {
-  /* What completes is looked after when this thread asks, not by interrupting it, or a sleeping one, at once: with the other cores
-   * busy a durable write takes half the time (docs/decisions/0006). Kernels before 6.1 do without. */
+  /* What completes is looked after when this thread asks, not by interrupting it, or a sleeping one, at once: with the other
+   * cores busy a durable write takes half the time (docs/decisions/0006). Kernels before 6.1 do without. */
   const unsigned prompt = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
   *error = "the kernel refuses io_uring (io_uring_setup)";
   int result = io_uring_queue_init(2 * JOURNAL_IO_IN_FLIGHT_MAX, &uring->ring, IORING_SETUP_R_DISABLED | prompt);

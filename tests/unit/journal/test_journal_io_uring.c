@@ -205,8 +205,9 @@ static void test_other_operations_are_refused(void **state) {
   assert_int_equal(cqe->res, -EACCES);
   io_uring_cqe_seen(ring, cqe);
   assert_true(io_uring_register_eventfd(ring, 0) < 0);
-  assert_int_equal(journal_io_uring_pin_workers(io, 0), 0);
-  assert_int_equal(journal_io_uring_pin_workers(io, -1), -EINVAL);
+  const int first = 0, none = -1;
+  assert_int_equal(journal_io_uring_pin_workers(io, &first, 1), 0);
+  assert_int_equal(journal_io_uring_pin_workers(io, &none, 1), -EINVAL);
   io->operations->destroy(io);
 }
 
