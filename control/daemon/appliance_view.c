@@ -132,7 +132,10 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   snapshot->ready = true;
   add_check(snapshot, "shards", answered, answered ? "all answer" : "a shard does not answer within a second");
   const int trouble = snapshot->journal.failed ? snapshot->journal.failed : journal_stalled(daemon->journal);
-  add_check(snapshot, "journal", trouble == 0, trouble ? strerror(-trouble) : "writes are durable");
+  const char *const said = trouble == -ETIMEDOUT ? "the disk does not answer"
+                           : trouble             ? strerror(-trouble)
+                                                 : "writes are durable";
+  add_check(snapshot, "journal", trouble == 0, said);
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
   check_overload(snapshot);

@@ -86,6 +86,7 @@ struct journal {
   uint32_t next_ring;           /* where gathering starts, for fairness */
   bool gathers_on;              /* the last look at the rings ended before they did */
   uint64_t gathered_at_ns;      /* when a ring last had a record */
+  uint64_t answered_ns;         /* when the disk last completed something, or owed nothing */
 
   struct prepared_segment prepared[JOURNAL_SEGMENTS_AHEAD_MAX];
   uint32_t prepared_count;

@@ -26,7 +26,7 @@ struct appliance_journal {
   uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
   uint64_t flush_ns_sum, flush_ns_max, space_refusals;
   int failed;  /* 0 or -errno */
-  int stalled; /* 0, or -ENOSPC while there is no room for another segment */
+  int stalled; /* 0, -ENOSPC while there is no room for another segment, or -ETIMEDOUT while the disk does not answer */
   struct {
     uint64_t segments, bytes, oldest_lsn; /* in use */
     uint64_t held_segments;               /* over the limits of retention, but needed */
