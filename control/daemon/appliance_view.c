@@ -151,6 +151,12 @@ static struct violation_store *violations(void *context) {
   return daemon->violations;
 }
 
+static struct webhook_store *webhooks(void *context) {
+  struct daemon *daemon = context;
+  violations(daemon); /* they are read together */
+  return daemon->webhooks;
+}
+
 static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   struct daemon *daemon = context;
   memset(snapshot, 0, sizeof *snapshot);
@@ -187,5 +193,6 @@ void appliance_view_init(struct daemon *daemon) {
                                          .rule_matches_gone = match_counts_gone,
                                          .journal_flush = records_flush,
                                          .certificates_reload = certificates_reload,
-                                         .violations = violations};
+                                         .violations = violations,
+                                         .webhooks = webhooks};
 }

@@ -5,6 +5,7 @@
 #include "rule_book.h"
 #include "shard.h"
 #include "violation_store.h"
+#include "webhook_store.h"
 
 /* What a port that is impaired on purpose did to the frames of one direction. */
 struct appliance_impairment {
@@ -110,4 +111,5 @@ struct appliance {
   /* Reads the certificates of all listeners again. 0, or -EINVAL with `error`: those before stay in force. */
   int (*certificates_reload)(void *context, char *error, size_t room);
   struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
+  struct webhook_store *(*webhooks)(void *context);     /* likewise */
 };
