@@ -28,6 +28,7 @@ struct cli {
   long count;                                      /* tail: stop after as many; 0: never */
   const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
   int rules_count;
+  const char *shard, *kind;               /* blackbox dump */
   const char *file, *expect, *generation; /* rules create, update, rollback */
   const char *tags[CLI_TAGS_MAX];         /* rules list, enable, disable */
   int tag_count;
@@ -83,3 +84,4 @@ int cli_cursors(const struct cli *cli);
 int cli_tail_cursor(const struct cli *cli);
 int cli_webhooks(const struct cli *cli);
 int cli_journal(const struct cli *cli);
+int cli_blackbox(const struct cli *cli);
