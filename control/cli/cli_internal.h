@@ -28,12 +28,12 @@ struct cli {
   long count;                                      /* tail: stop after as many; 0: never */
   const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
   int rules_count;
-  const char *shard, *kind;               /* blackbox dump */
+  const char *shard, *kind;               /* blackbox dump; kind: cursors set, too */
   const char *file, *expect, *generation; /* rules create, update, rollback */
   const char *tags[CLI_TAGS_MAX];         /* rules list, enable, disable */
   int tag_count;
   bool enabled, atomic, partial;
-  const char *cursor, *kind, *hold; /* violations tail, cursors */
+  const char *cursor, *hold; /* violations tail, cursors */
   bool reset;
   const volatile sig_atomic_t *interrupted; /* a request under way ends when it is set; NULL: nothing ends it */
   int word_count;

@@ -48,7 +48,6 @@ static const struct {
              TEXT("expect", expect),
              TEXT("generation", generation),
              TEXT("cursor", cursor),
-             TEXT("kind", kind),
              TEXT("hold", hold),
              FLAG("reset", reset),
              {"count", OPTION_NUMBER, offsetof(struct cli, count), 0, 0},
