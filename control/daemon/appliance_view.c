@@ -200,6 +200,8 @@ static void rules_read(void *context, struct rule_view *view) { rule_book_read((
 
 static void rules_release(void *context) { rule_book_release(((struct daemon *)context)->rules.book); }
 
+static struct cursor_table *cursors_table(void *context) { return ((struct daemon *)context)->cursors.table; }
+
 void appliance_view_init(struct daemon *daemon) {
   daemon->appliance = (struct appliance){
       .context = daemon,
@@ -215,7 +217,7 @@ void appliance_view_init(struct daemon *daemon) {
       .shard_count = shard_count,
       .blackbox = read_blackbox,
       .violations = violations,
-      .cursors = daemon->cursors.table,
+      .cursors = cursors_table,
       .cursor_read = cursors_read,
       .cursor_stale_ns = daemon->config.journal.cursor_stale_ns,
   };

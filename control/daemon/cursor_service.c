@@ -111,7 +111,7 @@ int cursors_let_go(struct daemon *daemon, uint64_t oldest_lsn, bool overtake) {
   uint64_t position = 0;
   const int result = cursor_table_let_go(daemon->cursors.table, oldest_lsn, overtake, tell_overtaken, NULL, &position);
   if (result < 0) return result;
-  return position ? wait_durable(daemon, position) : 0;
+  return position ? records_wait_durable(daemon, position) : 0;
 }
 
 int cursors_read(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,

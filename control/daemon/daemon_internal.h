@@ -70,6 +70,8 @@ struct daemon_signing {
 struct daemon_keeper {
   pthread_t thread; /* 0: not started */
   uint64_t snapshot_not_before_ns;
+  bool has_reserve, no_reserve; /* disk_reserve.c; no_reserve: this filesystem does not know how */
+  int reserve_file;
   /* keeper:rw any:ro */
   _Atomic uint64_t snapshots, snapshot_lsn, snapshot_bytes, removed_segments, removed_bytes;
   _Atomic uint64_t segments, segment_bytes, oldest_lsn, held_segments, held_by_cursors, held_bytes, overtaken_segments;
@@ -187,6 +189,10 @@ int cursors_let_go(struct daemon *daemon, uint64_t oldest_lsn, bool overtake);
 int cursors_read(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
                  bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
                  struct cursor_reading *reading);
+
+/* disk_reserve.c: as much as a segment, when there are limits of retention and ample room */
+void disk_reserve_keep(struct daemon *daemon);
+void disk_reserve_give_up(struct daemon *daemon);
 
 /* checkpoint_service.c */
 int signing_start(struct daemon *daemon);

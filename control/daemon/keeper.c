@@ -187,6 +187,9 @@ static void look_after(struct daemon *daemon) {
   }
   if (count > 0)
     tell_held(daemon, &retention, needs.cursor_lsn > segments[0].first_lsn ? needs.cursor_lsn : segments[0].first_lsn);
+  const bool stalled = journal_stalled(daemon->journal) != 0;
+  if (stalled && retention.removable > 0) disk_reserve_give_up(daemon);
+  if (!stalled) disk_reserve_keep(daemon);
   if (retention.removable > 0) remove_oldest(daemon, segments, retention.removable, retention.overtaking);
   report(daemon, segments + retention.removable, count - retention.removable, &retention);
   free(segments);
@@ -219,5 +222,6 @@ void keeper_stop(struct daemon *daemon) {
   if (!daemon->keeper.thread) return;
   atomic_store_explicit(&daemon->stop_keeper, true, memory_order_release);
   pthread_join(daemon->keeper.thread, NULL);
+  disk_reserve_give_up(daemon);
   cursors_stop(daemon);
 }

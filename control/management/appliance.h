@@ -119,7 +119,7 @@ struct appliance {
    * much room is enough, 0 when nothing is recorded. */
   uint32_t (*blackbox)(void *context, uint32_t shard, struct flight_event *events, uint32_t room);
   struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
-  struct cursor_table *cursors;
+  struct cursor_table *(*cursors)(void *context);
   uint64_t cursor_stale_ns; /* one that holds and has not moved for so long is told of; 0: never */
   /* Violations after an LSN, oldest first, until `each` returns false; waits for the first one at most `wait_ns`. 0 or -errno. */
   int (*cursor_read)(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,

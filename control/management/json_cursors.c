@@ -32,7 +32,7 @@ json_t *json_cursor(const struct appliance *appliance, const struct cursor_view 
 /* *views: malloc'd; NULL without memory. */
 static uint32_t take(const struct appliance *appliance, struct cursor_view **views) {
   *views = malloc(CURSORS_MAX * sizeof **views);
-  return *views ? cursor_table_list(appliance->cursors, *views) : 0;
+  return *views ? cursor_table_list(appliance->cursors(appliance->context), *views) : 0;
 }
 
 json_t *json_cursors(const struct appliance *appliance) {
@@ -47,7 +47,7 @@ json_t *json_cursors(const struct appliance *appliance) {
 json_t *json_cursors_state(const struct appliance *appliance) {
   struct cursor_view *views;
   const uint32_t count = take(appliance, &views);
-  const struct cursor_counters counters = cursor_table_counters(appliance->cursors);
+  const struct cursor_counters counters = cursor_table_counters(appliance->cursors(appliance->context));
   json_t *attention = json_array();
   int holding = 0, stale = 0, with_gap = 0;
   for (uint32_t i = 0; i < count; i++) {

@@ -22,7 +22,7 @@ static enum MHD_Result answer_unknown(struct management_request *request) {
 
 enum MHD_Result handle_cursor(struct management_request *request, const char *name) {
   struct cursor_view view;
-  if (!cursor_table_find(request->appliance->cursors, name, &view)) return answer_unknown(request);
+  if (!cursor_table_find(request->appliance->cursors(request->appliance->context), name, &view)) return answer_unknown(request);
   return answer_json(request, 200, json_cursor(request->appliance, &view));
 }
 
@@ -102,7 +102,7 @@ static enum MHD_Result change_cursor(struct management_request *request, const c
   }
   request_who(request, who);
   change.who = who;
-  const enum cursor_result result = cursor_table_change(request->appliance->cursors, &change, &view);
+  const enum cursor_result result = cursor_table_change(request->appliance->cursors(request->appliance->context), &change, &view);
   return answer_change(request, result, &view);
 }
 
@@ -168,7 +168,8 @@ enum MHD_Result handle_violations_of_cursor(struct management_request *request, 
   uint64_t limit, wait_ns;
   const char *wrong = read_arguments(request, &limit, &wait_ns);
   if (wrong) return answer_error(request, 400, "argument", wrong);
-  if (!cursor_table_find(appliance->cursors, request_argument(request, "cursor"), &view)) return answer_unknown(request);
+  if (!cursor_table_find(appliance->cursors(appliance->context), request_argument(request, "cursor"), &view))
+    return answer_unknown(request);
   if (view.gap_to) return answer_gap(request, &view, view.gap_from, view.gap_to);
   struct listing listing = {.list = json_array(), .node = node};
   const int result =

@@ -31,8 +31,8 @@ static void by_cursor(struct text_buffer *out, const struct cursor_view *views, 
 
 void metrics_render_cursors(struct text_buffer *out, const struct appliance *appliance, const struct appliance_journal *journal) {
   struct cursor_view *views = malloc(CURSORS_MAX * sizeof *views);
-  const uint32_t count = views ? cursor_table_list(appliance->cursors, views) : 0;
-  const struct cursor_counters counters = cursor_table_counters(appliance->cursors);
+  const uint32_t count = views ? cursor_table_list(appliance->cursors(appliance->context), views) : 0;
+  const struct cursor_counters counters = cursor_table_counters(appliance->cursors(appliance->context));
   alone(out, "tripline_cursors", "gauge", "Named cursors that readers of the journal have.", count);
   alone(out, "tripline_cursor_records_total", "counter", "Records written about cursors.", counters.records);
   alone(out, "tripline_cursors_overtaken_total", "counter", "Times that retention removed what a cursor had not had.",

@@ -130,6 +130,8 @@ static int cursor_read(void *context, uint64_t after_lsn, uint32_t limit, uint64
   return cursor_readers_read(appliance->cursor_readers, after_lsn, durable_lsn(appliance), limit, each, each_context, reading);
 }
 
+static struct cursor_table *cursors(void *context) { return ((struct appliance_double *)context)->cursors; }
+
 static void open_cursors(struct appliance_double *appliance) {
   const struct cursor_journal journal = {.context = appliance,
                                          .publish = publish_cursor,
@@ -140,7 +142,8 @@ static void open_cursors(struct appliance_double *appliance) {
                                          .now_ns = much_later,
                                          .wall_ns = wall_now,
                                          .pause = no_pause};
-  appliance->face.cursors = appliance->cursors = cursor_table_create(&journal);
+  appliance->face.cursors = cursors;
+  appliance->cursors = cursor_table_create(&journal);
   appliance->face.cursor_read = cursor_read;
   appliance->face.cursor_stale_ns = 3600000000000;
   appliance->cursor_readers = cursor_readers_create(appliance->io);
