@@ -3,14 +3,12 @@ that holds, and beyond the hard limit says what it took; thousands of advances d
 
 usage: test_cursors.py TRIPLINED TRIPLINE SOURCE ROUNDS. Runs in a network namespace of its own.
 """
-import http.client
 import itertools
 import json
 import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,11 +16,12 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from appliance_process import Appliance, enter_namespace, expect, expect_true, metric, wait_for  # noqa: E402
+from management_client import Control, ask  # noqa: E402
+from order_load import Load  # noqa: E402
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
 ROUNDS = int(sys.argv[4])
 SEGMENT_BYTES, LIMIT_BYTES, HARD_BYTES = 2 << 20, 8 << 20, 14 << 20
-SENDERS = 4
 CONFIG = """shards: {{count: 1, idle_sleep: 100us}}
 rules: {{files: [rules.yaml]}}
 journal: {{segment_bytes: {segment}{retention}}}
@@ -38,63 +37,6 @@ FILL = "x" * 3500
 def write_config(retention=""):
     with open("appliance.yaml", "w", encoding="utf-8") as file:
         file.write(CONFIG.format(segment=SEGMENT_BYTES, retention=retention))
-
-
-class Control(http.client.HTTPConnection):
-    """The API over the unix socket."""
-
-    def __init__(self):
-        super().__init__("tripline", timeout=60)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(60)
-        self.sock.connect("tripline-data/control.sock")
-
-    def ask(self, method, path, body=None):
-        self.request(method, path, None if body is None else json.dumps(body))
-        answer = self.getresponse()
-        return answer.status, json.loads(answer.read())
-
-
-def ask(method, path, body=None):
-    control = Control()
-    try:
-        return control.ask(method, path, body)
-    finally:
-        control.close()
-
-
-class Load:
-    """Numbered orders, each a violation; which were answered as durable."""
-
-    def __init__(self, numbers, key="n", pause=0.0):
-        self.numbers, self.key, self.pause = numbers, key, pause
-        self.ended, self.acknowledged = threading.Event(), set()
-        self.threads = [threading.Thread(target=self.send, daemon=True) for _ in range(SENDERS)]
-        for thread in self.threads:
-            thread.start()
-
-    def send(self):
-        while not self.ended.is_set():
-            try:
-                connection = http.client.HTTPConnection("10.86.0.2", 8080, timeout=5)
-                while not self.ended.is_set():
-                    number = next(self.numbers)
-                    connection.request("POST", "/webhook/orders", json.dumps({self.key: number, "fill": FILL}), {"Content-Type": "application/json"})
-                    answer = connection.getresponse()
-                    answer.read()
-                    if answer.status == 200:
-                        self.acknowledged.add(number)
-                    time.sleep(self.pause)
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.02)
-
-    def stop(self):
-        self.ended.set()
-        for thread in self.threads:
-            thread.join()
-        return self.acknowledged
 
 
 class Tail:
@@ -141,7 +83,8 @@ def tail_under_kills(appliance):
     tail = Tail(0)
     for round_number in range(1, ROUNDS + 1):
         load = Load(numbers, pause=0.001)
-        time.sleep(random.uniform(0.3, 1.2))
+        wait_for("some are acknowledged", lambda: len(load.acknowledged) >= 100)  # pylint: disable=cell-var-from-loop
+        time.sleep(random.uniform(0.1, 1.0))
         kind = ("tail killed", "tail interrupted", "daemon killed", "both killed")[round_number % 4]
         kinds[kind] = kinds.get(kind, 0) + 1
         if kind in ("daemon killed", "both killed"):
@@ -160,7 +103,6 @@ def tail_under_kills(appliance):
         before = ask("GET", "/v1/cursors/audit")[1]["lsn"]
         expect_true("a cursor that was acknowledged is not behind", all(line["lsn"] <= before for line in tail.lines()) or code != 0)
         tail = Tail(round_number)
-    acknowledged |= Load(numbers).stop()
     newest = appliance.violations("--limit", "1")[0]["lsn"] if acknowledged else 0
     wait_for("the tail is at the end", lambda: ask("GET", "/v1/cursors/audit")[1]["lsn"] >= newest)
     code = tail.end(signal.SIGINT)
@@ -197,7 +139,7 @@ def closed_pipe(appliance):
 
 
 def fill(until, numbers=itertools.count(1)):
-    load = Load(numbers, "large")
+    load = Load(numbers, "large", fill=FILL)
     wait_for("enough was written", until, 200)
     return load.stop()
 
