@@ -146,13 +146,20 @@ static int judge_header(struct recovery *recovery, const struct subject *subject
     return refuse(recovery, -EPERM, "%s: the journal belongs to another node", subject->name);
   if (header->segment != subject->segment)
     return refuse(recovery, -EBADMSG, "%s: offset 0: holds segment %" PRIu64, subject->name, header->segment);
+  char first[SEGMENT_NAME_BYTES];
+  segment_name(first, recovery->report->first_segment, NAME_SEGMENT);
   if (recovery->any_used && header->salt != journal->identity.salt)
-    return refuse(recovery, -EBADMSG, "%s: offset 0: from another journal of this node", subject->name);
+    return refuse(recovery, -EBADMSG, "%s: offset 0: from another journal of this node than %s", subject->name, first);
   if (header->segment_bytes > subject->file_bytes)
     return refuse(recovery, -EBADMSG, "%s: offset %" PRIu64 ": the file ends here, its segment has %" PRIu64 " bytes",
                   subject->name, subject->file_bytes, header->segment_bytes);
+  if (recovery->any_unused) {
+    segment_name(first, recovery->last_unused, NAME_SEGMENT);
+    return refuse(recovery, -EBADMSG, "%s: offset 0: never used, and %s after it is, with LSN %" PRIu64 " and up", first,
+                  subject->name, header->first_lsn);
+  }
   if (recovery->any_used && subject->segment != recovery->last_used + 1)
-    return refuse(recovery, -EBADMSG, "%s: segment %" PRIu64 " with LSN %" PRIu64 " and up is missing or unused", subject->name,
+    return refuse(recovery, -EBADMSG, "%s: segment %" PRIu64 " with LSN %" PRIu64 " and up is missing", subject->name,
                   recovery->last_used + 1, recovery->next_lsn);
   return 0;
 }

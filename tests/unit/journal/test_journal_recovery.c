@@ -144,6 +144,11 @@ static void retention_said_so(void) {
   segment_header_seal(header(SEGMENT_3));
   remove_file(SEGMENT_1);
 }
+/* It must not count as one of those to be removed, and all after it. */
+static void first_segment_unused_after_retention(void) {
+  retention_said_so();
+  put_unused(SEGMENT_1, RIG_SEGMENT_BYTES);
+}
 static void header_zeroed(void) { memset(file(SEGMENT_3), 0, BLOCK); }
 static void header_damaged(void) { file(SEGMENT_2)[40] ^= 1; }
 static void header_padding_damaged(void) { file(SEGMENT_2)[4000] ^= 1; }
@@ -294,7 +299,9 @@ static const struct row rows[] = {
     {"S12", "all segments in use missing", all_used_missing, -EBADMSG, 0, 0, SEGMENT_4 ": segment 1 before it is missing", 0},
     {"S16", "two unused segments", more_unused, 0, 70, 0, NULL, 0},
     {"S17", "the first of two unused segments short", unused_short_of_two, 0, 70, 0, NULL, 0},
-    {"S7", "middle segment unused", middle_segment_unused, -EBADMSG, 0, 0, SEGMENT_3 ": segment 2 with LSN 32", 0},
+    {"S7", "middle segment unused", middle_segment_unused, -EBADMSG, 0, 0, SEGMENT_2 ": offset 0: never used, and " SEGMENT_3, 0},
+    {"S7", "first segment unused, those before the second removed by retention", first_segment_unused_after_retention, -EBADMSG,
+     0, 0, SEGMENT_1 ": offset 0: never used, and " SEGMENT_2 " after it is, with LSN 32 and up", 0},
     {"S8", "the first segment begins with another LSN", first_lsn_of_first_segment, -EBADMSG, 0, 0,
      SEGMENT_1 ": offset 0: damaged where LSN 1 should be", 0},
     {"S8", "a segment begins below one that was passed", lsn_below_that_of_a_passed_segment, -EBADMSG, 0, 0, "LSN 63", 0},
