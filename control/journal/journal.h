@@ -15,6 +15,14 @@
 #define JOURNAL_BATCH_BYTES_MOST (16u * 1024u * 1024u)
 #define JOURNAL_SEGMENTS_AHEAD_MAX 16
 
+/* How far a recovery is. Zero before journal_open; any thread may look at it meanwhile, and ask it to stop. */
+struct journal_progress {
+  _Atomic uint64_t bytes_to_read, segments_to_read;    /* known from the files' lengths before the first batch is judged */
+  _Atomic uint64_t bytes_read, segments_read, segment; /* bytes: at bytes_to_read when all is judged; segment: its id */
+  _Atomic uint64_t records;                            /* visited */
+  _Atomic bool stop; /* asked: journal_open says -ECANCELED, unless it has judged all; the files are as they were */
+};
+
 struct journal_config {
   struct journal_io *io;
   uint8_t node_id[16];
@@ -25,6 +33,7 @@ struct journal_config {
   bool hash_chain;          /* batches are chained by SHA-256, for `tripline journal verify`; else by checksums alone */
   uint32_t ring_count;
   struct record_ring *rings[JOURNAL_RINGS_MAX]; /* consumer ends */
+  struct journal_progress *progress;            /* of journal_open; NULL: nobody looks */
 };
 
 struct journal_counters {

@@ -21,6 +21,20 @@ struct appliance_port {
   struct appliance_impairment received, sent; /* when it is */
 };
 
+/* The index of violations over the journal. */
+struct appliance_index {
+  bool complete; /* false: the log of earlier runs is still being read into it */
+  double ratio;  /* of that log */
+  struct violation_extent extent;
+};
+
+/* What recovery reads and has read; after it, what it read and how long it took. */
+struct appliance_recovery {
+  double ratio;
+  uint64_t bytes_read, bytes_to_read, segments_read, segments_to_read, segment, records;
+  uint64_t elapsed_ns, rest_ns; /* rest: as it went until now; 0 when nothing is known */
+};
+
 struct appliance_journal {
   uint64_t durable_lsn, recovered_records, recovered_truncated_bytes;
   uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
@@ -34,10 +48,24 @@ struct appliance_journal {
     uint64_t age_limit_ns, byte_limit, record_limit; /* 0: none */
   } kept;
   uint64_t state_lsn, snapshots;
-  uint64_t indexed_lsn;             /* violations up to it can be asked for */
   uint64_t checkpoints, signed_lsn; /* of this run; 0: none */
-  bool indexing;                    /* the log of earlier runs is still being read into the index */
+  struct appliance_recovery recovery;
+  struct appliance_index index;
 };
+
+/* A start: until APPLIANCE_RUNNING only this may be asked. */
+enum appliance_phase { APPLIANCE_STARTING, APPLIANCE_RECOVERING, APPLIANCE_RUNNING };
+struct appliance_start {
+  enum appliance_phase phase;
+  char reason[64]; /* "recovering 43 %" */
+  const char *version;
+  char node[37];
+  uint64_t wall_ns, started_wall_ns;
+  struct appliance_recovery recovery;
+};
+
+/* Whole per cents; 100 only when it is all. */
+static inline unsigned appliance_percent(double ratio) { return ratio >= 1 ? 100 : (unsigned)(ratio * 100); }
 
 struct appliance_rules {
   uint64_t generation;
@@ -93,6 +121,9 @@ struct appliance_snapshot {
 
 struct appliance {
   void *context;
+  char node[37];
+  /* False: it runs, and all below may be asked. True, and `start`: not yet. */
+  bool (*starting)(void *context, struct appliance_start *start);
   /* Counters of everything, one consistent snapshot a shard. 0 or -ETIMEDOUT when a shard did not answer in time (its last one is
    * given). The caller provides the (large) memory. */
   int (*snapshot)(void *context, struct appliance_snapshot *snapshot);
@@ -109,5 +140,8 @@ struct appliance {
   int (*journal_flush)(void *context, uint64_t *durable_lsn);
   /* Reads the certificates of all listeners again. 0, or -EINVAL with `error`: those before stay in force. */
   int (*certificates_reload)(void *context, char *error, size_t room);
-  struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
+  /* Caught up to the durable mark, as far as that goes within three seconds; or as it is. */
+  struct violation_store *(*violations)(void *context);
+  struct violation_store *(*violations_as_they_are)(void *context);
+  void (*index)(void *context, struct appliance_index *index);
 };

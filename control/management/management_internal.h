@@ -22,6 +22,7 @@ struct management_request {
   char *body;
   size_t body_length, body_capacity;
   bool too_large;
+  unsigned retry_after_s; /* of a 503; 0: one second */
 };
 
 /* Each queues exactly one answer and returns what libmicrohttpd wants back. */
@@ -33,6 +34,11 @@ void correlation_text(char text[40]);
 const char *request_argument(const struct management_request *request, const char *name);
 
 enum MHD_Result management_route(struct management_request *request);
+/* Before the appliance runs: its health, its status and its metrics; all else is answered 503. */
+enum MHD_Result management_route_starting(struct management_request *request, const struct appliance_start *start);
+json_t *recovery_json(const struct appliance_recovery *recovery);
+/* The index that an answer came from. */
+json_t *index_json(const struct appliance_index *index);
 enum MHD_Result handle_metrics(struct management_request *request);
 enum health { HEALTH_LIVE, HEALTH_READY, HEALTH_BETRACE_LIVE, HEALTH_BETRACE_READY };
 enum MHD_Result handle_health(struct management_request *request, enum health health);

@@ -92,11 +92,23 @@ static int certificates_reload(void *context, char *error, size_t room) {
   return appliance->reload_result;
 }
 
+static bool starting(void *context, struct appliance_start *start) {
+  *start = ((struct appliance_double *)context)->start;
+  return start->phase != APPLIANCE_RUNNING;
+}
+
+static void index_view(void *context, struct appliance_index *index) {
+  const struct appliance_double *appliance = context;
+  *index = appliance->snapshot.journal.index;
+  index->extent = violation_store_extent(appliance->violations);
+}
+
 static struct violation_store *violations(void *context) { return ((struct appliance_double *)context)->violations; }
 
 void appliance_double_open(struct appliance_double *appliance) {
   memset(appliance, 0, sizeof *appliance);
   appliance->face = (struct appliance){.context = appliance,
+                                       .starting = starting,
                                        .snapshot = snapshot,
                                        .rules_read = rules_read,
                                        .rules_release = rules_release,
@@ -105,7 +117,9 @@ void appliance_double_open(struct appliance_double *appliance) {
                                        .rule_matches_gone = rule_matches_gone,
                                        .journal_flush = journal_flush,
                                        .certificates_reload = certificates_reload,
-                                       .violations = violations};
+                                       .violations = violations,
+                                       .violations_as_they_are = violations,
+                                       .index = index_view};
   appliance->book = make_book(appliance);
   appliance->io =
       journal_sim_io_create(&(struct journal_sim_io_options){.seed = 1, .latency_least_ns = 1000, .latency_most_ns = 1000});
@@ -113,6 +127,8 @@ void appliance_double_open(struct appliance_double *appliance) {
   assert_int_equal(rig_open(&appliance->journal), 0);
   appliance->violations = violation_store_create(appliance->io, 1000);
   assert_non_null(appliance->violations);
+  strcpy(appliance->face.node, "018f0000-0000-7000-8000-000000000000");
+  appliance->start.phase = APPLIANCE_RUNNING;
   appliance->snapshot.version = "test";
   strcpy(appliance->snapshot.node, "018f0000-0000-7000-8000-000000000000");
   appliance->snapshot.shard_count = 2;
