@@ -19,6 +19,8 @@ struct cli {
   bool help, merge;
   /* `violations` filters as given */
   const char *rule, *severity, *trace, *since, *until, *limit, *after, *service, *source, *id, *order, *by, *bucket;
+  const char *status, *correlation;           /* `webhooks` filters beside those */
+  const char *type;                           /* journal export */
   const char *directory, *to, *format, *from; /* journal */
   const char *keys[CLI_KEYS_MAX];             /* --key ID=FILE of journal verify */
   int key_count;
@@ -72,4 +74,5 @@ int cli_rules_test(const struct cli *cli);
 int cli_rules_backtest(const struct cli *cli);
 int cli_rules_explain(const struct cli *cli);
 int cli_violations(const struct cli *cli);
+int cli_webhooks(const struct cli *cli);
 int cli_journal(const struct cli *cli);

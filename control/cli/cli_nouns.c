@@ -103,7 +103,8 @@ static void add_filter(char *path, size_t room, const struct cli *cli) {
 }
 
 /* What a table alone would not say. */
-static void warn_of_extent(json_t *json) {
+static void warn_of_extent(const struct cli *cli, json_t *json) {
+  if (cli->output != OUTPUT_TABLE) return;
   json_t *from = json_object_get(json, "index_from");
   if (json_is_false(json_object_get(json, "index_complete")))
     fputs("tripline: the index is still being read: there is more than this\n", stderr);
@@ -124,7 +125,7 @@ static int count_violations(const struct cli *cli) {
   const int result = cli_get(cli, path, &json);
   if (result != CLI_OK) return result;
   cli_print(cli, json, json_object_get(json, "counts"), columns);
-  warn_of_extent(json);
+  warn_of_extent(cli, json);
   json_decref(json);
   return CLI_OK;
 }
@@ -142,7 +143,7 @@ static int list_violations(const struct cli *cli) {
   const int result = cli_get(cli, path, &json);
   if (result != CLI_OK) return result;
   cli_print(cli, json, json_object_get(json, "violations"), columns);
-  warn_of_extent(json);
+  warn_of_extent(cli, json);
   json_decref(json);
   return CLI_OK;
 }

@@ -37,6 +37,8 @@ void config_read_mapping(struct config_reader *reader, const yaml_node_t *node, 
 /* The value of a mapping's key, or NULL. */
 const yaml_node_t *config_find_value(struct config_reader *reader, const yaml_node_t *node, const char *name);
 
+/* config_recording.c */
+void config_read_recording(struct config_reader *reader, const yaml_node_t *node, struct webhook_recording *recording);
 void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source);
 /* `durability`, which says how soon records are flushed; and `acknowledge`, unless it goes without saying. */
 enum record_durability config_read_durability(struct config_reader *reader, const yaml_node_t *node);

@@ -140,7 +140,10 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   snapshot->ready = true;
   add_check(snapshot, "shards", answered, answered ? "all answer" : "a shard does not answer within a second");
   const int trouble = snapshot->journal.failed ? snapshot->journal.failed : journal_stalled(daemon->journal);
-  add_check(snapshot, "journal", trouble == 0, trouble ? strerror(-trouble) : "writes are durable");
+  const char *const said = trouble == -ETIMEDOUT ? "the disk does not answer"
+                           : trouble             ? strerror(-trouble)
+                                                 : "writes are durable";
+  add_check(snapshot, "journal", trouble == 0, said);
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
   check_overload(snapshot);
@@ -158,6 +161,12 @@ static struct violation_store *violations_within(struct daemon *daemon, uint64_t
 static struct violation_store *violations(void *context) { return violations_within(context, INDEX_WAIT_NS); }
 
 static struct violation_store *violations_as_they_are(void *context) { return ((struct daemon *)context)->violations; }
+
+static struct webhook_store *webhooks(void *context) {
+  struct daemon *daemon = context;
+  violations(daemon); /* they are read together */
+  return daemon->webhooks;
+}
 
 /* Of this run. While the log of earlier ones is read into the index there is none yet, and nobody waits for that. */
 static uint64_t count_durable(struct daemon *daemon, const struct appliance_index *index) {
@@ -205,6 +214,7 @@ void appliance_view_init(struct daemon *daemon) {
                                          .certificates_reload = certificates_reload,
                                          .violations = violations,
                                          .violations_as_they_are = violations_as_they_are,
-                                         .index = index_view};
+                                         .index = index_view,
+                                         .webhooks = webhooks};
   uuid7_text(daemon->node_id, daemon->appliance.node);
 }

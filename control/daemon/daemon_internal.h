@@ -108,6 +108,7 @@ struct daemon {
   struct journal *journal;
   struct journal_recovery recovery;
   struct violation_store *violations;
+  struct webhook_store *webhooks;
   struct remembered_ids *remembered;
   bool ids_lost; /* recovery found no memory for one: the start fails */
   struct daemon_start start;

@@ -32,8 +32,9 @@ static void visit(void *context, uint64_t lsn, const struct record_header *recor
 }
 
 /* As the index reads on. */
-static void see(void *context, uint64_t lsn, const struct record_header *record) {
+static void see(void *context, uint64_t lsn, const struct record_header *record, struct journal_position position) {
   struct daemon *daemon = context;
+  webhook_store_see(daemon->webhooks, lsn, record, position);
   if (record->type != RECORD_WEBHOOK || remembered_ids_see(daemon->remembered, lsn, record, wall_ns())) return;
   log_error("journal", "no memory for webhook ids: a snapshot would miss one, so none is taken from now on");
   atomic_store_explicit(&daemon->keeper.no_snapshots, true, memory_order_relaxed);
@@ -62,8 +63,9 @@ int records_open(struct daemon *daemon) {
     return -EIO;
   }
   daemon->violations = violation_store_create(daemon->io, daemon->config.journal.index_violations);
+  daemon->webhooks = webhook_store_create(daemon->io);
   daemon->remembered = remembered_ids_create();
-  if (!daemon->violations || !daemon->remembered) return -ENOMEM;
+  if (!daemon->violations || !daemon->webhooks || !daemon->remembered) return -ENOMEM;
   return 0;
 }
 
@@ -223,6 +225,7 @@ void records_stop_thread(struct daemon *daemon) {
 
 void records_close(struct daemon *daemon) {
   if (daemon->violations) violation_store_destroy(daemon->violations);
+  webhook_store_destroy(daemon->webhooks);
   if (daemon->journal) journal_close(daemon->journal);
   if (daemon->io) daemon->io->operations->destroy(daemon->io);
   remembered_ids_destroy(daemon->remembered);

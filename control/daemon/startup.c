@@ -143,7 +143,7 @@ void start_tell_systemd(struct daemon *daemon, bool ready) {
   if (failed)
     snprintf(status, sizeof status, "the journal has failed: %s; nothing more is acknowledged as durable", strerror(-failed));
   else if (stalled)
-    snprintf(status, sizeof status, "the journal waits for room on the disk");
+    snprintf(status, sizeof status, "the journal waits: %s", strerror(-stalled));
   else if (index.complete)
     snprintf(status, sizeof status, "%u shards", daemon->shard_count);
   else

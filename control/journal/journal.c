@@ -9,6 +9,7 @@
 #define IDLE_WAIT_LEAST_NS 10000u
 #define IDLE_WAIT_PART 16u     /* of the time since the last record: a busy journal looks often, an idle one seldom */
 #define GATHER_PAUSE_NS 30000u /* between two looks at the rings that had something */
+#define ANSWER_WAIT_NS 10000000000u
 #define CLOSE_WAITS_MAX 10000u /* times WAIT_SLICE_NS: a disk that does not answer keeps its buffers */
 
 int journal_fail(struct journal *journal, int error) {
@@ -59,11 +60,23 @@ static int complete(struct journal *journal, const struct journal_io_completion 
   return journal_prepare_completed(journal, completion->result, now_ns);
 }
 
+/* A write that neither ends nor fails has no error to tell. */
+static void watch_disk(struct journal *journal, uint64_t now_ns, int handled) {
+  const int stalled = journal_stalled(journal);
+  if (handled > 0 || !has_writes(journal)) {
+    journal->answered_ns = now_ns;
+    if (stalled == -ETIMEDOUT) atomic_store_explicit(&journal->stalled, 0, memory_order_relaxed);
+  } else if (!stalled && now_ns > journal->answered_ns && now_ns - journal->answered_ns >= ANSWER_WAIT_NS) {
+    atomic_store_explicit(&journal->stalled, -ETIMEDOUT, memory_order_relaxed);
+  }
+}
+
 /* *completions: how many were handled. Records made durable, or -errno. */
 static int reap(struct journal *journal, uint64_t now_ns, uint64_t wait_ns, int *handled) {
   struct journal_io_completion completions[JOURNAL_IO_IN_FLIGHT_MAX];
   *handled = journal->io->operations->reap(journal->io, completions, JOURNAL_IO_IN_FLIGHT_MAX, wait_ns);
   if (*handled < 0) return *handled;
+  watch_disk(journal, now_ns, *handled);
   int durable = 0, error = 0;
   for (int i = 0; i < *handled; i++) {
     const int result = complete(journal, &completions[i], now_ns);
@@ -144,8 +157,9 @@ int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
     for (uint32_t i = 0; i < journal->config.ring_count && !waiting; i++)
       waiting = record_ring_peek(journal->config.rings[i], &bytes) != NULL;
     if (!waiting) return end_drain(journal, 0);
-    if (journal_stalled(journal) && !has_writes(journal) && journal->prepared_count == 0)
-      return end_drain(journal, journal_stalled(journal));
+    const int stalled = journal_stalled(journal);
+    if (stalled == -ETIMEDOUT || (stalled && !has_writes(journal) && journal->prepared_count == 0))
+      return end_drain(journal, stalled);
   }
 }
 
@@ -177,6 +191,7 @@ struct journal *journal_open(const struct journal_config *config, journal_record
   journal->io = config->io;
   journal->file = -1;
   journal->preparer.file = -1;
+  journal->answered_ns = config->io->operations->now(config->io);
   int result = take_buffers(journal) ? journal_recover(journal, visit, context, recovery) : -ENOMEM;
   if (result == 0) result = prepare_first(journal);
   if (result < 0) {

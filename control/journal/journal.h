@@ -63,7 +63,7 @@ struct journal *journal_open(const struct journal_config *config, journal_record
 /* Gathers what the rings hold into a batch, submits it when none is in flight, reaps. Waits at most `wait_ns` when there is
  * nothing to do. Returns records made durable, or -errno once failed. */
 int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns);
-/* Steps until the rings are empty and all is durable (0), or -errno: failed, or -ENOSPC. The producers must have stopped. */
+/* Steps until the rings are empty and all is durable (0), or -errno: failed, or stalled. The producers must have stopped. */
 int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
 /* Waits for what is in flight, not for what the rings hold. */
 void journal_close(struct journal *journal);
@@ -76,8 +76,8 @@ uint64_t journal_durable_lsn(const struct journal *journal); /* all records at o
  * journal has no chain of hashes. Any thread. */
 bool journal_chain_mark(const struct journal *journal, uint64_t *lsn, uint8_t chain[32]);
 int journal_failed(const struct journal *journal); /* 0 or -errno */
-/* 0, or -ENOSPC while the disk has no room for another segment: what is in the rings waits there, so producers are pushed back,
- * and it goes on by itself once there is room. */
+/* 0, or -ENOSPC while the disk has no room for another segment, or -ETIMEDOUT while it has not completed anything for ten seconds:
+ * what is in the rings waits there, so producers are pushed back, and it goes on by itself once there is room, or an answer. */
 int journal_stalled(const struct journal *journal);
 const struct journal_counters *journal_counters(const struct journal *journal);
 
@@ -113,6 +113,10 @@ struct journal_position {
   uint32_t offset_in_batch;
 };
 struct journal_position journal_reader_position(const struct journal_reader *reader);
+/* As journal_reader_open; the batch at this position holds `from_lsn`, or is before it: nothing before that batch is read. Where
+ * it is not there any more, it is looked for as ever. */
+struct journal_reader *journal_reader_open_at(struct journal_io *io, struct journal_position position, uint64_t from_lsn,
+                                              int *error_number);
 /* The record at a known position (by an index). Valid until the next call. NULL when it is not there or damaged. */
 const struct record_header *journal_reader_at(struct journal_reader *reader, struct journal_position position, uint64_t lsn);
 void journal_reader_close(struct journal_reader *reader);

@@ -81,6 +81,7 @@ struct journal {
   bool draining;                /* no batch waits for its time */
   uint32_t next_ring;           /* where gathering starts, for fairness */
   uint64_t gathered_at_ns;      /* when a ring last had a record */
+  uint64_t answered_ns;         /* when the disk last completed something, or owed nothing */
 
   struct prepared_segment prepared[JOURNAL_SEGMENTS_AHEAD_MAX];
   uint32_t prepared_count;

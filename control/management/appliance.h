@@ -5,6 +5,7 @@
 #include "rule_book.h"
 #include "shard.h"
 #include "violation_store.h"
+#include "webhook_store.h"
 
 /* What a port that is impaired on purpose did to the frames of one direction. */
 struct appliance_impairment {
@@ -40,7 +41,7 @@ struct appliance_journal {
   uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
   uint64_t flush_ns_sum, flush_ns_max, space_refusals;
   int failed;  /* 0 or -errno */
-  int stalled; /* 0, or -ENOSPC while there is no room for another segment */
+  int stalled; /* 0, -ENOSPC while there is no room for another segment, or -ETIMEDOUT while the disk does not answer */
   struct {
     uint64_t segments, bytes, oldest_lsn; /* in use */
     uint64_t held_segments;               /* over the limits of retention, but needed */
@@ -144,4 +145,5 @@ struct appliance {
   struct violation_store *(*violations)(void *context);
   struct violation_store *(*violations_as_they_are)(void *context);
   void (*index)(void *context, struct appliance_index *index);
+  struct webhook_store *(*webhooks)(void *context); /* caught up likewise */
 };

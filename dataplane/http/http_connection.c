@@ -260,6 +260,7 @@ static void *opened(void *context, struct stream *stream, uint16_t local_port, u
   };
   connection->exchange.request.local_port = local_port;
   connection->exchange.request.peer = stream_peer_address(stream);
+  connection->exchange.request.peer_port = stream_peer_port(stream);
   if (server->config.address_limits)
     connection->account = address_account_hold(server->config.address_limits, &connection->exchange.request.peer);
   if (server->open) server->open->previous = connection;

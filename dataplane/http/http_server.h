@@ -40,6 +40,7 @@ struct http_request {
   uint16_t local_port;
   bool http2, grpc; /* grpc: by its content type, on HTTP/2 */
   struct ip_address peer;
+  uint16_t peer_port;
   struct http_text path;  /* without query, not percent-decoded; begins with '/', or is "*" (OPTIONS only) */
   struct http_text query; /* after '?', may be empty */
   uint32_t header_count;

@@ -63,6 +63,7 @@ struct parked {
   struct replay_key key;
   uint8_t body_sha256[32];
   uint64_t remember_until_ns;
+  uint64_t received_wall_ns; /* of a webhook */
   struct replay_answer answer;
 };
 
@@ -178,6 +179,11 @@ enum http_disposition shard_handle_webhook(struct shard *shard, struct http_exch
 void shard_webhook_verdict(struct shard *shard, struct parked *parked, enum replay_verdict verdict,
                            const struct replay_answer *answer);
 void shard_answer_webhook(struct shard *shard, struct parked *parked);
+
+/* shard_webhook_record.c: room for the record of an accepted webhook, in the request's transaction. False: there is none, and
+ * *never says whether there could be. */
+bool shard_reserve_webhook_record(struct shard *shard, const struct parked *parked, const struct http_request *request,
+                                  bool *never);
 
 /* shard_claim.c: webhook ids across shards */
 void shard_claim(struct shard *shard, struct parked *parked);

@@ -38,6 +38,8 @@ int rig_open(struct journal_rig *rig);
 void rig_close(struct journal_rig *rig);
 /* The record's length follows from its number unless `bytes` says. False when the ring is full. */
 bool rig_publish(struct journal_rig *rig, uint32_t ring, uint32_t bytes);
+/* Reserves and fills in the record of that ring and number, for the caller to publish. False when the ring is full. */
+bool rig_record_make(struct record_ring *ring, uint32_t index, uint32_t number, uint32_t bytes);
 /* One step at the rig's time, which goes on by `elapsed_ns`. */
 int rig_step(struct journal_rig *rig, uint64_t elapsed_ns);
 /* Publishes `count` in ring 0 and drains: the records are durable. */
