@@ -27,6 +27,7 @@ struct cli {
   long count;                                      /* tail: stop after as many; 0: never */
   const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
   int rules_count;
+  const char *shard, *kind;               /* blackbox dump */
   const char *file, *expect, *generation; /* rules create, update, rollback */
   const char *tags[CLI_TAGS_MAX];         /* rules list, enable, disable */
   int tag_count;
@@ -76,3 +77,4 @@ int cli_rules_explain(const struct cli *cli);
 int cli_violations(const struct cli *cli);
 int cli_webhooks(const struct cli *cli);
 int cli_journal(const struct cli *cli);
+int cli_blackbox(const struct cli *cli);

@@ -33,6 +33,11 @@ int cli_usage(const struct cli *cli, bool asked) {
        "  tripline journal salvage --to DIR       all that can be read into a new journal in DIR\n"
        "  tripline journal flush                  (daemon) make durable what has gathered, now\n"
        "      --dir DIR: the journal's folder; ./tripline-data/journal or /var/lib/tripline/journal\n"},
+      {"blackbox",
+       "  tripline blackbox dump [--shard N] [--kind K] [--limit N]\n"
+       "                                          what the shards met last, one JSON object a line, oldest first\n"
+       "  tripline blackbox stats                 how many events were recorded, left out and overwritten\n"
+       "  tripline blackbox read FILE             a dump that a crash left in the data directory; without a daemon\n"},
       {"config", "  tripline config reload                  read the certificates again; a bad one changes nothing\n"},
       {"shards", "  tripline shards list                    one line a polling core\n"},
   };
@@ -63,8 +68,10 @@ int main(int count, char **arguments) {
   static const struct {
     const char *noun;
     int (*run)(const struct cli *cli);
-  } nouns[] = {{"status", cli_status},         {"config", cli_config},     {"shards", cli_shards},  {"rules", cli_rules},
-               {"violations", cli_violations}, {"webhooks", cli_webhooks}, {"journal", cli_journal}};
+  } nouns[] = {
+      {"status", cli_status},         {"config", cli_config},     {"shards", cli_shards},   {"rules", cli_rules},
+      {"violations", cli_violations}, {"webhooks", cli_webhooks}, {"journal", cli_journal}, {"blackbox", cli_blackbox},
+  };
   static struct cli cli;
   cli.socket = default_socket();
   if (!cli_read_options(&cli, count, arguments)) return cli_usage(&cli, false);

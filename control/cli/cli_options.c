@@ -41,6 +41,8 @@ static const struct {
              TEXT("to", to),
              TEXT("format", format),
              TEXT("from", from),
+             TEXT("shard", shard),
+             TEXT("kind", kind),
              TEXT("against", against),
              TEXT("file", file),
              TEXT("expect", expect),

@@ -52,6 +52,7 @@ void config_read_listener_tls(struct config_reader *reader, const yaml_node_t *n
 void config_read_signing(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_check_signing(struct config_reader *reader, const yaml_node_t *node, const struct config *config);
 void config_read_tls(struct config_reader *reader, const yaml_node_t *node, void *config);
+void config_read_recorder(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_read_traces(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_read_listeners(struct config_reader *reader, const yaml_node_t *node, struct config *config);
 /* Which listener a connection or a datagram is for is known by its port. */

@@ -197,24 +197,41 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
 
 static void index_view(void *context, struct appliance_index *index) { appliance_index_view(context, index); }
 
+static uint32_t shard_count(void *context) { return ((struct daemon *)context)->shard_count; }
+
+static uint32_t read_blackbox(void *context, uint32_t shard, struct flight_event *events, uint32_t room) {
+  const struct flight_recorder *recorder = shard_flight_recorder(((struct daemon *)context)->shards[shard].shard);
+  if (!recorder) return 0;
+  const struct flight_range range = flight_range(recorder);
+  if (!events) return recorder->mask + 1;
+  uint32_t count = 0;
+  for (uint64_t sequence = range.first; sequence < range.end && count < room; sequence++)
+    if (flight_read(recorder, sequence, &events[count])) count++;
+  return count;
+}
+
 static void rules_read(void *context, struct rule_view *view) { rule_book_read(((struct daemon *)context)->rules.book, view); }
 
 static void rules_release(void *context) { rule_book_release(((struct daemon *)context)->rules.book); }
 
 void appliance_view_init(struct daemon *daemon) {
-  daemon->appliance = (struct appliance){.context = daemon,
-                                         .starting = start_view,
-                                         .snapshot = take_snapshot,
-                                         .rules_read = rules_read,
-                                         .rules_release = rules_release,
-                                         .rules_change = rules_change,
-                                         .rule_matches = match_counts_read,
-                                         .rule_matches_gone = match_counts_gone,
-                                         .journal_flush = records_flush,
-                                         .certificates_reload = certificates_reload,
-                                         .violations = violations,
-                                         .violations_as_they_are = violations_as_they_are,
-                                         .index = index_view,
-                                         .webhooks = webhooks};
+  daemon->appliance = (struct appliance){
+      .context = daemon,
+      .starting = start_view,
+      .snapshot = take_snapshot,
+      .rules_read = rules_read,
+      .rules_release = rules_release,
+      .rules_change = rules_change,
+      .rule_matches = match_counts_read,
+      .rule_matches_gone = match_counts_gone,
+      .journal_flush = records_flush,
+      .certificates_reload = certificates_reload,
+      .webhooks = webhooks,
+      .shard_count = shard_count,
+      .blackbox = read_blackbox,
+      .violations = violations,
+      .violations_as_they_are = violations_as_they_are,
+      .index = index_view,
+  };
   uuid7_text(daemon->node_id, daemon->appliance.node);
 }

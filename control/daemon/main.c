@@ -95,6 +95,7 @@ static int start(struct daemon *daemon) {
                {APPLIANCE_STARTING, "certificates", certificates_start},
                {APPLIANCE_STARTING, "signing", signing_start},
                {APPLIANCE_STARTING, "shards", shards_create},
+               {APPLIANCE_STARTING, "crash dump", crash_dump_install},
                {APPLIANCE_STARTING, "journal", records_start},
                {APPLIANCE_STARTING, "rules", rules_start},
                {APPLIANCE_STARTING, "index", keeper_start},

@@ -76,7 +76,8 @@ int records_recover(struct daemon *daemon) {
                                   .segment_bytes = daemon->config.journal.segment_bytes,
                                   .batch_bytes_max = daemon->config.journal.batch_bytes_max,
                                   .segments_ahead = daemon->config.journal.segments_ahead,
-                                  .hash_chain = daemon->config.journal.hash_chain};
+                                  .hash_chain = daemon->config.journal.hash_chain,
+                                  .chain_thread = daemon->cores.control != daemon->cores.journal && !daemon->cores.shared};
   memcpy(config.node_id, daemon->node_id, sizeof config.node_id);
   if (getrandom(&config.salt, sizeof config.salt, 0) != sizeof config.salt) return -EIO;
   if (!make_rings(daemon, &config)) return -ENOMEM;
@@ -116,7 +117,8 @@ static void announce_failure(struct daemon *daemon, int error) {
 
 /* The workers belong to the thread that submits, and to nobody before it has (-EINVAL). */
 static bool workers_pinned(struct daemon *daemon) {
-  const int result = journal_io_uring_pin_workers(daemon->io, daemon->cores.journal);
+  const int cpus[] = {daemon->cores.journal, daemon->cores.control};
+  const int result = journal_io_uring_pin_workers(daemon->io, cpus, daemon->cores.shared ? 1 : 2);
   if (result < 0 && result != -EINVAL)
     log_warning("cores", "the journal's kernel workers stay on any core: %s", strerror(-result));
   return result != -EINVAL;
@@ -146,6 +148,7 @@ static void *journal_thread(void *argument) {
   }
   if (!failed && journal_drain(daemon->journal, monotonic_ns(), wall_ns()) < 0)
     log_error("journal", "the last records are not durable");
+  if (journal_rest(daemon->journal) < 0) log_warning("journal", "the disk does not answer");
   atomic_store_explicit(&daemon->journal_ended, true, memory_order_release);
   return NULL;
 }

@@ -31,6 +31,7 @@ struct journal_config {
   uint32_t batch_bytes_max; /* a write; multiple of 4096, JOURNAL_BATCH_BYTES_LEAST..JOURNAL_BATCH_BYTES_MOST */
   uint32_t segments_ahead;  /* prepared and zero-filled before they are needed; 1..JOURNAL_SEGMENTS_AHEAD_MAX */
   bool hash_chain;          /* batches are chained by SHA-256, for `tripline journal verify`; else by checksums alone */
+  bool chain_thread;        /* long batches are hashed by a thread of its own, which runs where the caller of journal_open may */
   uint32_t ring_count;
   struct record_ring *rings[JOURNAL_RINGS_MAX]; /* consumer ends */
   struct journal_progress *progress;            /* of journal_open; NULL: nobody looks */
@@ -65,7 +66,9 @@ struct journal *journal_open(const struct journal_config *config, journal_record
 int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns);
 /* Steps until the rings are empty and all is durable (0), or -errno: failed, or stalled. The producers must have stopped. */
 int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
-/* Waits for what is in flight, not for what the rings hold. */
+/* Waits for what is in flight, not for what the rings hold. The thread that steps says so before it ends, if another one
+ * closes; no step may follow. 0 or -errno: the disk still reads the buffers, and journal_close keeps them. */
+int journal_rest(struct journal *journal);
 void journal_close(struct journal *journal);
 
 /* What has gathered goes out at once, whatever durability it was published with. Any thread. */

@@ -141,6 +141,10 @@ struct appliance {
   int (*journal_flush)(void *context, uint64_t *durable_lsn);
   /* Reads the certificates of all listeners again. 0, or -EINVAL with `error`: those before stay in force. */
   int (*certificates_reload)(void *context, char *error, size_t room);
+  uint32_t (*shard_count)(void *context);
+  /* Copies what the shard's flight recorder still holds, oldest first, into `events`, and returns how many; with no `events` how
+   * much room is enough, 0 when nothing is recorded. */
+  uint32_t (*blackbox)(void *context, uint32_t shard, struct flight_event *events, uint32_t room);
   /* Caught up to the durable mark, as far as that goes within three seconds; or as it is. */
   struct violation_store *(*violations)(void *context);
   struct violation_store *(*violations_as_they_are)(void *context);

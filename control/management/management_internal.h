@@ -71,6 +71,8 @@ enum MHD_Result handle_set_failed(struct management_request *request);
 enum MHD_Result handle_journal_flush(struct management_request *request);
 enum MHD_Result handle_webhooks(struct management_request *request);
 enum MHD_Result handle_webhook(struct management_request *request, const char *correlation_id);
+enum MHD_Result handle_blackbox(struct management_request *request);
+enum MHD_Result handle_blackbox_stats(struct management_request *request);
 enum MHD_Result handle_violations(struct management_request *request);
 enum MHD_Result handle_violations_counts(struct management_request *request);
 enum MHD_Result handle_violations_tail(struct management_request *request);

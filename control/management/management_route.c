@@ -30,6 +30,8 @@ static const struct fixed_route gets[] = {{"/metrics", handle_metrics},
                                           {"/v1/ruleset/diff", handle_set_diff},
                                           {"/v1/ruleset/failed", handle_set_failed},
                                           {"/v1/webhooks", handle_webhooks},
+                                          {"/v1/blackbox", handle_blackbox},
+                                          {"/v1/blackbox/stats", handle_blackbox_stats},
                                           {"/v1/violations", handle_violations},
                                           {"/v1/violations/counts", handle_violations_counts},
                                           {"/v1/violations/tail", handle_violations_tail}};

@@ -519,6 +519,7 @@ char *metrics_render(const struct appliance *appliance, const struct appliance_s
   render_labelled(&out, snapshot);
   render_tls(&out, snapshot);
   metrics_render_pressure(&out, snapshot);
+  metrics_render_blackbox(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
   render_rules(&out, appliance->violations_as_they_are(appliance->context));

@@ -111,22 +111,40 @@ static void see(void *context, uint64_t lsn, const struct record_header *record,
   webhook_store_see(context, lsn, record, position);
 }
 
+static uint32_t shard_count(void *context) { return ((struct appliance_double *)context)->snapshot.shard_count; }
+
+/* Shard 1 recorded nothing; of shard 0 three events. */
+static uint32_t blackbox(void *context, uint32_t shard, struct flight_event *events, uint32_t room) {
+  (void)context;
+  if (shard > 0) return 0;
+  for (uint32_t i = 0; events && i < room && i < 3; i++)
+    events[i] = (struct flight_event){.sequence = i,
+                                      .wall_ns = 1700000000000000000 + i,
+                                      .kind = i == 1 ? FLIGHT_RULES_ADOPTED : FLIGHT_DRAINING,
+                                      .values = {i}};
+  return 3;
+}
+
 void appliance_double_open(struct appliance_double *appliance) {
   memset(appliance, 0, sizeof *appliance);
-  appliance->face = (struct appliance){.context = appliance,
-                                       .starting = starting,
-                                       .snapshot = snapshot,
-                                       .rules_read = rules_read,
-                                       .rules_release = rules_release,
-                                       .rules_change = rules_change,
-                                       .rule_matches = rule_matches,
-                                       .rule_matches_gone = rule_matches_gone,
-                                       .journal_flush = journal_flush,
-                                       .certificates_reload = certificates_reload,
-                                       .violations = violations,
-                                       .violations_as_they_are = violations,
-                                       .index = index_view,
-                                       .webhooks = webhooks};
+  appliance->face = (struct appliance){
+      .context = appliance,
+      .starting = starting,
+      .snapshot = snapshot,
+      .rules_read = rules_read,
+      .rules_release = rules_release,
+      .rules_change = rules_change,
+      .rule_matches = rule_matches,
+      .rule_matches_gone = rule_matches_gone,
+      .journal_flush = journal_flush,
+      .certificates_reload = certificates_reload,
+      .webhooks = webhooks,
+      .shard_count = shard_count,
+      .blackbox = blackbox,
+      .violations = violations,
+      .violations_as_they_are = violations,
+      .index = index_view,
+  };
   appliance->book = make_book(appliance);
   appliance->io =
       journal_sim_io_create(&(struct journal_sim_io_options){.seed = 1, .latency_least_ns = 1000, .latency_most_ns = 1000});
