@@ -70,7 +70,13 @@ int records_open(struct daemon *daemon) {
   daemon->webhooks = webhook_store_create(daemon->io);
   daemon->remembered = remembered_ids_create();
   if (!daemon->violations || !daemon->webhooks || !daemon->remembered || cursors_create(daemon) != 0) return -ENOMEM;
+  return 0;
+}
+
+int records_recover(struct daemon *daemon) {
+  int error = 0;
   struct journal_config config = {.io = daemon->io,
+                                  .progress = &daemon->start.progress,
                                   .segment_bytes = daemon->config.journal.segment_bytes,
                                   .batch_bytes_max = daemon->config.journal.batch_bytes_max,
                                   .segments_ahead = daemon->config.journal.segments_ahead,
@@ -82,7 +88,10 @@ int records_open(struct daemon *daemon) {
   const uint64_t before_ns = monotonic_ns();
   daemon->journal = journal_open(&config, visit, daemon, &daemon->recovery, &error);
   if (!daemon->journal) {
-    log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
+    if (error == -ECANCELED)
+      log_info("journal", "recovery %s: the journal is as it was", daemon->recovery.refusal);
+    else
+      log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
     return error < 0 ? error : -error;
   }
   if (daemon->ids_lost) {
