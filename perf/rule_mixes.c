@@ -141,6 +141,12 @@ static void rule_that_searches(struct mix_rule *rule, uint32_t number, uint32_t 
            scatter(number, 3) % 2000);
 }
 
+/* And one in ten is about the whole trace. */
+static void rule_of_every_kind(struct mix_rule *rule, uint32_t number, uint32_t rules) {
+  rule_that_searches(rule, number, rules);
+  rule->trace = scatter(number, 10) % 10 == 0;
+}
+
 static void span_of_all(struct mix_span *span, uint32_t number, uint32_t rules, bool lucky) {
   const uint32_t service = scatter(number / 100, 1) % 50; /* requests of 100 spans */
   set_text(span, MIX_SERVICE, "service", scatter(service, 2) % 4 ? service : service % 7);
@@ -156,7 +162,7 @@ const struct mix mixes[MIXES] = {
     {"name and limit", rule_by_name, span_by_name},       {"one attribute", rule_on_one, span_on_one},
     {"100 attributes", rule_on_hundred, span_on_hundred}, {"limits", rule_by_limit, span_by_limit},
     {"numbers", rule_by_number, span_by_number},          {"realistic", rule_of_all, span_of_all},
-    {"searching", rule_that_searches, span_of_all},
+    {"searching", rule_that_searches, span_of_all},       {"with traces", rule_of_every_kind, span_of_all},
 };
 
 static int print_test(char *at, const struct mix_test *test) {
@@ -179,14 +185,14 @@ char *mix_text(const struct mix_rule *rules, uint32_t count) {
   if (!text) abort();
   at += sprintf(at, count ? "rules:\n" : "rules: []\n");
   for (uint32_t i = 0; i < count; i++) {
-    at += sprintf(at, "  - {name: r%u, on: span, if: '", i);
+    at += sprintf(at, rules[i].trace ? "  - {name: r%u, when: '{" : "  - {name: r%u, on: span, if: '", i);
     for (uint32_t t = 0; t < rules[i].count; t++) {
       if (t == 0 && rules[i].either) at += sprintf(at, "(");
       if (t > 0) at += sprintf(at, rules[i].either && t == 1 ? " || " : " && ");
       at += print_test(at, &rules[i].tests[t]);
       if (t == 1 && rules[i].either) at += sprintf(at, ")");
     }
-    at += sprintf(at, "'}\n");
+    at += sprintf(at, rules[i].trace ? "}', always: '{name = \"checked\"}'}\n" : "'}\n");
   }
   return text;
 }
@@ -237,6 +243,7 @@ void mix_slots(const struct rule_image *image, int slots[MIX_ATTRIBUTES]) {
 }
 
 void mix_fill(struct event_batch *batch, const struct mix_span *from, const int slots[MIX_ATTRIBUTES]) {
+  static uint64_t trace_ids = 1;
   for (uint32_t s = 0; s < EVENT_BATCH_ROWS; s++) {
     const struct mix_span *span = &from[s];
     const uint32_t row = event_batch_add(batch);
@@ -245,6 +252,9 @@ void mix_fill(struct event_batch *batch, const struct mix_span *from, const int 
     if (span->values[MIX_SERVICE].present)
       fields->service = (struct event_text){span->values[MIX_SERVICE].text, span->values[MIX_SERVICE].length};
     fields->end_ns = (uint64_t)span->values[MIX_DURATION].number;
+    memcpy(fields->trace_id, &trace_ids, sizeof trace_ids);
+    memcpy(fields->span_id, &trace_ids, sizeof trace_ids);
+    trace_ids++;
     for (uint32_t i = 0; i < span->present_count; i++) {
       const struct mix_value *of = &span->values[MIX_ATTRIBUTE + span->present[i]];
       const struct value value = of->is_text ? (struct value){.text = of->text, .length = of->length, .type = VALUE_STRING}

@@ -25,6 +25,7 @@ struct mix_rule {
   struct mix_test tests[MIX_TESTS_MAX]; /* joined by && */
   uint32_t count;
   bool either; /* but the first two by || */
+  bool trace;  /* when a span of a trace is so, always one that never is: a violation for each, where each has its own trace */
 };
 
 struct mix_value {
@@ -47,7 +48,7 @@ struct mix {
   void (*make_span)(struct mix_span *span, uint32_t number, uint32_t rules, bool lucky);
 };
 
-#define MIXES 7
+#define MIXES 8
 extern const struct mix mixes[MIXES];
 
 /* Malloc'd. */

@@ -19,12 +19,15 @@ struct cli {
   bool help, merge;
   /* `violations` filters as given */
   const char *rule, *severity, *trace, *since, *until, *limit, *after, *service, *source, *id, *order, *by, *bucket;
+  const char *status, *correlation;           /* `webhooks` filters beside those */
+  const char *type;                           /* journal export */
   const char *directory, *to, *format, *from; /* journal */
   const char *keys[CLI_KEYS_MAX];             /* --key ID=FILE of journal verify */
   int key_count;
   long count;                                      /* tail: stop after as many; 0: never */
   const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
   int rules_count;
+  const char *shard, *kind;               /* blackbox dump */
   const char *file, *expect, *generation; /* rules create, update, rollback */
   const char *tags[CLI_TAGS_MAX];         /* rules list, enable, disable */
   int tag_count;
@@ -72,4 +75,6 @@ int cli_rules_test(const struct cli *cli);
 int cli_rules_backtest(const struct cli *cli);
 int cli_rules_explain(const struct cli *cli);
 int cli_violations(const struct cli *cli);
+int cli_webhooks(const struct cli *cli);
 int cli_journal(const struct cli *cli);
+int cli_blackbox(const struct cli *cli);

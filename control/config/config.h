@@ -109,6 +109,11 @@ struct config {
     } signing;
   } journal;
   struct {
+    bool enabled;
+    uint32_t events;     /* a shard's; a power of two */
+    uint32_t sample_ppm; /* of ordinary events */
+  } recorder;
+  struct {
     uint32_t connections_max;                                /* a shard */
     uint32_t half_open_max;                                  /* a shard; 0: a quarter of connections_max */
     uint32_t connections_per_address, half_open_per_address; /* of one shard; 0: no limit */

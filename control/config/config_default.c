@@ -101,6 +101,9 @@ void config_default(struct config *config) {
   config->journal.index_violations = 1000000;
   config->journal.hash_chain = true;
   config->journal.signing.interval_ns = 60ull * 1000000000;
+  config->recorder.enabled = true;
+  config->recorder.events = 4096;
+  config->recorder.sample_ppm = 10000;
   default_tcp(config);
   default_tls(config);
 }

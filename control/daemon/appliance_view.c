@@ -132,7 +132,10 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   snapshot->ready = true;
   add_check(snapshot, "shards", answered, answered ? "all answer" : "a shard does not answer within a second");
   const int trouble = snapshot->journal.failed ? snapshot->journal.failed : journal_stalled(daemon->journal);
-  add_check(snapshot, "journal", trouble == 0, trouble ? strerror(-trouble) : "writes are durable");
+  const char *const said = trouble == -ETIMEDOUT ? "the disk does not answer"
+                           : trouble             ? strerror(-trouble)
+                                                 : "writes are durable";
+  add_check(snapshot, "journal", trouble == 0, said);
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
   check_overload(snapshot);
@@ -146,6 +149,12 @@ static struct violation_store *violations(void *context) {
   if (result < 0 && result != -ETIMEDOUT)
     log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
   return daemon->violations;
+}
+
+static struct webhook_store *webhooks(void *context) {
+  struct daemon *daemon = context;
+  violations(daemon); /* they are read together */
+  return daemon->webhooks;
 }
 
 static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
@@ -170,19 +179,37 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   return result;
 }
 
+static uint32_t shard_count(void *context) { return ((struct daemon *)context)->shard_count; }
+
+static uint32_t read_blackbox(void *context, uint32_t shard, struct flight_event *events, uint32_t room) {
+  const struct flight_recorder *recorder = shard_flight_recorder(((struct daemon *)context)->shards[shard].shard);
+  if (!recorder) return 0;
+  const struct flight_range range = flight_range(recorder);
+  if (!events) return recorder->mask + 1;
+  uint32_t count = 0;
+  for (uint64_t sequence = range.first; sequence < range.end && count < room; sequence++)
+    if (flight_read(recorder, sequence, &events[count])) count++;
+  return count;
+}
+
 static void rules_read(void *context, struct rule_view *view) { rule_book_read(((struct daemon *)context)->rules.book, view); }
 
 static void rules_release(void *context) { rule_book_release(((struct daemon *)context)->rules.book); }
 
 void appliance_view_init(struct daemon *daemon) {
-  daemon->appliance = (struct appliance){.context = daemon,
-                                         .snapshot = take_snapshot,
-                                         .rules_read = rules_read,
-                                         .rules_release = rules_release,
-                                         .rules_change = rules_change,
-                                         .rule_matches = match_counts_read,
-                                         .rule_matches_gone = match_counts_gone,
-                                         .journal_flush = records_flush,
-                                         .certificates_reload = certificates_reload,
-                                         .violations = violations};
+  daemon->appliance = (struct appliance){
+      .context = daemon,
+      .snapshot = take_snapshot,
+      .rules_read = rules_read,
+      .rules_release = rules_release,
+      .rules_change = rules_change,
+      .rule_matches = match_counts_read,
+      .rule_matches_gone = match_counts_gone,
+      .journal_flush = records_flush,
+      .certificates_reload = certificates_reload,
+      .webhooks = webhooks,
+      .shard_count = shard_count,
+      .blackbox = read_blackbox,
+      .violations = violations,
+  };
 }

@@ -98,6 +98,7 @@ struct daemon {
   struct journal *journal;
   struct journal_recovery recovery;
   struct violation_store *violations;
+  struct webhook_store *webhooks;
   struct remembered_ids *remembered;
   bool ids_lost; /* recovery found no memory for one: the start fails */
   struct daemon_keeper keeper;
@@ -193,6 +194,11 @@ int certificates_start(struct daemon *daemon);
 int certificates_reload(void *context, char *error, size_t room);
 void certificates_view(struct daemon *daemon, struct appliance_snapshot *snapshot);
 void certificates_stop(struct daemon *daemon);
+
+/* crash_dump.c: what the flight recorders hold is written to data_dir when the process is about to die of a signal. */
+int crash_dump_install(struct daemon *daemon); /* after shards_create */
+/* The calling thread, which runs this shard, gets a stack for the handler. */
+void crash_dump_thread(unsigned shard);
 
 /* appliance_view.c */
 void appliance_view_init(struct daemon *daemon);

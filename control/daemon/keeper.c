@@ -116,7 +116,10 @@ static void remove_oldest(struct daemon *daemon, const struct journal_segment *s
   uint64_t bytes = 0;
   for (size_t i = 0; i < count; i++) bytes += segments[i].bytes;
   int result = announce_removal(daemon, &segments[count], bytes);
-  if (result == 0) violation_store_forget(daemon->violations, segments[count].first_lsn);
+  if (result == 0) {
+    violation_store_forget(daemon->violations, segments[count].first_lsn);
+    webhook_store_forget(daemon->webhooks, segments[count].first_lsn);
+  }
   for (size_t i = 0; i < count && result == 0; i++) result = journal_remove_segment(daemon->io, segments[i].segment);
   if (result < 0) {
     log_warning("journal", "old segments cannot be removed: %s", strerror(-result));

@@ -32,8 +32,9 @@ static void visit(void *context, uint64_t lsn, const struct record_header *recor
 }
 
 /* As the index reads on. */
-static void see(void *context, uint64_t lsn, const struct record_header *record) {
+static void see(void *context, uint64_t lsn, const struct record_header *record, struct journal_position position) {
   struct daemon *daemon = context;
+  webhook_store_see(daemon->webhooks, lsn, record, position);
   if (record->type != RECORD_WEBHOOK || remembered_ids_see(daemon->remembered, lsn, record, wall_ns())) return;
   log_error("journal", "no memory for webhook ids: a snapshot would miss one, so none is taken from now on");
   atomic_store_explicit(&daemon->keeper.no_snapshots, true, memory_order_relaxed);
@@ -62,13 +63,15 @@ int records_open(struct daemon *daemon) {
     return -EIO;
   }
   daemon->violations = violation_store_create(daemon->io, daemon->config.journal.index_violations);
+  daemon->webhooks = webhook_store_create(daemon->io);
   daemon->remembered = remembered_ids_create();
-  if (!daemon->violations || !daemon->remembered) return -ENOMEM;
+  if (!daemon->violations || !daemon->webhooks || !daemon->remembered) return -ENOMEM;
   struct journal_config config = {.io = daemon->io,
                                   .segment_bytes = daemon->config.journal.segment_bytes,
                                   .batch_bytes_max = daemon->config.journal.batch_bytes_max,
                                   .segments_ahead = daemon->config.journal.segments_ahead,
-                                  .hash_chain = daemon->config.journal.hash_chain};
+                                  .hash_chain = daemon->config.journal.hash_chain,
+                                  .chain_thread = daemon->cores.control != daemon->cores.journal && !daemon->cores.shared};
   memcpy(config.node_id, daemon->node_id, sizeof config.node_id);
   if (getrandom(&config.salt, sizeof config.salt, 0) != sizeof config.salt) return -EIO;
   if (!make_rings(daemon, &config)) return -ENOMEM;
@@ -105,7 +108,8 @@ static void announce_failure(struct daemon *daemon, int error) {
 
 /* The workers belong to the thread that submits, and to nobody before it has (-EINVAL). */
 static bool workers_pinned(struct daemon *daemon) {
-  const int result = journal_io_uring_pin_workers(daemon->io, daemon->cores.journal);
+  const int cpus[] = {daemon->cores.journal, daemon->cores.control};
+  const int result = journal_io_uring_pin_workers(daemon->io, cpus, daemon->cores.shared ? 1 : 2);
   if (result < 0 && result != -EINVAL)
     log_warning("cores", "the journal's kernel workers stay on any core: %s", strerror(-result));
   return result != -EINVAL;
@@ -135,6 +139,7 @@ static void *journal_thread(void *argument) {
   }
   if (!failed && journal_drain(daemon->journal, monotonic_ns(), wall_ns()) < 0)
     log_error("journal", "the last records are not durable");
+  if (journal_rest(daemon->journal) < 0) log_warning("journal", "the disk does not answer");
   atomic_store_explicit(&daemon->journal_ended, true, memory_order_release);
   return NULL;
 }
@@ -214,6 +219,7 @@ void records_stop_thread(struct daemon *daemon) {
 
 void records_close(struct daemon *daemon) {
   if (daemon->violations) violation_store_destroy(daemon->violations);
+  webhook_store_destroy(daemon->webhooks);
   if (daemon->journal) journal_close(daemon->journal);
   if (daemon->io) daemon->io->operations->destroy(daemon->io);
   remembered_ids_destroy(daemon->remembered);

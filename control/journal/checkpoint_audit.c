@@ -75,8 +75,9 @@ static const struct batch_end *end_at(const struct checkpoint_audit *audit, uint
   return low < audit->count && audit->ends[low].lsn == lsn ? &audit->ends[low] : NULL;
 }
 
-static void forget_up_to(struct checkpoint_audit *audit, const struct batch_end *end) {
-  const size_t gone = (size_t)(end - audit->ends) + 1;
+/* Not that end itself: while the disk does not answer, the next checkpoint covers nothing newer. */
+static void forget_before(struct checkpoint_audit *audit, const struct batch_end *end) {
+  const size_t gone = (size_t)(end - audit->ends);
   audit->count -= gone;
   memmove(audit->ends, audit->ends + gone, audit->count * sizeof *audit->ends);
 }
@@ -123,7 +124,7 @@ void checkpoint_audit_record(struct checkpoint_audit *audit, uint64_t lsn, const
     report->signed_lsn = checkpoint->lsn;
     report->signed_wall_ns = checkpoint->header.wall_ns;
   }
-  forget_up_to(audit, end);
+  forget_before(audit, end);
 }
 
 bool checkpoint_audit_result(const struct checkpoint_audit *audit, struct checkpoint_report *report) {

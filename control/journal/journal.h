@@ -23,6 +23,7 @@ struct journal_config {
   uint32_t batch_bytes_max; /* a write; multiple of 4096, JOURNAL_BATCH_BYTES_LEAST..JOURNAL_BATCH_BYTES_MOST */
   uint32_t segments_ahead;  /* prepared and zero-filled before they are needed; 1..JOURNAL_SEGMENTS_AHEAD_MAX */
   bool hash_chain;          /* batches are chained by SHA-256, for `tripline journal verify`; else by checksums alone */
+  bool chain_thread;        /* long batches are hashed by a thread of its own, which runs where the caller of journal_open may */
   uint32_t ring_count;
   struct record_ring *rings[JOURNAL_RINGS_MAX]; /* consumer ends */
 };
@@ -54,9 +55,11 @@ struct journal *journal_open(const struct journal_config *config, journal_record
 /* Gathers what the rings hold into a batch, submits it when none is in flight, reaps. Waits at most `wait_ns` when there is
  * nothing to do. Returns records made durable, or -errno once failed. */
 int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns);
-/* Steps until the rings are empty and all is durable (0), or -errno: failed, or -ENOSPC. The producers must have stopped. */
+/* Steps until the rings are empty and all is durable (0), or -errno: failed, or stalled. The producers must have stopped. */
 int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
-/* Waits for what is in flight, not for what the rings hold. */
+/* Waits for what is in flight, not for what the rings hold. The thread that steps says so before it ends, if another one
+ * closes; no step may follow. 0 or -errno: the disk still reads the buffers, and journal_close keeps them. */
+int journal_rest(struct journal *journal);
 void journal_close(struct journal *journal);
 
 /* Records that are published together and take no more than this in their ring (record_ring_reserved_bytes) are in one batch: a
@@ -71,8 +74,8 @@ uint64_t journal_durable_lsn(const struct journal *journal); /* all records at o
  * journal has no chain of hashes. Any thread. */
 bool journal_chain_mark(const struct journal *journal, uint64_t *lsn, uint8_t chain[32]);
 int journal_failed(const struct journal *journal); /* 0 or -errno */
-/* 0, or -ENOSPC while the disk has no room for another segment: what is in the rings waits there, so producers are pushed back,
- * and it goes on by itself once there is room. */
+/* 0, or -ENOSPC while the disk has no room for another segment, or -ETIMEDOUT while it has not completed anything for ten seconds:
+ * what is in the rings waits there, so producers are pushed back, and it goes on by itself once there is room, or an answer. */
 int journal_stalled(const struct journal *journal);
 const struct journal_counters *journal_counters(const struct journal *journal);
 
@@ -108,6 +111,10 @@ struct journal_position {
   uint32_t offset_in_batch;
 };
 struct journal_position journal_reader_position(const struct journal_reader *reader);
+/* As journal_reader_open; the batch at this position holds `from_lsn`, or is before it: nothing before that batch is read. Where
+ * it is not there any more, it is looked for as ever. */
+struct journal_reader *journal_reader_open_at(struct journal_io *io, struct journal_position position, uint64_t from_lsn,
+                                              int *error_number);
 /* The record at a known position (by an index). Valid until the next call. NULL when it is not there or damaged. */
 const struct record_header *journal_reader_at(struct journal_reader *reader, struct journal_position position, uint64_t lsn);
 void journal_reader_close(struct journal_reader *reader);

@@ -16,6 +16,8 @@ struct fault_io {
   struct journal_fault fault;
   uint64_t seen; /* operations at the point, since it was armed */
   bool fired;
+  void (*watch)(void *context, unsigned point);
+  void *watch_context;
   struct fault_request requests[JOURNAL_IO_IN_FLIGHT_MAX];
   struct journal_io_completion made_up[JOURNAL_IO_IN_FLIGHT_MAX];
   uint32_t made_up_count;
@@ -24,8 +26,10 @@ struct fault_io {
 static struct fault_io *fault_of(const struct journal_io *io) { return (struct fault_io *)(uintptr_t)io; }
 
 static bool strikes(struct fault_io *fault, unsigned point) {
-  if (fault->fired || fault->fault.nth == 0 || (unsigned)fault->fault.point != point || ++fault->seen != fault->fault.nth)
-    return false;
+  if (fault->watch) fault->watch(fault->watch_context, point);
+  if (fault->fault.nth == 0 || (unsigned)fault->fault.point != point || ++fault->seen < fault->fault.nth) return false;
+  const uint64_t times = fault->fault.times ? fault->fault.times : 1;
+  if (fault->seen - fault->fault.nth >= times) return false;
   fault->fired = true;
   return true;
 }
@@ -89,6 +93,10 @@ static int fault_submit(struct journal_io *io, const struct journal_io_request *
     if (fault->fault.manner == FAULT_NOT_DONE) {
       fault->made_up[fault->made_up_count++] =
           (struct journal_io_completion){.token = request->token, .result = fault->fault.error};
+      return 0;
+    }
+    if (fault->fault.manner == FAULT_LOST) {
+      fault->requests[slot] = kept;
       return 0;
     }
     if (fault->fault.manner == FAULT_DONE) {
@@ -161,3 +169,8 @@ void journal_fault_io_arm(struct journal_io *io, const struct journal_fault *fau
 }
 
 bool journal_fault_io_fired(const struct journal_io *io) { return fault_of(io)->fired; }
+
+void journal_fault_io_watch(struct journal_io *io, void (*watch)(void *context, unsigned point), void *context) {
+  fault_of(io)->watch = watch;
+  fault_of(io)->watch_context = context;
+}

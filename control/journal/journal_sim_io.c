@@ -360,6 +360,8 @@ void journal_sim_io_set_time(struct journal_io *io, uint64_t now_ns) {
   if (now_ns > sim->now_ns) sim->now_ns = now_ns;
 }
 
+void journal_sim_io_reseed(struct journal_io *io, uint64_t seed) { sim_of(io)->random = seed; }
+
 void journal_sim_io_set_capacity(struct journal_io *io, uint64_t bytes) { sim_of(io)->options.capacity_bytes = bytes; }
 
 uint64_t journal_sim_io_next_due_ns(const struct journal_io *io) {

@@ -19,6 +19,8 @@ struct journal_io *journal_sim_io_create(const struct journal_sim_io_options *op
 void journal_sim_io_set_time(struct journal_io *io, uint64_t now_ns);
 /* Power is lost and comes back: handles are closed, what was under way is resolved. */
 void journal_sim_io_crash(struct journal_io *io);
+/* From here on chance goes another way: several crashes of one history. */
+void journal_sim_io_reseed(struct journal_io *io, uint64_t seed);
 void journal_sim_io_set_capacity(struct journal_io *io, uint64_t bytes);
 /* When the next operation completes; UINT64_MAX: none is under way. */
 uint64_t journal_sim_io_next_due_ns(const struct journal_io *io);

@@ -25,7 +25,8 @@ int journal_write_poke(struct journal *journal, struct journal_write *write) {
 int journal_write_completed(struct journal *journal, struct journal_write *write, int result) {
   struct journal_io_request *request = &write->request;
   const bool moves_bytes = request->kind == JOURNAL_IO_WRITE || request->kind == JOURNAL_IO_WRITE_DURABLE;
-  const bool again = result == -EAGAIN || result == -EINTR;
+  /* Cancelled is never begun: neither a write nor a sync has failed. */
+  const bool again = result == -EAGAIN || result == -EINTR || result == -ECANCELED;
   write->active = false;
   if (result < 0 && !again) return result;
   if (!again) {

@@ -75,7 +75,9 @@ static void add(struct violation_store *store, uint64_t lsn, const struct record
 }
 
 void violation_store_observe(struct violation_store *store,
-                             void (*see)(void *context, uint64_t lsn, const struct record_header *record), void *context) {
+                             void (*see)(void *context, uint64_t lsn, const struct record_header *record,
+                                         struct journal_position position),
+                             void *context) {
   store->see = see;
   store->see_context = context;
 }
@@ -103,7 +105,7 @@ static int read_new(struct violation_store *store, uint64_t durable_lsn) {
     const struct record_header *record;
     switch (journal_reader_next(store->reader, durable_lsn, &lsn, &record)) {
     case JOURNAL_READ_RECORD:
-      if (store->see) store->see(store->see_context, lsn, record);
+      if (store->see) store->see(store->see_context, lsn, record, journal_reader_position(store->reader));
       add(store, lsn, record, journal_reader_position(store->reader));
       break;
     case JOURNAL_READ_END:

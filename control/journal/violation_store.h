@@ -24,7 +24,9 @@ struct violation_store;
 struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity);
 /* `see` is called once with each record of any type, in LSN order, as it is read. Before the first catch-up. */
 void violation_store_observe(struct violation_store *store,
-                             void (*see)(void *context, uint64_t lsn, const struct record_header *record), void *context);
+                             void (*see)(void *context, uint64_t lsn, const struct record_header *record,
+                                         struct journal_position position),
+                             void *context);
 /* Violations from this LSN on are of this run. Before the first catch-up. */
 void violation_store_begin_run(struct violation_store *store, uint64_t first_lsn);
 /* Reads what has become durable since the last call (the whole log at first). 0 or -errno. */

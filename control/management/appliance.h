@@ -5,6 +5,7 @@
 #include "rule_book.h"
 #include "shard.h"
 #include "violation_store.h"
+#include "webhook_store.h"
 
 /* What a port that is impaired on purpose did to the frames of one direction. */
 struct appliance_impairment {
@@ -26,7 +27,7 @@ struct appliance_journal {
   uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
   uint64_t flush_ns_sum, flush_ns_max, space_refusals;
   int failed;  /* 0 or -errno */
-  int stalled; /* 0, or -ENOSPC while there is no room for another segment */
+  int stalled; /* 0, -ENOSPC while there is no room for another segment, or -ETIMEDOUT while the disk does not answer */
   struct {
     uint64_t segments, bytes, oldest_lsn; /* in use */
     uint64_t held_segments;               /* over the limits of retention, but needed */
@@ -109,5 +110,10 @@ struct appliance {
   int (*journal_flush)(void *context, uint64_t *durable_lsn);
   /* Reads the certificates of all listeners again. 0, or -EINVAL with `error`: those before stay in force. */
   int (*certificates_reload)(void *context, char *error, size_t room);
+  uint32_t (*shard_count)(void *context);
+  /* Copies what the shard's flight recorder still holds, oldest first, into `events`, and returns how many; with no `events` how
+   * much room is enough, 0 when nothing is recorded. */
+  uint32_t (*blackbox)(void *context, uint32_t shard, struct flight_event *events, uint32_t room);
   struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
+  struct webhook_store *(*webhooks)(void *context);     /* likewise */
 };

@@ -30,6 +30,11 @@ enum MHD_Result answer_text(struct management_request *request, unsigned status,
                             size_t length); /* frees it */
 enum MHD_Result answer_error(struct management_request *request, unsigned status, const char *code, const char *message);
 void correlation_text(char text[40]);
+/* management_arguments.c. A UUID as uuid7_text writes it. */
+bool argument_number(const char *text, uint64_t least, uint64_t most, uint64_t *number);
+bool argument_uuid(const char *text, uint8_t id[16]);
+uint64_t argument_now_ns(void);
+bool request_node(const struct management_request *request, char node[37]); /* false: no memory */
 const char *request_argument(const struct management_request *request, const char *name);
 
 enum MHD_Result management_route(struct management_request *request);
@@ -59,6 +64,10 @@ enum MHD_Result handle_set_diff(struct management_request *request);
 enum MHD_Result handle_set_rollback(struct management_request *request);
 enum MHD_Result handle_set_failed(struct management_request *request);
 enum MHD_Result handle_journal_flush(struct management_request *request);
+enum MHD_Result handle_webhooks(struct management_request *request);
+enum MHD_Result handle_webhook(struct management_request *request, const char *correlation_id);
+enum MHD_Result handle_blackbox(struct management_request *request);
+enum MHD_Result handle_blackbox_stats(struct management_request *request);
 enum MHD_Result handle_violations(struct management_request *request);
 enum MHD_Result handle_violations_counts(struct management_request *request);
 enum MHD_Result handle_violations_tail(struct management_request *request);

@@ -29,6 +29,9 @@ static const struct fixed_route gets[] = {{"/metrics", handle_metrics},
                                           {"/v1/ruleset/history", handle_set_history},
                                           {"/v1/ruleset/diff", handle_set_diff},
                                           {"/v1/ruleset/failed", handle_set_failed},
+                                          {"/v1/webhooks", handle_webhooks},
+                                          {"/v1/blackbox", handle_blackbox},
+                                          {"/v1/blackbox/stats", handle_blackbox_stats},
                                           {"/v1/violations", handle_violations},
                                           {"/v1/violations/counts", handle_violations_counts},
                                           {"/v1/violations/tail", handle_violations_tail}};
@@ -90,6 +93,9 @@ enum MHD_Result management_route(struct management_request *request) {
                                     : post ? find(posts, COUNT(posts), request->path)
                                            : NULL;
   if (route) return route->handle(request);
+  static const char webhook[] = "/v1/webhooks/";
+  if (get && strncmp(request->path, webhook, sizeof webhook - 1) == 0)
+    return handle_webhook(request, request->path + sizeof webhook - 1);
   const char *verb = read_rule_path(request->path, name);
   if (verb) return route_rule(request, name, verb);
   if (find(gets, COUNT(gets), request->path) || find(posts, COUNT(posts), request->path))

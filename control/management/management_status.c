@@ -1,5 +1,6 @@
 #include "management_internal.h"
 #include "metrics.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,7 +103,7 @@ enum MHD_Result handle_config_reload(struct management_request *request) {
 static json_t *journal_of(const struct appliance_journal *journal) {
   const double mean_us = journal->batches ? (double)journal->flush_ns_sum / (double)journal->batches / 1e3 : 0;
   return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o}", "failed",
-                   journal->failed != 0, "out_of_space", journal->stalled != 0, "durable_lsn", (json_int_t)journal->durable_lsn,
+                   journal->failed != 0, "out_of_space", journal->stalled == -ENOSPC, "durable_lsn", (json_int_t)journal->durable_lsn,
                    "records", (json_int_t)journal->records, "batches", (json_int_t)journal->batches, "batch_bytes",
                    (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us, "flush_max_us",
                    (double)journal->flush_ns_max / 1e3, "recovered_records", (json_int_t)journal->recovered_records,

@@ -1,5 +1,6 @@
 #include "metrics.h"
 #include "metrics_internal.h"
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -398,7 +399,7 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
   single(out, "tripline_journal_failed", "gauge", "1 after a write error: nothing is acknowledged as durable.",
          journal->failed != 0);
   single(out, "tripline_journal_out_of_space", "gauge", "1 while the disk has no room for another segment.",
-         journal->stalled != 0);
+         journal->stalled == -ENOSPC);
   single(out, "tripline_journal_segments", "gauge", "Segments in use.", (double)journal->kept.segments);
   single(out, "tripline_journal_bytes", "gauge", "Their bytes.", (double)journal->kept.bytes);
   single(out, "tripline_journal_oldest_lsn", "gauge", "The oldest LSN that is kept.", (double)journal->kept.oldest_lsn);
@@ -518,6 +519,7 @@ char *metrics_render(const struct appliance *appliance, const struct appliance_s
   render_labelled(&out, snapshot);
   render_tls(&out, snapshot);
   metrics_render_pressure(&out, snapshot);
+  metrics_render_blackbox(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
   render_rules(&out, appliance->violations(appliance->context));

@@ -3,6 +3,8 @@
 #include "appliance.h"
 #include "text_buffer_internal.h"
 
+/* metrics_blackbox.c */
+void metrics_render_blackbox(struct text_buffer *out, const struct appliance_snapshot *snapshot);
 /* metrics_pressure.c */
 void metrics_render_pressure(struct text_buffer *out, const struct appliance_snapshot *snapshot);
 /* metrics_rules.c */

@@ -12,7 +12,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
-from appliance_process import Appliance, ask_neighbours_again, enter_namespace, expect, expect_true, metric  # noqa: E402
+from appliance_process import Appliance, ask_neighbours_again, enter_namespace, expect, expect_true, metric, wait_for  # noqa: E402
 from conservation_laws import check_laws  # noqa: E402
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
@@ -101,8 +101,24 @@ CURL_SPANS = 3 * SPANS + 3 * LARGE_SPANS + 1 + MANY
 CURL_REJECTED = 1 + MANY
 
 
+def nothing_left_to_send():
+    """A client that ends leaves its lost segments to the kernel, which may send them again seconds later."""
+    ended = {"06", "05", "0A", "07"}  # TIME_WAIT, FIN_WAIT2, LISTEN, CLOSE
+    states = []
+    for family in ("tcp", "tcp6"):
+        with open(f"/proc/net/{family}", encoding="ascii") as table:
+            states += [line.split()[3] for line in table.readlines()[1:] if int(line.split()[2].split(":")[1], 16) == 4318]
+    return set(states) <= ended
+
+
+def check_laws_at_the_end_of(client):
+    wait_for(f"the last segments of {client}", nothing_left_to_send, 120)
+    check_laws(f"after {client}")
+
+
 def test_curl(appliance, reference):
     answers = all_answers()
+    check_laws_at_the_end_of("curl")
     for name, answer in answers.items():
         expect_true(f"{name}: an answer", answer.startswith(b"HTTP/"))
         expect(f"{name}: as over a clean wire", answer, reference.get(name, answer))
@@ -111,7 +127,6 @@ def test_curl(appliance, reference):
            metric("tripline_spans_rejected_total") - metric("tripline_spans_rejected_total", reason="malformed"), CURL_REJECTED)
     expect("webhooks durable", metric("tripline_webhooks_durable_total"), 1 + MANY)
     expect("violations", [v["message"].split()[1] for v in appliance.violations() if v["rule"] == "oversized-order"], ["A-1"])
-    check_laws("after curl")
     return answers
 
 
@@ -123,7 +138,7 @@ def test_wrk():
     for trouble in ("Socket errors", "unexpected"):
         expect_true(f"no {trouble}:\n{output}", trouble not in output)
     answered = int(re.search(r"(\d+) requests in", output).group(1))
-    check_laws("after wrk")
+    check_laws_at_the_end_of("wrk")
     served = metric("tripline_responses_total") - served_before
     expect_true(f"wrk: {answered} answered, {served} served", 0 < answered <= served <= answered + CONNECTIONS)
     expect("every span of every answer was judged", metric("tripline_spans_evaluated_total") - spans,
@@ -138,12 +153,24 @@ def test_h2load(requests):
                             capture_output=True, text=True, timeout=120).stdout
     expect_true(f"all succeeded:\n{output}", re.search(rf"requests: {requests} total, .* {requests} succeeded, 0 failed, 0 errored", output))
     expect_true(f"no answer has a body it should not:\n{output}", re.search(r"traffic: .* 0B \(0\) data", output))
+    check_laws_at_the_end_of("h2load")
     expect("spans judged", metric("tripline_spans_evaluated_total") - spans, requests * SPANS)
-    check_laws("after h2load")
 
 
-def impaired(fate):
-    return metric("tripline_impaired_frames_total", fate=fate)
+def impaired(fate, **labels):
+    return metric("tripline_impaired_frames_total", fate=fate, **labels)
+
+
+def test_every_fate():
+    """How many frames the clients need depends on the machine: a wire that loses two in a thousand may not have lost one yet."""
+    def unseen():
+        return [(fate, direction) for fate in ("lost", "duplicated", "reordered") for direction in ("received", "sent")
+                if impaired(fate, direction=direction) == 0]
+    for _ in range(20):
+        if not unseen():
+            break
+        test_h2load(500)
+    expect("fates that no frame has met", unseen(), [])
 
 
 def test_wire(name, reference):
@@ -155,9 +182,7 @@ def test_wire(name, reference):
         answered = test_wrk()
         test_h2load(1000)
         if reference:
-            for fate in ("lost", "duplicated", "reordered"):
-                for direction in ("received", "sent"):
-                    expect_true(f"{fate} of those {direction}", metric("tripline_impaired_frames_total", fate=fate, direction=direction) > 0)
+            test_every_fate()
             expect("frames that the layer had no room for", impaired("no_room"), 0)
         print(f"{name}: {impaired('passed_on')} frames passed on, {impaired('lost')} lost, {impaired('duplicated')} doubled, "
               f"{impaired('reordered')} late; wrk {answered} requests; {time.monotonic() - began:.1f} s")

@@ -66,23 +66,29 @@ int rig_open(struct journal_rig *rig) {
   for (uint32_t i = 0; i < rig->config.ring_count; i++)
     rig->config.rings[i] = record_ring_create(heap_arena_arena(rig->arena), rig->ring_bytes);
   memset(rig->recovered, 0, sizeof rig->recovered);
-  rig->recovered_records = rig->last_lsn = 0;
+  rig->recovered_records = 0;
+  rig->last_lsn = rig->recovered[0] = rig->passed;
   rig->journal = journal_open(&rig->config, visit, rig, &rig->recovery, &rig->error);
   ALWAYS_ASSERT((rig->journal != NULL) == (rig->error == 0));
   rig->now_ns = rig->io->operations->now(rig->io);
   return rig->error;
 }
 
-bool rig_publish(struct journal_rig *rig, uint32_t ring, uint32_t bytes) {
-  const uint32_t number = rig->published[ring] + 1;
+bool rig_record_make(struct record_ring *ring, uint32_t index, uint32_t number, uint32_t bytes) {
   const uint32_t length = bytes ? bytes : record_bytes(number);
-  struct rig_record *record = record_ring_reserve(rig->config.rings[ring], length);
+  struct rig_record *record = record_ring_reserve(ring, length);
   if (!record) return false;
-  *record = (struct rig_record){.header = {.type = RECORD_WEBHOOK, .shard = (uint16_t)ring, .bytes = length, .wall_ns = number},
-                                .ring = ring,
+  *record = (struct rig_record){.header = {.type = RECORD_WEBHOOK, .shard = (uint16_t)index, .bytes = length, .wall_ns = number},
+                                .ring = index,
                                 .number = number};
   uint8_t *body = (uint8_t *)(record + 1);
-  for (uint32_t i = 0; i < length - sizeof *record; i++) body[i] = body_byte(ring, number, i);
+  for (uint32_t i = 0; i < length - sizeof *record; i++) body[i] = body_byte(index, number, i);
+  return true;
+}
+
+bool rig_publish(struct journal_rig *rig, uint32_t ring, uint32_t bytes) {
+  const uint32_t number = rig->published[ring] + 1;
+  if (!rig_record_make(rig->config.rings[ring], ring, number, bytes)) return false;
   record_ring_publish(rig->config.rings[ring]);
   rig->published[ring] = number;
   return true;

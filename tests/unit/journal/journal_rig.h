@@ -25,6 +25,7 @@ struct journal_rig {
   uint64_t now_ns, wall_ns;
   uint32_t ring_bytes;
   uint32_t published[RIG_RINGS_MAX]; /* numbers */
+  uint32_t passed;                   /* records, of ring 0, that recovery has no need of */
   uint32_t recovered[RIG_RINGS_MAX]; /* the last number seen by the visitor */
   uint64_t recovered_records, last_lsn;
   bool recovered_badly; /* out of order, a gap, or a wrong byte */
@@ -38,6 +39,8 @@ int rig_open(struct journal_rig *rig);
 void rig_close(struct journal_rig *rig);
 /* The record's length follows from its number unless `bytes` says. False when the ring is full. */
 bool rig_publish(struct journal_rig *rig, uint32_t ring, uint32_t bytes);
+/* Reserves and fills in the record of that ring and number, for the caller to publish. False when the ring is full. */
+bool rig_record_make(struct record_ring *ring, uint32_t index, uint32_t number, uint32_t bytes);
 /* One step at the rig's time, which goes on by `elapsed_ns`. */
 int rig_step(struct journal_rig *rig, uint64_t elapsed_ns);
 /* Publishes `count` in ring 0 and drains: the records are durable. */

@@ -283,6 +283,7 @@ static void test_short_and_interrupted_writes_go_on(void **state) {
   with_fault(&(struct journal_fault){.point = writes, .nth = 2, .manner = FAULT_SHORT, .bytes = 0}, 0, 1);
   with_fault(&(struct journal_fault){.point = writes, .nth = 2, .manner = FAULT_NOT_DONE, .error = -EINTR}, 0, 1);
   with_fault(&(struct journal_fault){.point = writes, .nth = 2, .manner = FAULT_NOT_DONE, .error = -EAGAIN}, 0, 1);
+  with_fault(&(struct journal_fault){.point = writes, .nth = 2, .manner = FAULT_NOT_DONE, .error = -ECANCELED}, 0, 1);
   with_fault(&(struct journal_fault){.point = writes, .nth = 1, .manner = FAULT_SHORT, .bytes = 512}, 0, 1);
   with_fault(&(struct journal_fault){.point = FAULT_SUBMIT, .nth = 2, .error = -EAGAIN}, 0, 0);
 }
@@ -292,7 +293,6 @@ static void test_other_write_errors_are_final(void **state) {
   const enum journal_fault_point writes = FAULT_COMPLETE + JOURNAL_IO_WRITE_DURABLE;
   with_fault(&(struct journal_fault){.point = writes, .nth = 2, .manner = FAULT_NOT_DONE, .error = -EIO}, -EIO, 0);
   with_fault(&(struct journal_fault){.point = writes, .nth = 2, .manner = FAULT_DONE, .error = -EIO}, -EIO, 0);
-  with_fault(&(struct journal_fault){.point = writes, .nth = 2, .manner = FAULT_NOT_DONE, .error = -ECANCELED}, -ECANCELED, 0);
   with_fault(&(struct journal_fault){.point = writes, .nth = 2, .manner = FAULT_NOT_DONE, .error = -ENOSPC}, -ENOSPC, 0);
   with_fault(&(struct journal_fault){.point = FAULT_SUBMIT, .nth = 2, .error = -ENXIO}, -ENXIO, 0);
 }

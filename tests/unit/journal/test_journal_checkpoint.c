@@ -81,15 +81,24 @@ static void expect_refused(const char *id, const char *path, bool signing, const
   if (!strstr(error, why)) fail_msg("%s", error);
 }
 
-static void append_checkpoint(const struct checkpoint_key *key) {
+static struct checkpoint_record checkpoint_of_now(const struct checkpoint_key *key) {
   struct checkpoint_record made = {
       .header = {.type = RECORD_CHECKPOINT, .shard = RECORD_SHARD_CONTROL, .bytes = sizeof made, .wall_ns = 12345}};
   assert_true(journal_chain_mark(rig.journal, &made.lsn, made.chain));
   assert_int_equal(made.lsn, journal_durable_lsn(rig.journal));
   assert_int_equal(checkpoint_sign(key, &made), 0);
-  memcpy(record_ring_reserve(rig.config.rings[0], sizeof made), &made, sizeof made);
+  return made;
+}
+
+static void append_record(const struct checkpoint_record *record) {
+  memcpy(record_ring_reserve(rig.config.rings[0], sizeof *record), record, sizeof *record);
   record_ring_publish(rig.config.rings[0]);
   assert_int_equal(journal_drain(rig.journal, rig.now_ns, rig.wall_ns), 0);
+}
+
+static void append_checkpoint(const struct checkpoint_key *key) {
+  const struct checkpoint_record made = checkpoint_of_now(key);
+  append_record(&made);
 }
 
 static void on_record(void *audit, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
@@ -157,7 +166,7 @@ static void test_a_signed_journal(void **state) {
   rig_append(&rig, 3, 0);
   append_checkpoint(signing);
   for (unsigned i = 0; i < 40; i++) rig_append(&rig, 1, 3000); /* into the next segment */
-  append_checkpoint(secret);  /* another key from here on */
+  append_checkpoint(secret);                                   /* another key from here on */
   rig_append(&rig, 2, 0);
   const uint64_t second = journal_durable_lsn(rig.journal) - 3;
   rig_close(&rig);
@@ -225,11 +234,30 @@ static void test_a_forgery_is_told(void **state) {
   checkpoint_key_free(public);
 }
 
+/* Nothing became durable between the two. */
+static void test_two_checkpoints_of_one_place(void **state) {
+  (void)state;
+  uint64_t damages;
+  struct checkpoint_key *key = load("k1", private_path, true);
+  rig_append(&rig, 3, 0);
+  struct checkpoint_record record = checkpoint_of_now(key);
+  append_record(&record);
+  append_record(&record);
+  rig_close(&rig);
+  const struct checkpoint_report report = audit_with(key, &damages);
+  assert_int_equal(damages, 0);
+  assert_int_equal(report.wrong, 0);
+  assert_int_equal(report.verified, 2);
+  assert_int_equal(report.signed_lsn, 3);
+  checkpoint_key_free(key);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_both_kinds_sign_and_verify),
       cmocka_unit_test(test_keys_that_are_none),
       cmocka_unit_test_setup_teardown(test_a_signed_journal, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(test_two_checkpoints_of_one_place, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_a_forgery_is_told, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, make_keys, remove_keys);

@@ -97,6 +97,47 @@ static void test_short_writes(void **state) {
   }
 }
 
+/* A write that does not end has no error: the journal says that it waits, and goes on when there is an answer after all. */
+static void test_a_disk_that_does_not_answer(void **state) {
+  (void)state;
+  struct journal_io *sim = new_disk();
+  struct journal_io *io = journal_fault_io_create(sim);
+  struct journal_rig rig;
+  rig_init(&rig, sim, 1);
+  rig.config.io = io;
+  assert_int_equal(rig_open(&rig), 0);
+  rig_append(&rig, 3, 500);
+  for (int i = 0; i < 60; i++) assert_true(rig_step(&rig, 200000) >= 0); /* the next segment is prepared */
+  journal_fault_io_arm(io, &(struct journal_fault){.point = FAULT_SUBMIT, .nth = 1, .error = -EAGAIN, .times = 6});
+  assert_true(rig_publish(&rig, 0, 500));
+  assert_int_equal(rig_step(&rig, 1000), 0);
+  assert_int_equal(rig_step(&rig, 9000000000), 0);
+  assert_int_equal(journal_stalled(rig.journal), 0);
+  assert_int_equal(rig_step(&rig, 1100000000), 0);
+  assert_int_equal(journal_stalled(rig.journal), -ETIMEDOUT);
+  assert_int_equal(journal_drain(rig.journal, rig.now_ns, rig.wall_ns), -ETIMEDOUT);
+  assert_int_equal(journal_durable_lsn(rig.journal), 3);
+  rig.now_ns = sim->operations->now(sim);
+  for (int i = 0; i < 10; i++) assert_true(rig_step(&rig, 100000) >= 0);
+  assert_int_equal(journal_stalled(rig.journal), 0);
+  assert_int_equal(journal_durable_lsn(rig.journal), 4);
+  rig_free(&rig);
+  io->operations->destroy(io);
+  sim->operations->destroy(sim);
+}
+
+static void test_a_start_does_not_wait_for_ever(void **state) {
+  (void)state;
+  struct journal_io *sim = journal_sim_io_create(
+      &(struct journal_sim_io_options){.seed = 1, .latency_least_ns = 12000000000, .latency_most_ns = 12000000000});
+  struct journal_rig rig;
+  rig_init(&rig, sim, 1);
+  assert_int_equal(rig_open(&rig), -ETIMEDOUT);
+  assert_string_not_equal(rig.recovery.refusal, "");
+  rig_free(&rig);
+  sim->operations->destroy(sim);
+}
+
 /* The run itself, so that the loops above are known to cover something. */
 static void test_without_a_fault_all_is_durable(void **state) {
   (void)state;
@@ -118,6 +159,8 @@ int main(void) {
       cmocka_unit_test(test_completions),
       cmocka_unit_test(test_full_disk_at_any_preparation),
       cmocka_unit_test(test_short_writes),
+      cmocka_unit_test(test_a_disk_that_does_not_answer),
+      cmocka_unit_test(test_a_start_does_not_wait_for_ever),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#define SEGMENT_1 "journal-0000000000000001.seg"
 #define SEGMENT_2 "journal-0000000000000002.seg"
 #define BLOCK JOURNAL_BLOCK_BYTES
 
@@ -108,6 +109,52 @@ static void test_a_whole_journal_is_copied_whole(void **state) {
   assert_int_equal(copy.newest.salt, 99);
 }
 
+/* A batch that was written over another is there twice, and goes over once, where its LSN belongs. */
+static void test_a_misdirected_batch_goes_over_once(void **state) {
+  (void)state;
+  memcpy(file(SEGMENT_2) + 4 * BLOCK, file(SEGMENT_2) + 20 * BLOCK, BLOCK);
+  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
+  assert_int_equal(records, 69);
+  struct copied copied;
+  struct journal *journal = open_copy(&copied);
+  for (uint32_t i = 0; i < copied.count; i++) assert_int_equal(copied.numbers[i], i < 34 ? i + 1 : i + 2);
+  journal_close(journal);
+}
+
+/* Nothing stands where it should have been. */
+static void test_a_batch_in_a_wrong_place_goes_over_in_order(void **state) {
+  (void)state;
+  memcpy(file(SEGMENT_2) + 4 * BLOCK, file(SEGMENT_2) + 20 * BLOCK, BLOCK);
+  memset(file(SEGMENT_2) + 20 * BLOCK, 0, BLOCK);
+  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
+  assert_int_equal(records, 69);
+  struct copied copied;
+  struct journal *journal = open_copy(&copied);
+  for (uint32_t i = 0; i < copied.count; i++) assert_int_equal(copied.numbers[i], i < 34 ? i + 1 : i + 2);
+  journal_close(journal);
+}
+
+/* A segment of another journal in the first place does not pass for this one. */
+static void test_a_foreign_first_segment_hides_nothing(void **state) {
+  (void)state;
+  struct journal_io *other = new_disk();
+  struct journal_rig foreign;
+  rig_init(&foreign, other, 1);
+  foreign.config.node_id[0] = 77;
+  assert_int_equal(rig_open(&foreign), 0);
+  rig_append(&foreign, 5, 3000);
+  rig_close(&foreign);
+  size_t length;
+  const uint8_t *bytes = journal_sim_io_bytes(other, SEGMENT_1, &length);
+  memcpy(file(SEGMENT_1), bytes, length);
+  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
+  assert_int_equal(records, 39);
+  assert_string_equal(scan.first_damage.file, SEGMENT_1);
+  assert_string_equal(scan.first_damage.what, "the header is that of another journal");
+  assert_memory_equal(scan.newest.node_id, rig.config.node_id, sizeof scan.newest.node_id);
+  other->operations->destroy(other);
+}
+
 static void test_an_existing_journal_is_not_written_into(void **state) {
   (void)state;
   assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
@@ -133,6 +180,9 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_all_but_the_damaged_is_copied),
       TEST(test_a_whole_journal_is_copied_whole),
+      TEST(test_a_misdirected_batch_goes_over_once),
+      TEST(test_a_batch_in_a_wrong_place_goes_over_in_order),
+      TEST(test_a_foreign_first_segment_hides_nothing),
       TEST(test_an_existing_journal_is_not_written_into),
       TEST(test_nothing_to_salvage),
       TEST(test_a_full_disk_is_said),

@@ -3,6 +3,7 @@
  * nowhere, and a real store over a real journal on the simulated disk. */
 #include "appliance.h"
 #include "journal_rig.h"
+#include "webhook_fixture.h"
 #include <stdatomic.h>
 
 struct appliance_double {
@@ -12,6 +13,7 @@ struct appliance_double {
   struct journal_io *io;
   struct journal_rig journal;
   struct violation_store *violations;
+  struct webhook_store *webhooks;
   int flush_result;
   int record_result; /* what the book is told of a record */
   int reload_result;
@@ -25,5 +27,7 @@ struct appliance_double {
 
 void appliance_double_open(struct appliance_double *appliance);
 void appliance_double_close(struct appliance_double *appliance);
+/* A durable webhook. */
+void appliance_double_add_webhook(struct appliance_double *appliance, const struct webhook_fixture *webhook);
 /* Durable violations: rule `rule`, wall time 1700000000 s plus their number in seconds. */
 void appliance_double_add(struct appliance_double *appliance, const char *rule, uint32_t count);
