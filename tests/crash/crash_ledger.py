@@ -64,6 +64,9 @@ class Ledger:
         if name in self.recorded:
             sys.exit(f"LSN {record.lsn}: webhook {name} is there twice")
         self.recorded[name] = str(uuid.UUID(bytes=correlation))
+        count, identities = record.webhook_violations()
+        if count != len(rules_of(self.kinds[name])) or not identities or not all(identity in self.identities for identity in identities):
+            sys.exit(f"LSN {record.lsn}: webhook {name} names {count} violations, not those before it")
         return name
 
     def _take_violation(self, record):

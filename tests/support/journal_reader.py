@@ -19,6 +19,7 @@ LOCK_SECONDS = 20
 VIOLATION, WEBHOOK = 1, 2
 VIOLATION_FIXED = struct.Struct("<16sIBBBB16s128sQQII")
 WEBHOOK_FIXED = struct.Struct("<16s16s32sQHBBI64s")
+WEBHOOK_AUDIT = struct.Struct("<QQ16sHHIIIIHBB")
 
 _isal = ctypes.CDLL("libisal.so.2")
 _isal.crc32_iscsi.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_uint]
@@ -52,6 +53,12 @@ class Record:
         """Correlation id, SHA-256 of the body and source."""
         fields = WEBHOOK_FIXED.unpack_from(self.content)
         return fields[0], fields[2], fields[8][:fields[6]].decode()
+
+    def webhook_violations(self):
+        """How many it raised, by its own account, and the ids of the first of them."""
+        fields = WEBHOOK_AUDIT.unpack_from(self.content, WEBHOOK_FIXED.size)
+        at = WEBHOOK_FIXED.size + WEBHOOK_AUDIT.size
+        return fields[5], [self.content[at + 16 * i:at + 16 * (i + 1)] for i in range(fields[11])]
 
 
 def checksum(seed, data):
