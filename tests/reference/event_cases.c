@@ -3,6 +3,7 @@
 #include "cases.h"
 #include "report_check.h"
 #include "rule_maker.h"
+#include "rule_spelling.h"
 #include "shrinker.h"
 #include <inttypes.h>
 #include <stdlib.h>

@@ -151,17 +151,3 @@ struct shape_rule {
 static inline enum subject rule_subject_of(const struct shape_rule *rule) {
   return rule->on == ON_ALERT ? SUBJECT_ALERT : rule->on == ON_WEBHOOK ? SUBJECT_WEBHOOK : SUBJECT_SPAN;
 }
-
-/* Text that grows. */
-struct spelling {
-  char *text;
-  size_t length, capacity;
-  struct spelling *macros, *lists; /* where parts of it may be written under a name; NULL: they may not */
-  unsigned *names;
-};
-void spelling_free(struct spelling *spelling);
-void spell(struct spelling *spelling, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void spell_condition(struct spelling *spelling, const struct condition *condition);
-void spell_plain(struct spelling *spelling, const struct plain *value, unsigned style);
-/* A whole file; rules whose `skip` is set are left out. */
-void spell_rules(struct spelling *spelling, const struct shape_rule *const *rules, unsigned count);

@@ -5,6 +5,7 @@
 #include "judge_trace.h"
 #include "line_ring.h"
 #include "report_check.h"
+#include "rule_spelling.h"
 #include "shrinker.h"
 #include "trace_maker.h"
 #include <inttypes.h>

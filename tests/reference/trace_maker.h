@@ -3,6 +3,7 @@
 #include "engine_side.h"
 #include "judge_trace.h"
 #include "rule_maker.h"
+#include "rule_spelling.h"
 
 #define STORY_GENERATIONS_MAX 4
 
