@@ -27,7 +27,8 @@ struct reference_fact {
   enum reference_sort sort;
   unsigned subjects;              /* bits */
   const char *key;                /* attributes */
-  const char *path[PATH_MEMBERS]; /* body */
+  const char *path[PATH_MEMBERS]; /* body; "[0]" and "[*]" are elements */
+  bool of_elements, every;        /* into an array; with `[*]` somewhere */
 };
 
 enum {
@@ -45,10 +46,11 @@ enum {
   REF_TIME_OF_DAY,
   REF_WEEKDAY,
   REF_INTRINSICS, /* attributes from here on */
-  REFERENCES_MAX = 40
+  REFERENCES_MAX = 64
 };
 extern const struct reference_fact reference_facts[];
-extern const unsigned reference_count;
+/* Those into arrays stand behind all others. */
+extern const unsigned reference_count, element_references_from;
 
 enum term_kind { TERM_CONSTANT, TERM_REFERENCE, TERM_MINUS, TERM_OPERATION };
 

@@ -3,10 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Stands on the left. */
+static bool has_many_values(const struct term *term) {
+  return term->kind == TERM_REFERENCE && reference_facts[term->reference].every;
+}
+
 static bool spell_mirrored(struct spelling *spelling, const struct condition *condition) {
   const unsigned sort = spelling_sort_of(condition->a);
   if (condition->style % 8 != 2 || condition->comparison >= COMPARE_ORDERS || sort == SORT_KIND || sort == SORT_STATUS ||
-      sort == SORT_WEEKDAY)
+      sort == SORT_WEEKDAY || has_many_values(condition->a))
     return false;
   spell_term(spelling, condition->b, sort, condition->style);
   spell(spelling, " %s ", spelling_mirrored[condition->comparison]);
