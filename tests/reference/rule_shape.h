@@ -144,6 +144,7 @@ struct shape_rule {
   const char *timezone;                          /* NULL: UTC */
   const struct condition *condition;             /* one event */
   const struct condition *when, *always, *never; /* a trace */
+  uint64_t within_ns;                            /* 0: without */
   const struct window_shape *window;             /* NULL: none */
   bool has_message, disabled, shadow;
   struct message_part message[MESSAGE_PARTS_MAX];

@@ -31,6 +31,9 @@ static void spell_rule(struct spelling *spelling, const struct shape_rule *rule)
   spell_block(spelling, "when", rule->when);
   spell_block(spelling, "always", rule->always);
   spell_block(spelling, "never", rule->never);
+  if (rule->within_ns) spell(spelling, "    within: ");
+  if (rule->within_ns) spell_duration(spelling, rule->within_ns);
+  if (rule->within_ns) spell(spelling, "\n");
   if (rule->window) spell_window(spelling, rule->window);
   if (rule->has_message) spell_message(spelling, rule);
 }
