@@ -87,10 +87,14 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
                .bytes = keeper->segment_bytes,
                .oldest_lsn = keeper->oldest_lsn,
                .held_segments = keeper->held_segments,
+               .held_by_cursors = keeper->held_by_cursors,
+               .held_bytes = keeper->held_bytes,
+               .overtaken_segments = keeper->overtaken_segments,
                .removed_segments = keeper->removed_segments,
                .removed_bytes = keeper->removed_bytes,
                .age_limit_ns = daemon->config.journal.retain_age_ns,
                .byte_limit = daemon->config.journal.retain_bytes,
+               .byte_limit_hard = daemon->config.journal.retain_bytes_hard,
                .record_limit = daemon->config.journal.retain_records},
       .state_lsn = journal_state_lsn(daemon->journal),
       .snapshots = keeper->snapshots,
@@ -189,20 +193,42 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   return result;
 }
 
+static uint32_t shard_count(void *context) { return ((struct daemon *)context)->shard_count; }
+
+static uint32_t read_blackbox(void *context, uint32_t shard, struct flight_event *events, uint32_t room) {
+  const struct flight_recorder *recorder = shard_flight_recorder(((struct daemon *)context)->shards[shard].shard);
+  if (!recorder) return 0;
+  const struct flight_range range = flight_range(recorder);
+  if (!events) return recorder->mask + 1;
+  uint32_t count = 0;
+  for (uint64_t sequence = range.first; sequence < range.end && count < room; sequence++)
+    if (flight_read(recorder, sequence, &events[count])) count++;
+  return count;
+}
+
 static void rules_read(void *context, struct rule_view *view) { rule_book_read(((struct daemon *)context)->rules.book, view); }
 
 static void rules_release(void *context) { rule_book_release(((struct daemon *)context)->rules.book); }
 
+static struct cursor_table *cursors_table(void *context) { return ((struct daemon *)context)->cursors.table; }
+
 void appliance_view_init(struct daemon *daemon) {
-  daemon->appliance = (struct appliance){.context = daemon,
-                                         .snapshot = take_snapshot,
-                                         .rules_read = rules_read,
-                                         .rules_release = rules_release,
-                                         .rules_change = rules_change,
-                                         .rule_matches = match_counts_read,
-                                         .rule_matches_gone = match_counts_gone,
-                                         .journal_flush = records_flush,
-                                         .certificates_reload = certificates_reload,
-                                         .violations = violations,
-                                         .webhooks = webhooks};
+  daemon->appliance = (struct appliance){
+      .context = daemon,
+      .snapshot = take_snapshot,
+      .rules_read = rules_read,
+      .rules_release = rules_release,
+      .rules_change = rules_change,
+      .rule_matches = match_counts_read,
+      .rule_matches_gone = match_counts_gone,
+      .journal_flush = records_flush,
+      .certificates_reload = certificates_reload,
+      .webhooks = webhooks,
+      .shard_count = shard_count,
+      .blackbox = read_blackbox,
+      .violations = violations,
+      .cursors = cursors_table,
+      .cursor_read = cursors_read,
+      .cursor_stale_ns = daemon->config.journal.cursor_stale_ns,
+  };
 }

@@ -79,6 +79,7 @@ static int start(struct daemon *daemon) {
   if (result == 0) result = certificates_start(daemon);
   if (result == 0) result = signing_start(daemon);
   if (result == 0) result = shards_create(daemon);
+  if (result == 0) result = crash_dump_install(daemon);
   if (result == 0) result = records_start(daemon);
   if (result == 0) result = rules_start(daemon);
   if (result == 0) result = keeper_start(daemon);

@@ -31,7 +31,7 @@ struct recovery {
   uint32_t chain;
   uint64_t next_lsn;
   bool any_unused;
-  uint64_t first_unused;
+  uint64_t first_unused, last_unused;
   uint64_t torn_header; /* a segment whose header was cut, or 0 */
 
   uint64_t state_lsn;      /* the newest header's */
@@ -146,13 +146,20 @@ static int judge_header(struct recovery *recovery, const struct subject *subject
     return refuse(recovery, -EPERM, "%s: the journal belongs to another node", subject->name);
   if (header->segment != subject->segment)
     return refuse(recovery, -EBADMSG, "%s: offset 0: holds segment %" PRIu64, subject->name, header->segment);
+  char first[SEGMENT_NAME_BYTES];
+  segment_name(first, recovery->report->first_segment, NAME_SEGMENT);
   if (recovery->any_used && header->salt != journal->identity.salt)
-    return refuse(recovery, -EBADMSG, "%s: offset 0: from another journal of this node", subject->name);
+    return refuse(recovery, -EBADMSG, "%s: offset 0: from another journal of this node than %s", subject->name, first);
   if (header->segment_bytes > subject->file_bytes)
     return refuse(recovery, -EBADMSG, "%s: offset %" PRIu64 ": the file ends here, its segment has %" PRIu64 " bytes",
                   subject->name, subject->file_bytes, header->segment_bytes);
+  if (recovery->any_unused) {
+    segment_name(first, recovery->last_unused, NAME_SEGMENT);
+    return refuse(recovery, -EBADMSG, "%s: offset 0: never used, and %s after it is, with LSN %" PRIu64 " and up", first,
+                  subject->name, header->first_lsn);
+  }
   if (recovery->any_used && subject->segment != recovery->last_used + 1)
-    return refuse(recovery, -EBADMSG, "%s: segment %" PRIu64 " with LSN %" PRIu64 " and up is missing or unused", subject->name,
+    return refuse(recovery, -EBADMSG, "%s: segment %" PRIu64 " with LSN %" PRIu64 " and up is missing", subject->name,
                   recovery->last_used + 1, recovery->next_lsn);
   return 0;
 }
@@ -205,6 +212,12 @@ static int judge_used(struct recovery *recovery, struct subject *subject) {
 
 /* No batch is written before its segment's header is durable, so there can be none here. */
 static int judge_unused(struct recovery *recovery, const struct subject *subject, enum segment_state state) {
+  const uint64_t expected = (recovery->any_unused ? recovery->last_unused : recovery->last_used) + 1;
+  if (subject->segment != expected)
+    return refuse(recovery, -EBADMSG,
+                  "%s: segment %" PRIu64 " before it is missing; it was prepared before this one, and may have held LSN %" PRIu64
+                  " and up",
+                  subject->name, expected, recovery->next_lsn);
   for (uint64_t offset = JOURNAL_BLOCK_BYTES; offset < subject->file_bytes; offset += JOURNAL_BLOCK_BYTES) {
     int error = 0;
     const uint8_t *block =
@@ -225,6 +238,7 @@ static int judge_unused(struct recovery *recovery, const struct subject *subject
   }
   if (!recovery->any_unused) recovery->first_unused = subject->segment;
   recovery->any_unused = true;
+  recovery->last_unused = subject->segment;
   return 0;
 }
 
@@ -369,7 +383,7 @@ static int resume_segment(struct recovery *recovery) {
   return write_zeros(recovery, file, recovery->last_end, recovery->dirty_end);
 }
 
-/* An unused segment goes on the shelf when it is next in order and of the right length; otherwise it goes. */
+/* An unused segment goes on the shelf when it is next in order and of the right length. 1: so it is, 0: not, or -errno. */
 static int resume_unused(struct recovery *recovery, uint64_t segment) {
   struct journal *journal = recovery->journal;
   const struct journal_io_operations *operations = recovery->io->operations;
@@ -384,10 +398,21 @@ static int resume_unused(struct recovery *recovery, uint64_t segment) {
   if (fits && recovery->torn_header == segment) result = write_zeros(recovery, file, 0, JOURNAL_BLOCK_BYTES);
   if (fits && result == 0) {
     journal->prepared[journal->prepared_count++] = (struct prepared_segment){.segment = segment, .file = file};
-    return 0;
+    return 1;
   }
   operations->close(recovery->io, file);
-  return result < 0 ? result : operations->remove(recovery->io, name);
+  return result;
+}
+
+/* The last goes first: one that is missing before another is one that was lost. */
+static int remove_unused(struct recovery *recovery, const uint64_t *segments, size_t count) {
+  int result = 0;
+  while (count > 0 && result == 0) {
+    char name[SEGMENT_NAME_BYTES];
+    segment_name(name, segments[--count], NAME_SEGMENT);
+    result = recovery->io->operations->remove(recovery->io, name);
+  }
+  return result;
 }
 
 static int resume(struct recovery *recovery, const uint64_t *segments, size_t count) {
@@ -395,9 +420,15 @@ static int resume(struct recovery *recovery, const uint64_t *segments, size_t co
   journal->next_lsn = recovery->next_lsn;
   journal->chain = recovery->chain;
   int result = recovery->any_used ? resume_segment(recovery) : 0;
-  for (size_t i = 0; i < count && result == 0; i++)
-    if (recovery->any_unused && segments[i] >= recovery->first_unused) result = resume_unused(recovery, segments[i]);
-  return result;
+  size_t kept = 0;
+  while (kept < count && (!recovery->any_unused || segments[kept] < recovery->first_unused)) kept++;
+  int fits = 1;
+  while (result == 0 && kept < count && fits == 1) {
+    fits = resume_unused(recovery, segments[kept]);
+    if (fits < 0) result = fits;
+    if (fits == 1) kept++;
+  }
+  return result < 0 ? result : remove_unused(recovery, segments + kept, count - kept);
 }
 
 struct temporaries {

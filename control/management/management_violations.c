@@ -65,9 +65,11 @@ static bool add_violation(void *context, uint64_t lsn, const struct violation *v
 enum MHD_Result handle_violations(struct management_request *request) {
   struct violation_filter filter;
   char node[37];
-  const char *wrong = read_filter(request, &filter);
+  const bool of_cursor = request_argument(request, "cursor") != NULL;
+  const char *wrong = of_cursor ? NULL : read_filter(request, &filter);
   if (wrong) return answer_error(request, 400, "argument", wrong);
   if (!request_node(request, node)) return MHD_NO;
+  if (of_cursor) return handle_violations_of_cursor(request, node);
   struct violation_store *store = request->appliance->violations(request->appliance->context);
   struct listing listing = {.list = json_array(), .node = node, .room = filter.limit};
   filter.limit++; /* one more tells whether there are more */

@@ -527,8 +527,10 @@ char *metrics_render(const struct appliance *appliance, const struct appliance_s
   render_labelled(&out, snapshot);
   render_tls(&out, snapshot);
   metrics_render_pressure(&out, snapshot);
+  metrics_render_blackbox(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
+  metrics_render_cursors(&out, appliance, &snapshot->journal);
   render_rules(&out, appliance->violations(appliance->context));
   metrics_render_rule_set(&out, &snapshot->rules);
   metrics_render_rule_matches(&out, appliance);

@@ -94,9 +94,16 @@ static enum datagram_outcome take_datagram(struct shard *shard, const uint8_t *b
 }
 
 void shard_take_span_datagram(struct shard *shard, const uint8_t *bytes, uint32_t length, const struct span_format *format,
-                              struct datagram_counters *counters) {
+                              struct datagram_counters *counters, const struct ip_address *source, uint16_t port) {
+  const enum datagram_outcome outcome = take_datagram(shard, bytes, length, format);
+  shard_count_datagram(shard, counters, outcome, source, port, length);
+}
+
+void shard_count_datagram(struct shard *shard, struct datagram_counters *counters, enum datagram_outcome outcome,
+                          const struct ip_address *source, uint16_t port, uint32_t length) {
   counters->received++;
-  counters->outcomes[take_datagram(shard, bytes, length, format)]++;
+  counters->outcomes[outcome]++;
+  if (outcome != DATAGRAM_ACCEPTED) shard_flight_datagram(shard, source, port, length, outcome);
 }
 
 const char *datagram_outcome_name(enum datagram_outcome outcome) {

@@ -93,7 +93,7 @@ static void respond(struct shard *shard, struct http_exchange *exchange, const s
   memcpy(body + start_length + 36, "\"}", 2);
   const struct http_response response = {
       .status = answer->status, .content_type = "application/json", .body = body, .body_bytes = start_length + 38};
-  http_respond(exchange, &response, shard->now_ns);
+  shard_respond(shard, exchange, &response, NULL);
 }
 
 void shard_answer_webhook(struct shard *shard, struct parked *parked) {

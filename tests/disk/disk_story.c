@@ -258,8 +258,9 @@ static void retain(struct disk_story *story) {
   size_t count;
   if (journal_segments(story->io, &segments, &count) < 0) return;
   const struct journal_limits limits = {.bytes = KEPT_BYTES};
-  const struct journal_retention judged = journal_retention_judge(segments, count, &limits, journal_state_lsn(story->journal),
-                                                                  journal_durable_lsn(story->journal), story->wall_ns);
+  const struct journal_needs needs = {.state_lsn = journal_state_lsn(story->journal), .cursor_lsn = UINT64_MAX};
+  const struct journal_retention judged =
+      journal_retention_judge(segments, count, &limits, &needs, journal_durable_lsn(story->journal), story->wall_ns);
   if (judged.removable > 0) {
     const struct journal_segment *oldest = &segments[judged.removable];
     journal_set_oldest_segment(story->journal, oldest->segment);

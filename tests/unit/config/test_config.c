@@ -46,6 +46,9 @@ static void an_empty_file_is_the_default(void **state) {
   assert_int_equal(config.traces.limits.max_age_ns, 60000000000);
   assert_int_equal(config.traces.limits.max_spans, 10000);
   assert_int_equal(config.traces.limits.clock_tolerance_ns, 0);
+  assert_true(config.recorder.enabled);
+  assert_int_equal(config.recorder.events, 4096);
+  assert_int_equal(config.recorder.sample_ppm, 10000);
 }
 
 static void a_file_overrides_key_by_key(void **state) {
@@ -57,6 +60,7 @@ static void a_file_overrides_key_by_key(void **state) {
             "ports:\n"
             "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
             " verify_checksums: yes, impairment: {loss: 2%, duplicate: 0.5%, reorder: 100%, delay: 20ms, seed: 7}}\n"
+            "recorder: {enabled: false, events: 65536, sample: 0.5%}\n"
             "eal: {memory_mib: 1024, extra: --log-level=8}\n"
             "rules: {files: [a.yaml, rules.d]}\n"
             "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB},"
@@ -68,7 +72,7 @@ static void a_file_overrides_key_by_key(void **state) {
             " max_spans: 99, clock_tolerance: 20ms}\n"
             "windows: {keys_max: 512}\n"
             "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000, hash_chain: no, retain_age: 720h,"
-            " retain_bytes: 10GiB, retain_records: 1000000}\n"
+            " retain_bytes: 10GiB, retain_bytes_hard: 12GiB, retain_records: 1000000, cursor_stale: 90m}\n"
             "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
             " keep_alive_count: 4}\n"),
       0);
@@ -78,6 +82,8 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_false(config.journal.hash_chain);
   assert_true(config.journal.retain_age_ns == 720ull * 3600 * 1000000000);
   assert_true(config.journal.retain_bytes == 10ull << 30);
+  assert_true(config.journal.retain_bytes_hard == 12ull << 30);
+  assert_true(config.journal.cursor_stale_ns == 5400ull * 1000000000);
   assert_int_equal(config.journal.retain_records, 1000000);
   assert_string_equal(config.management.listen_address, "[::1]");
   assert_int_equal(config.management.listen_port, 9000);
@@ -90,6 +96,9 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.ports[0].kind, PORT_AF_PACKET);
   assert_int_equal(config.ports[0].queues, 2);
   assert_true(config.ports[0].verify_checksums);
+  assert_false(config.recorder.enabled);
+  assert_int_equal(config.recorder.events, 65536);
+  assert_int_equal(config.recorder.sample_ppm, 5000);
   assert_int_equal(config.ports[0].impairment.loss_ppm, 20000);
   assert_int_equal(config.ports[0].impairment.duplicate_ppm, 5000);
   assert_int_equal(config.ports[0].impairment.reorder_ppm, 1000000);
@@ -131,6 +140,12 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.http.requests_max, 900);
   assert_int_equal(config.http.requests_per_address, 32);
   assert_int_equal(config.http.body_bytes_per_address, 8388608);
+  assert_int_equal(parse("journal: {retain_bytes: 1GiB}"), 0);
+  assert_true(config.journal.retain_bytes_hard == 2ull << 30);
+  assert_int_equal(parse("journal: {retain_bytes_hard: 0, retain_bytes: 1GiB}"), 0);
+  assert_int_equal(config.journal.retain_bytes_hard, 0);
+  assert_int_equal(parse("journal: {retain_bytes_hard: 1MiB, retain_bytes: 1GiB}"), -EINVAL);
+  assert_non_null(strstr(complaints, "t.yaml:1:30: retain_bytes_hard is how far cursors may hold beyond retain_bytes"));
   assert_int_equal(parse("management: {listen: off}"), 0);
   assert_int_equal(config.management.listen_port, 0);
 }
@@ -237,6 +252,10 @@ static const struct {
     {"ports:\n  - {verify_checksums: maybe}\n", "t.yaml:2:24: true or false is expected here\n"},
     {"ports:\n  - {impairment: {loss: 101%}}\n", "t.yaml:2:25: a share from 0% to 100% is expected here, such as 0.5%\n"},
     {"ports:\n  - {impairment: {loss: 2}}\n", "t.yaml:2:25: a share from 0% to 100% is expected here, such as 0.5%\n"},
+    {"recorder: {events: 1000}\n", "t.yaml:1:20: a whole number from 1024 to 1048576 is expected here\n"},
+    {"recorder: {events: 5000}\n", "t.yaml:1:20: a power of two is expected here, such as 4096\n"},
+    {"recorder: {sample: 1}\n", "t.yaml:1:20: a share from 0% to 100% is expected here, such as 0.5%\n"},
+    {"recorder: {enabled: perhaps}\n", "t.yaml:1:21: true or false is expected here\n"},
     {"ports:\n  - {impairment: {delay: 2s}}\n", "t.yaml:2:26: a duration such as 250ms, 3s or 5m is expected here, at most 1s\n"},
     {"ports:\n  - {name: x, kind: memif}\n", "t.yaml:2:5: port 'x' needs `path`\n"},
     {"ports:\n  - {name: x, kind: pci}\n", "t.yaml:2:5: port 'x' needs `address`, such as 0000:3b:00.0\n"},
