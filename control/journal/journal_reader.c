@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define READ_AHEAD_BYTES (256u * 1024u)
+#define READ_FAR_BYTES (4u * 1024u * 1024u) /* at a time, by who is so far behind: */
+#define FAR_LSNS 50000u
 #define INDEXED_READ_BYTES (128u * 1024u) /* neighbours in an index are neighbours on the disk */
 
 /* An open segment. */
@@ -130,13 +132,17 @@ static const struct batch_header *load_batch(struct journal_reader *reader, uint
     journal_window_reset(&view->window, view->file);
     view->window_limit = limit_lsn;
   }
-  const uint8_t *bytes = journal_window_at(&view->window, reader->offset, JOURNAL_BLOCK_BYTES, left, &reader->error);
+  const uint64_t ahead_most = limit_lsn - expected_lsn >= FAR_LSNS ? READ_FAR_BYTES : READ_AHEAD_BYTES;
+  const uint64_t ahead = left < ahead_most ? left : ahead_most;
+  reader->error = journal_window_reserve(&view->window, (uint32_t)ahead_most);
+  if (reader->error < 0) return NULL;
+  const uint8_t *bytes = journal_window_at(&view->window, reader->offset, JOURNAL_BLOCK_BYTES, ahead, &reader->error);
   if (!bytes) return NULL;
   const uint32_t claimed = batch_claimed_bytes(bytes, left);
   if (claimed == 0 || claimed > view->header.batch_bytes_max) return NULL;
   reader->error = journal_window_reserve(&view->window, claimed);
   if (reader->error < 0) return NULL;
-  bytes = journal_window_at(&view->window, reader->offset, claimed, left, &reader->error);
+  bytes = journal_window_at(&view->window, reader->offset, claimed, ahead, &reader->error);
   if (!bytes || batch_check(bytes, claimed, view->segment, view->seed, view->header.version) != BATCH_VALID) return NULL;
   return (const void *)bytes;
 }
