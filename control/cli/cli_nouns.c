@@ -29,6 +29,10 @@ static const struct cli_column certificate_columns[] = {{"LISTENER", "listener"}
                                                         {"DAYS LEFT", "days_left"}, {"ASKS CLIENTS", "asks_clients"},
                                                         {"SHA256", "sha256"},       {NULL, NULL}};
 
+static const struct cli_column cursor_columns[] = {
+    {"CURSOR", "name"}, {"HOLD", "hold"}, {"LAG", "lag_records"}, {"LOST", "lost_records"}, {"STALE", "stale"},
+    {"MOVED", "moved"}, {NULL, NULL}};
+
 int cli_status(const struct cli *cli) {
   static const struct cli_column checks[] = {{"CHECK", "name"}, {"PASSED", "passed"}, {"DETAIL", "detail"}, {NULL, NULL}};
   json_t *json;
@@ -42,6 +46,11 @@ int cli_status(const struct cli *cli) {
     if (json_array_size(json_object_get(json, "certificates"))) {
       putchar('\n');
       cli_print(cli, json, json_object_get(json, "certificates"), certificate_columns);
+    }
+    json_t *attention = json_object_get(json_object_get(json, "cursors"), "attention");
+    if (json_array_size(attention)) {
+      putchar('\n');
+      cli_print(cli, json, attention, cursor_columns);
     }
   } else {
     cli_print(cli, json, NULL, NULL);
@@ -177,7 +186,8 @@ static int tail_violations(const struct cli *cli) {
 
 int cli_violations(const struct cli *cli) {
   if (cli->word_count == 2 && strcmp(cli->words[1], "list") == 0) return list_violations(cli);
-  if (cli->word_count == 2 && strcmp(cli->words[1], "tail") == 0) return tail_violations(cli);
+  if (cli->word_count == 2 && strcmp(cli->words[1], "tail") == 0)
+    return cli->cursor ? cli_tail_cursor(cli) : tail_violations(cli);
   if (cli->word_count == 2 && strcmp(cli->words[1], "count") == 0) return count_violations(cli);
   return cli_usage(cli, false);
 }

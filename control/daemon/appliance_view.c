@@ -92,10 +92,14 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
                .bytes = keeper->segment_bytes,
                .oldest_lsn = keeper->oldest_lsn,
                .held_segments = keeper->held_segments,
+               .held_by_cursors = keeper->held_by_cursors,
+               .held_bytes = keeper->held_bytes,
+               .overtaken_segments = keeper->overtaken_segments,
                .removed_segments = keeper->removed_segments,
                .removed_bytes = keeper->removed_bytes,
                .age_limit_ns = daemon->config.journal.retain_age_ns,
                .byte_limit = daemon->config.journal.retain_bytes,
+               .byte_limit_hard = daemon->config.journal.retain_bytes_hard,
                .record_limit = daemon->config.journal.retain_records},
       .state_lsn = journal_state_lsn(daemon->journal),
       .snapshots = keeper->snapshots,
@@ -214,6 +218,8 @@ static void rules_read(void *context, struct rule_view *view) { rule_book_read((
 
 static void rules_release(void *context) { rule_book_release(((struct daemon *)context)->rules.book); }
 
+static struct cursor_table *cursors_table(void *context) { return ((struct daemon *)context)->cursors.table; }
+
 void appliance_view_init(struct daemon *daemon) {
   daemon->appliance = (struct appliance){
       .context = daemon,
@@ -230,6 +236,9 @@ void appliance_view_init(struct daemon *daemon) {
       .shard_count = shard_count,
       .blackbox = read_blackbox,
       .violations = violations,
+      .cursors = cursors_table,
+      .cursor_read = cursors_read,
+      .cursor_stale_ns = daemon->config.journal.cursor_stale_ns,
       .violations_as_they_are = violations_as_they_are,
       .index = index_view,
   };

@@ -71,6 +71,10 @@ int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
 int journal_rest(struct journal *journal);
 void journal_close(struct journal *journal);
 
+/* Records that are published together and take no more than this in their ring (record_ring_reserved_bytes) are in one batch: a
+ * crash keeps them all or none. Larger ones it may keep in part, if nobody was told that they are durable. */
+uint32_t journal_unit_bytes_max(uint32_t batch_bytes_max);
+
 /* What has gathered goes out at once, whatever durability it was published with. Any thread. */
 void journal_request_flush(struct journal *journal);
 

@@ -1,6 +1,8 @@
 #pragma once
 /* What the management side (API, metrics) may see and ask of the running appliance. The daemon implements it; the API is its only
  * user, from its own thread: implementations lock. */
+#include "cursor_reader.h"
+#include "cursor_table.h"
 #include "journal.h"
 #include "rule_book.h"
 #include "shard.h"
@@ -44,9 +46,11 @@ struct appliance_journal {
   int stalled; /* 0, -ENOSPC while there is no room for another segment, or -ETIMEDOUT while the disk does not answer */
   struct {
     uint64_t segments, bytes, oldest_lsn; /* in use */
-    uint64_t held_segments;               /* over the limits of retention, but needed */
+    uint64_t held_segments, held_bytes;   /* over the limits of retention, but needed */
+    uint64_t held_by_cursors;             /* of these segments */
+    uint64_t overtaken_segments;          /* removed although a cursor that holds had not had all of them */
     uint64_t removed_segments, removed_bytes;
-    uint64_t age_limit_ns, byte_limit, record_limit; /* 0: none */
+    uint64_t age_limit_ns, byte_limit, record_limit, byte_limit_hard; /* 0: none */
   } kept;
   uint64_t state_lsn, snapshots;
   uint64_t checkpoints, signed_lsn; /* of this run; 0: none */
@@ -145,6 +149,12 @@ struct appliance {
   /* Copies what the shard's flight recorder still holds, oldest first, into `events`, and returns how many; with no `events` how
    * much room is enough, 0 when nothing is recorded. */
   uint32_t (*blackbox)(void *context, uint32_t shard, struct flight_event *events, uint32_t room);
+  struct cursor_table *(*cursors)(void *context);
+  uint64_t cursor_stale_ns; /* one that holds and has not moved for so long is told of; 0: never */
+  /* Violations after an LSN, oldest first, until `each` returns false; waits for the first one at most `wait_ns`. 0 or -errno. */
+  int (*cursor_read)(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
+                     bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
+                     struct cursor_reading *reading);
   /* Caught up to the durable mark, as far as that goes within three seconds; or as it is. */
   struct violation_store *(*violations)(void *context);
   struct violation_store *(*violations_as_they_are)(void *context);

@@ -68,6 +68,13 @@ enum MHD_Result handle_set_history(struct management_request *request);
 enum MHD_Result handle_set_diff(struct management_request *request);
 enum MHD_Result handle_set_rollback(struct management_request *request);
 enum MHD_Result handle_set_failed(struct management_request *request);
+enum MHD_Result handle_cursors_list(struct management_request *request);
+enum MHD_Result handle_cursor(struct management_request *request, const char *name);
+enum MHD_Result handle_cursor_put(struct management_request *request, const char *name);
+enum MHD_Result handle_cursor_reset(struct management_request *request, const char *name);
+enum MHD_Result handle_cursor_delete(struct management_request *request, const char *name);
+/* Instead of a list: from where the cursor is, oldest first. */
+enum MHD_Result handle_violations_of_cursor(struct management_request *request, const char *node);
 enum MHD_Result handle_journal_flush(struct management_request *request);
 enum MHD_Result handle_webhooks(struct management_request *request);
 enum MHD_Result handle_webhook(struct management_request *request, const char *correlation_id);

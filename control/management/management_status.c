@@ -1,3 +1,4 @@
+#include "json_cursors.h"
 #include "management_internal.h"
 #include "metrics.h"
 #include <errno.h>
@@ -62,12 +63,14 @@ static json_t *ports_of(const struct appliance_snapshot *snapshot) {
 static json_t *limit_of(uint64_t limit) { return limit ? json_integer((json_int_t)limit) : json_null(); }
 
 static json_t *kept_of(const struct appliance_journal *journal) {
-  return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "segments", (json_int_t)journal->kept.segments, "bytes",
-                   (json_int_t)journal->kept.bytes, "oldest_lsn", (json_int_t)journal->kept.oldest_lsn, "held_segments",
-                   (json_int_t)journal->kept.held_segments, "removed_segments", (json_int_t)journal->kept.removed_segments,
-                   "removed_bytes", (json_int_t)journal->kept.removed_bytes, "age_limit_seconds",
-                   limit_of(journal->kept.age_limit_ns / 1000000000u), "byte_limit", limit_of(journal->kept.byte_limit),
-                   "record_limit", limit_of(journal->kept.record_limit));
+  return json_pack(
+      "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:o}", "segments", (json_int_t)journal->kept.segments,
+      "bytes", (json_int_t)journal->kept.bytes, "oldest_lsn", (json_int_t)journal->kept.oldest_lsn, "held_segments",
+      (json_int_t)journal->kept.held_segments, "held_by_cursors", (json_int_t)journal->kept.held_by_cursors, "held_bytes",
+      (json_int_t)journal->kept.held_bytes, "overtaken_segments", (json_int_t)journal->kept.overtaken_segments,
+      "removed_segments", (json_int_t)journal->kept.removed_segments, "removed_bytes", (json_int_t)journal->kept.removed_bytes,
+      "age_limit_seconds", limit_of(journal->kept.age_limit_ns / 1000000000u), "byte_limit", limit_of(journal->kept.byte_limit),
+      "byte_limit_hard", limit_of(journal->kept.byte_limit_hard), "record_limit", limit_of(journal->kept.record_limit));
 }
 
 /* As far as nanoseconds go: to the year 2554. */
@@ -194,6 +197,7 @@ enum MHD_Result handle_status(struct management_request *request) {
                 (json_int_t)emitted, "violations_durable", (json_int_t)snapshot->violations_durable, "traces_live",
                 (json_int_t)live, "lost_in_a_crash", "live traces (memory only); nothing acknowledged as durable");
   json_object_set_new(json, "certificates", certificates_of(snapshot));
+  json_object_set_new(json, "cursors", json_cursors_state(request->appliance));
   json_object_set_new(json, "state", json_string(state_of(snapshot)));
   free(snapshot);
   return answer_json(request, 200, json);

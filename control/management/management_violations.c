@@ -76,8 +76,10 @@ static bool add_violation(void *context, uint64_t lsn, const struct violation *v
 
 enum MHD_Result handle_violations(struct management_request *request) {
   struct violation_filter filter;
-  const char *wrong = read_filter(request, &filter);
+  const bool of_cursor = request_argument(request, "cursor") != NULL;
+  const char *wrong = of_cursor ? NULL : read_filter(request, &filter);
   if (wrong) return answer_error(request, 400, "argument", wrong);
+  if (of_cursor) return handle_violations_of_cursor(request, request->appliance->node);
   struct violation_store *store = request->appliance->violations(request->appliance->context);
   struct appliance_index index;
   request->appliance->index(request->appliance->context, &index);

@@ -522,6 +522,7 @@ char *metrics_render(const struct appliance *appliance, const struct appliance_s
   metrics_render_blackbox(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
+  metrics_render_cursors(&out, appliance, &snapshot->journal);
   render_rules(&out, appliance->violations_as_they_are(appliance->context));
   metrics_render_recovery(&out, &snapshot->journal.recovery);
   metrics_render_index(&out, &snapshot->journal.index);

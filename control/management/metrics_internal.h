@@ -3,6 +3,8 @@
 #include "appliance.h"
 #include "text_buffer_internal.h"
 
+/* metrics_cursors.c */
+void metrics_render_cursors(struct text_buffer *out, const struct appliance *appliance, const struct appliance_journal *journal);
 /* metrics_blackbox.c */
 void metrics_render_blackbox(struct text_buffer *out, const struct appliance_snapshot *snapshot);
 /* metrics_pressure.c */

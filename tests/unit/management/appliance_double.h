@@ -14,6 +14,9 @@ struct appliance_double {
   struct journal_io *io;
   struct journal_rig journal;
   struct violation_store *violations;
+  struct cursor_table *cursors;
+  struct cursor_readers *cursor_readers;
+  int journal_trouble; /* what cursors are told of it */
   struct webhook_store *webhooks;
   int flush_result;
   int record_result; /* what the book is told of a record */
