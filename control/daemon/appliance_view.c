@@ -63,6 +63,14 @@ static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapsho
   }
 }
 
+void appliance_index_view(struct daemon *daemon, struct appliance_index *index) {
+  const uint64_t first = daemon->recovery.first_lsn, end = daemon->recovery.next_lsn;
+  *index = (struct appliance_index){.extent = violation_store_extent(daemon->violations)};
+  const uint64_t next = index->extent.last_lsn + 1;
+  index->complete = next >= end;
+  index->ratio = index->complete ? 1 : next <= first ? 0 : (double)(next - first) / (double)(end - first);
+}
+
 static void read_journal(struct daemon *daemon, struct appliance_journal *journal) {
   const struct journal_counters *counters = journal_counters(daemon->journal);
   struct daemon_keeper *keeper = &daemon->keeper;
@@ -84,18 +92,22 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
                .bytes = keeper->segment_bytes,
                .oldest_lsn = keeper->oldest_lsn,
                .held_segments = keeper->held_segments,
+               .held_by_cursors = keeper->held_by_cursors,
+               .held_bytes = keeper->held_bytes,
+               .overtaken_segments = keeper->overtaken_segments,
                .removed_segments = keeper->removed_segments,
                .removed_bytes = keeper->removed_bytes,
                .age_limit_ns = daemon->config.journal.retain_age_ns,
                .byte_limit = daemon->config.journal.retain_bytes,
+               .byte_limit_hard = daemon->config.journal.retain_bytes_hard,
                .record_limit = daemon->config.journal.retain_records},
       .state_lsn = journal_state_lsn(daemon->journal),
       .snapshots = keeper->snapshots,
-      .indexed_lsn = violation_store_last_lsn(daemon->violations),
-      .indexing = keeper->indexing,
       .checkpoints = daemon->signing.checkpoints,
       .signed_lsn = daemon->signing.signed_lsn,
   };
+  start_recovery_view(daemon, &journal->recovery);
+  appliance_index_view(daemon, &journal->index);
 }
 
 static void add_check(struct appliance_snapshot *snapshot, const char *name, bool passed, const char *detail) {
@@ -143,18 +155,26 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   add_check(snapshot, "drain", !draining, draining ? "stopping" : "taking traffic");
 }
 
-static struct violation_store *violations(void *context) {
-  struct daemon *daemon = context;
-  const int result = violation_store_catch_up_within(daemon->violations, journal_durable_lsn(daemon->journal), INDEX_WAIT_NS);
+static struct violation_store *violations_within(struct daemon *daemon, uint64_t wait_ns) {
+  const int result = violation_store_catch_up_within(daemon->violations, journal_durable_lsn(daemon->journal), wait_ns);
   if (result < 0 && result != -ETIMEDOUT)
     log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
   return daemon->violations;
 }
 
+static struct violation_store *violations(void *context) { return violations_within(context, INDEX_WAIT_NS); }
+
+static struct violation_store *violations_as_they_are(void *context) { return ((struct daemon *)context)->violations; }
+
 static struct webhook_store *webhooks(void *context) {
   struct daemon *daemon = context;
   violations(daemon); /* they are read together */
   return daemon->webhooks;
+}
+
+/* Of this run. While the log of earlier ones is read into the index there is none yet, and nobody waits for that. */
+static uint64_t count_durable(struct daemon *daemon, const struct appliance_index *index) {
+  return index->complete ? violation_store_run_total(violations_within(daemon, INDEX_WAIT_NS)) : 0;
 }
 
 static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
@@ -172,12 +192,14 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   read_journal(daemon, &snapshot->journal);
   rules_view(daemon, &snapshot->rules);
   certificates_view(daemon, snapshot);
-  snapshot->violations_durable = violation_store_run_total(violations(daemon));
+  snapshot->violations_durable = count_durable(daemon, &snapshot->journal.index);
   run_checks(daemon, snapshot, result == 0);
   snapshot->logs_suppressed = log_suppressed();
   pthread_mutex_unlock(&daemon->snapshot_lock);
   return result;
 }
+
+static void index_view(void *context, struct appliance_index *index) { appliance_index_view(context, index); }
 
 static uint32_t shard_count(void *context) { return ((struct daemon *)context)->shard_count; }
 
@@ -196,9 +218,12 @@ static void rules_read(void *context, struct rule_view *view) { rule_book_read((
 
 static void rules_release(void *context) { rule_book_release(((struct daemon *)context)->rules.book); }
 
+static struct cursor_table *cursors_table(void *context) { return ((struct daemon *)context)->cursors.table; }
+
 void appliance_view_init(struct daemon *daemon) {
   daemon->appliance = (struct appliance){
       .context = daemon,
+      .starting = start_view,
       .snapshot = take_snapshot,
       .rules_read = rules_read,
       .rules_release = rules_release,
@@ -211,5 +236,11 @@ void appliance_view_init(struct daemon *daemon) {
       .shard_count = shard_count,
       .blackbox = read_blackbox,
       .violations = violations,
+      .cursors = cursors_table,
+      .cursor_read = cursors_read,
+      .cursor_stale_ns = daemon->config.journal.cursor_stale_ns,
+      .violations_as_they_are = violations_as_they_are,
+      .index = index_view,
   };
+  uuid7_text(daemon->node_id, daemon->appliance.node);
 }

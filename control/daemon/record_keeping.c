@@ -21,6 +21,10 @@ static void visit(void *context, uint64_t lsn, const struct record_header *recor
   case RECORD_REPLAY_IDS:
     if (!remembered_ids_see(daemon->remembered, lsn, record, daemon->started_wall_ns)) daemon->ids_lost = true;
     break;
+  case RECORD_CURSOR:
+  case RECORD_CURSORS:
+    cursor_table_see(daemon->cursors.table, lsn, record);
+    break;
   case RECORD_RULES_BEGIN:
   case RECORD_RULES_CHUNK:
   case RECORD_RULES_COMMIT:
@@ -65,8 +69,14 @@ int records_open(struct daemon *daemon) {
   daemon->violations = violation_store_create(daemon->io, daemon->config.journal.index_violations);
   daemon->webhooks = webhook_store_create(daemon->io);
   daemon->remembered = remembered_ids_create();
-  if (!daemon->violations || !daemon->webhooks || !daemon->remembered) return -ENOMEM;
+  if (!daemon->violations || !daemon->webhooks || !daemon->remembered || cursors_create(daemon) != 0) return -ENOMEM;
+  return 0;
+}
+
+int records_recover(struct daemon *daemon) {
+  int error = 0;
   struct journal_config config = {.io = daemon->io,
+                                  .progress = &daemon->start.progress,
                                   .segment_bytes = daemon->config.journal.segment_bytes,
                                   .batch_bytes_max = daemon->config.journal.batch_bytes_max,
                                   .segments_ahead = daemon->config.journal.segments_ahead,
@@ -78,7 +88,10 @@ int records_open(struct daemon *daemon) {
   const uint64_t before_ns = monotonic_ns();
   daemon->journal = journal_open(&config, visit, daemon, &daemon->recovery, &error);
   if (!daemon->journal) {
-    log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
+    if (error == -ECANCELED)
+      log_info("journal", "recovery %s: the journal is as it was", daemon->recovery.refusal);
+    else
+      log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
     return error < 0 ? error : -error;
   }
   if (daemon->ids_lost) {
@@ -86,6 +99,7 @@ int records_open(struct daemon *daemon) {
     return -ENOMEM;
   }
   remembered_ids_recovered(daemon->remembered);
+  cursors_recovered(daemon);
   violation_store_begin_run(daemon->violations, daemon->recovery.next_lsn);
   violation_store_observe(daemon->violations, see, daemon);
   log_info("journal",
@@ -219,6 +233,7 @@ void records_stop_thread(struct daemon *daemon) {
 
 void records_close(struct daemon *daemon) {
   if (daemon->violations) violation_store_destroy(daemon->violations);
+  cursors_destroy(daemon);
   webhook_store_destroy(daemon->webhooks);
   if (daemon->journal) journal_close(daemon->journal);
   if (daemon->io) daemon->io->operations->destroy(daemon->io);

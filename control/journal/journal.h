@@ -15,6 +15,14 @@
 #define JOURNAL_BATCH_BYTES_MOST (16u * 1024u * 1024u)
 #define JOURNAL_SEGMENTS_AHEAD_MAX 16
 
+/* How far a recovery is. Zero before journal_open; any thread may look at it meanwhile, and ask it to stop. */
+struct journal_progress {
+  _Atomic uint64_t bytes_to_read, segments_to_read;    /* known from the files' lengths before the first batch is judged */
+  _Atomic uint64_t bytes_read, segments_read, segment; /* bytes: at bytes_to_read when all is judged; segment: its id */
+  _Atomic uint64_t records;                            /* visited */
+  _Atomic bool stop; /* asked: journal_open says -ECANCELED, unless it has judged all; the files are as they were */
+};
+
 struct journal_config {
   struct journal_io *io;
   uint8_t node_id[16];
@@ -26,6 +34,7 @@ struct journal_config {
   bool chain_thread;        /* long batches are hashed by a thread of its own, which runs where the caller of journal_open may */
   uint32_t ring_count;
   struct record_ring *rings[JOURNAL_RINGS_MAX]; /* consumer ends */
+  struct journal_progress *progress;            /* of journal_open; NULL: nobody looks */
 };
 
 struct journal_counters {
@@ -74,8 +83,9 @@ uint64_t journal_durable_lsn(const struct journal *journal); /* all records at o
  * journal has no chain of hashes. Any thread. */
 bool journal_chain_mark(const struct journal *journal, uint64_t *lsn, uint8_t chain[32]);
 int journal_failed(const struct journal *journal); /* 0 or -errno */
-/* 0, or -ENOSPC while the disk has no room for another segment, or -ETIMEDOUT while it has not completed anything for ten seconds:
- * what is in the rings waits there, so producers are pushed back, and it goes on by itself once there is room, or an answer. */
+/* 0, or -ENOSPC while the disk has no room for another segment, or -ETIMEDOUT while it has not completed anything for ten
+ * seconds: what is in the rings waits there, so producers are pushed back, and it goes on by itself once there is room, or an
+ * answer. */
 int journal_stalled(const struct journal *journal);
 const struct journal_counters *journal_counters(const struct journal *journal);
 

@@ -411,7 +411,7 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
   single(out, "tripline_journal_state_snapshots_total", "counter", "Snapshots of rule set and remembered ids.",
          (double)journal->snapshots);
   single(out, "tripline_journal_indexed_lsn", "gauge", "Violations up to this LSN can be asked for.",
-         (double)journal->indexed_lsn);
+         (double)journal->index.extent.last_lsn);
   single(out, "tripline_journal_checkpoints_total", "counter", "Signed checkpoints written.", (double)journal->checkpoints);
   single(out, "tripline_journal_signed_lsn", "gauge", "Records up to it are signed.", (double)journal->signed_lsn);
   single(out, "tripline_journal_recovered_records", "gauge", "Records found at start.", (double)journal->recovered_records);
@@ -522,7 +522,10 @@ char *metrics_render(const struct appliance *appliance, const struct appliance_s
   metrics_render_blackbox(&out, snapshot);
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
-  render_rules(&out, appliance->violations(appliance->context));
+  metrics_render_cursors(&out, appliance, &snapshot->journal);
+  render_rules(&out, appliance->violations_as_they_are(appliance->context));
+  metrics_render_recovery(&out, &snapshot->journal.recovery);
+  metrics_render_index(&out, &snapshot->journal.index);
   metrics_render_rule_set(&out, &snapshot->rules);
   metrics_render_rule_matches(&out, appliance);
   if (out.failed) {

@@ -213,10 +213,9 @@ static bool names_file(const char *refusal, const struct disk_case *disk) {
     const uint8_t *bytes = journal_sim_io_bytes(disk->sim, name, &length);
     if (file < 0) return bytes != NULL;
     if (!bytes || length != map->image.files[file].length) return true;
-    const bool used = segment <= map->newest;
-    if (!used && memcmp(bytes, map->image.files[file].bytes, length) != 0) return true;
-    if (segment == map->newest && memcmp(bytes + map->end, map->image.files[file].bytes + map->end, length - map->end) != 0)
-      return true;
+    /* After its last batch, if any. */
+    const uint64_t end = disk_map_end(map, segment);
+    if (memcmp(bytes + end, map->image.files[file].bytes + end, length - end) != 0) return true;
   }
   return false;
 }
