@@ -87,6 +87,9 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
       .flush_ns_max = counters->flush_ns_max,
       .space_refusals = counters->space_refusals,
       .failed = journal_failed(daemon->journal),
+      .records_pending = records_pending(daemon),
+      .records_discarded = counters->records_discarded,
+      .violations_discarded = counters->violations_discarded,
       .stalled = journal_stalled(daemon->journal),
       .kept = {.segments = keeper->segments,
                .bytes = keeper->segment_bytes,
@@ -108,6 +111,7 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
   };
   start_recovery_view(daemon, &journal->recovery);
   appliance_index_view(daemon, &journal->index);
+  journal_failure(daemon->journal, &journal->failure);
 }
 
 static void add_check(struct appliance_snapshot *snapshot, const char *name, bool passed, const char *detail) {
@@ -134,6 +138,16 @@ static void check_overload(struct appliance_snapshot *snapshot) {
   add_check(snapshot, "overload", !refusing, used ? detail : refusing ? "requests are refused" : "no resource is short");
 }
 
+static void check_journal(struct appliance_snapshot *snapshot) {
+  const struct appliance_journal *journal = &snapshot->journal;
+  char said[sizeof snapshot->checks[0].detail] = "writes are durable";
+  if (journal->failed)
+    records_describe_failure(&journal->failure, journal->durable_lsn, said, sizeof said);
+  else if (journal->stalled)
+    snprintf(said, sizeof said, "%s", journal->stalled == -ETIMEDOUT ? "the disk does not answer" : strerror(-journal->stalled));
+  add_check(snapshot, "journal", !journal->failed && !journal->stalled, said);
+}
+
 static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapshot, bool answered) {
   bool adopted = true, linked = true;
   for (uint32_t i = 0; i < daemon->shard_count; i++)
@@ -143,11 +157,7 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   snapshot->live = answered;
   snapshot->ready = true;
   add_check(snapshot, "shards", answered, answered ? "all answer" : "a shard does not answer within a second");
-  const int trouble = snapshot->journal.failed ? snapshot->journal.failed : journal_stalled(daemon->journal);
-  const char *const said = trouble == -ETIMEDOUT ? "the disk does not answer"
-                           : trouble             ? strerror(-trouble)
-                                                 : "writes are durable";
-  add_check(snapshot, "journal", trouble == 0, said);
+  check_journal(snapshot);
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
   check_overload(snapshot);

@@ -175,6 +175,10 @@ int records_start(struct daemon *daemon);
 void *records_reserve(struct daemon *daemon, uint32_t bytes, bool (*stopping)(struct daemon *daemon));
 uint64_t records_publish(struct daemon *daemon);
 /* Until all up to there is durable: 0, -EIO, or -ETIMEDOUT after ten seconds. */
+/* What failed, where, what is safe and what nobody knows yet, in one line. */
+void records_describe_failure(const struct journal_failure *failure, uint64_t durable_lsn, char *text, size_t room);
+/* Of all rings: given to the journal, and neither durable nor discarded. Any thread. */
+uint64_t records_pending(const struct daemon *daemon);
 int records_wait_durable(struct daemon *daemon, uint64_t position);
 /* The same without that end, for what must be known either way: 0, -EIO, or -ECANCELED when the journal's thread has ended. */
 int records_wait_settled(struct daemon *daemon, uint64_t position);

@@ -3,8 +3,8 @@
  * Format: docs/journal-format.md. The caller drives it with journal_step (a thread, or the simulator).
  *
  * Durability: a record is durable when the write of its batch has completed; record_ring_set_durable then moves on, and
- * `durable_lsn`. A write error is final (design: fsync errors are): no more durable marks, `failed` is set, rings are no longer
- * drained. Threads: the journal thread; *_lsn, counters and `failed` may be read by any. */
+ * `durable_lsn`. A write error is final (design: fsync errors are): no more durable marks, `failed` is set, and what the rings
+ * hold is discarded by each step. Threads: the journal thread; *_lsn, counters and `failed` may be read by any. */
 #include "journal_io.h"
 #include "record.h"
 #include "record_ring.h"
@@ -40,7 +40,8 @@ struct journal_config {
 struct journal_counters {
   _Atomic uint64_t records, record_bytes, batches, batch_bytes, writes_retried, segments_prepared;
   _Atomic uint64_t flush_ns_sum, flush_ns_max;
-  _Atomic uint64_t space_refusals; /* preparing a segment found the disk full */
+  _Atomic uint64_t space_refusals;                          /* preparing a segment found the disk full */
+  _Atomic uint64_t records_discarded, violations_discarded; /* once failed: never written */
 };
 
 /* What recovery found. */
@@ -83,6 +84,18 @@ uint64_t journal_durable_lsn(const struct journal *journal); /* all records at o
  * journal has no chain of hashes. Any thread. */
 bool journal_chain_mark(const struct journal *journal, uint64_t *lsn, uint8_t chain[32]);
 int journal_failed(const struct journal *journal); /* 0 or -errno */
+/* What failed. Safe is every record up to the durable LSN; of those in [first_lsn, last_lsn] the next recovery tells; what came
+ * after was never written and is discarded, and counted. */
+struct journal_failure {
+  int error; /* -errno */
+  uint64_t since_wall_ns;
+  const char *operation; /* static text */
+  char file[32];         /* empty: none */
+  uint64_t offset, bytes;
+  uint64_t first_lsn, last_lsn; /* of the batch that was under way; 0: none */
+};
+/* False: it has not failed. Any thread. */
+bool journal_failure(const struct journal *journal, struct journal_failure *failure);
 /* 0, or -ENOSPC while the disk has no room for another segment, or -ETIMEDOUT while it has not completed anything for ten
  * seconds: what is in the rings waits there, so producers are pushed back, and it goes on by itself once there is room, or an
  * answer. */

@@ -42,7 +42,10 @@ struct appliance_journal {
   uint64_t durable_lsn, recovered_records, recovered_truncated_bytes;
   uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
   uint64_t flush_ns_sum, flush_ns_max, space_refusals;
-  int failed;  /* 0 or -errno */
+  int failed;                     /* 0 or -errno */
+  struct journal_failure failure; /* when it has */
+  uint64_t records_pending;       /* given to the journal, and neither durable nor discarded */
+  uint64_t records_discarded, violations_discarded;
   int stalled; /* 0, -ENOSPC while there is no room for another segment, or -ETIMEDOUT while the disk does not answer */
   struct {
     uint64_t segments, bytes, oldest_lsn; /* in use */
@@ -87,7 +90,7 @@ struct appliance_rules {
 struct appliance_check { /* for /readyz and status */
   const char *name;
   bool passed;
-  char detail[128];
+  char detail[320];
 };
 
 #define APPLIANCE_CHECKS_MAX 8

@@ -103,18 +103,32 @@ enum MHD_Result handle_config_reload(struct management_request *request) {
   return answer_json(request, 200, json);
 }
 
+static json_t *failure_of(const struct appliance_journal *journal) {
+  const struct journal_failure *failure = &journal->failure;
+  if (!journal->failed) return json_null();
+  return json_pack("{s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:s}", "since", json_time(failure->since_wall_ns), "error",
+                   strerror(-failure->error), "operation", failure->operation, "file", failure->file, "offset",
+                   (json_int_t)failure->offset, "bytes", (json_int_t)failure->bytes, "safe_lsn", (json_int_t)journal->durable_lsn,
+                   "unknown_first_lsn", failure->first_lsn ? json_integer((json_int_t)failure->first_lsn) : json_null(),
+                   "unknown_last_lsn", failure->first_lsn ? json_integer((json_int_t)failure->last_lsn) : json_null(), "meaning",
+                   "safe: all up to safe_lsn, which is all that was acknowledged as durable; unknown until the next start: "
+                   "unknown_first_lsn to unknown_last_lsn; lost: the discarded records");
+}
+
 static json_t *journal_of(const struct appliance_journal *journal) {
   const double mean_us = journal->batches ? (double)journal->flush_ns_sum / (double)journal->batches / 1e3 : 0;
-  return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o}", "failed",
-                   journal->failed != 0, "out_of_space", journal->stalled == -ENOSPC, "durable_lsn",
-                   (json_int_t)journal->durable_lsn, "records", (json_int_t)journal->records, "batches",
-                   (json_int_t)journal->batches, "batch_bytes", (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us,
-                   "flush_max_us", (double)journal->flush_ns_max / 1e3, "recovered_records",
-                   (json_int_t)journal->recovered_records, "recovered_truncated_bytes",
-                   (json_int_t)journal->recovered_truncated_bytes, "state_lsn", (json_int_t)journal->state_lsn, "snapshots",
-                   (json_int_t)journal->snapshots, "indexed_lsn", (json_int_t)journal->index.extent.last_lsn, "indexing",
-                   !journal->index.complete, "signed_lsn", (json_int_t)journal->signed_lsn, "kept", kept_of(journal), "recovery",
-                   recovery_json(&journal->recovery), "index", index_json(&journal->index));
+  return json_pack(
+      "{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "failed",
+      journal->failed != 0, "out_of_space", journal->stalled == -ENOSPC, "durable_lsn", (json_int_t)journal->durable_lsn,
+      "records", (json_int_t)journal->records, "batches", (json_int_t)journal->batches, "batch_bytes",
+      (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us, "flush_max_us", (double)journal->flush_ns_max / 1e3,
+      "recovered_records", (json_int_t)journal->recovered_records, "recovered_truncated_bytes",
+      (json_int_t)journal->recovered_truncated_bytes, "state_lsn", (json_int_t)journal->state_lsn, "snapshots",
+      (json_int_t)journal->snapshots, "indexed_lsn", (json_int_t)journal->index.extent.last_lsn, "indexing",
+      !journal->index.complete, "signed_lsn", (json_int_t)journal->signed_lsn, "kept", kept_of(journal), "recovery",
+      recovery_json(&journal->recovery), "index", index_json(&journal->index), "failure", failure_of(journal), "records_pending",
+      (json_int_t)journal->records_pending, "records_discarded", (json_int_t)journal->records_discarded, "violations_discarded",
+      (json_int_t)journal->violations_discarded);
 }
 
 json_t *index_json(const struct appliance_index *index) {

@@ -385,7 +385,15 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
   const uint64_t durable = snapshot->violations_durable < emitted ? snapshot->violations_durable : emitted;
   single(out, "tripline_violations_durable_total", "counter", "Violations raised since start that are past fsync.",
          (double)durable);
-  single(out, "tripline_violations_pending", "gauge", "Violations raised and not durable yet.", (double)(emitted - durable));
+  const uint64_t not_durable = emitted - durable, shed = journal->violations_discarded;
+  head(out, "tripline_violations_shed_total", "counter", "Violations raised that will never be durable.");
+  text_append(out, "tripline_violations_shed_total{reason=\"journal_failed\"} %llu\n", (unsigned long long)shed);
+  single(out, "tripline_violations_pending", "gauge", "Violations raised and not durable yet.",
+         shed < not_durable ? (double)(not_durable - shed) : 0);
+  single(out, "tripline_records_pending", "gauge", "Records given to the journal and not durable yet.",
+         (double)journal->records_pending);
+  single(out, "tripline_records_discarded_total", "counter", "Records given to a journal that had failed.",
+         (double)journal->records_discarded);
   single(out, "tripline_records_published_total", "counter", "Records that shards gave to the journal.", (double)published);
   single(out, "tripline_records_taken_total", "counter", "Records that the journal took from the shards.", (double)read);
   single(out, "tripline_journal_durable_lsn", "gauge", "The highest LSN past fsync.", (double)journal->durable_lsn);

@@ -253,7 +253,7 @@ static void hold_refused(const struct disk_case *disk, int error, const char *re
   for (uint32_t i = 0; i < map->unit_count && !named; i++) named = !disk->intact[i] && names(refusal, map, &map->units[i]);
   for (uint32_t i = 0; i < map->image.count && !named; i++) named = names_missing(refusal, disk, i);
   /* What retention removed is known from the newest segment. */
-  if (!named && lost_from(disk) < map->unit_count) named = strstr(refusal, "1 with LSN 1 and up is missing") != NULL;
+  if (!named && lost_from(disk) < map->unit_count) named = strstr(refusal, "is missing") != NULL;
   if (!named && !names_file(refusal, disk) && !names_gap_after_stranger(refusal, disk))
     broken(disk, "the place is not that of the damage: %s", refusal);
   tally->refused++;

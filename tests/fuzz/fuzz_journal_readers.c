@@ -77,8 +77,9 @@ static void look_at_segments(struct journal_io *io) {
   journal_oldest_lsn(io, &oldest);
   if (journal_segments(io, &segments, &count) < 0) return;
   const struct journal_limits limits = {.bytes = 1, .records = 3, .age_ns = 5};
-  const struct journal_retention judged = journal_retention_judge(segments, count, &limits, 20, last_lsn, UINT64_MAX);
-  ALWAYS_ASSERT(judged.removable + judged.held < count || count == 0);
+  const struct journal_needs needs = {.state_lsn = 20, .cursor_lsn = 10};
+  const struct journal_retention judged = journal_retention_judge(segments, count, &limits, &needs, last_lsn, UINT64_MAX);
+  ALWAYS_ASSERT(judged.removable + judged.held_by_state + judged.held_by_cursors < count || count == 0);
   free(segments);
 }
 
