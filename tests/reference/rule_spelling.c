@@ -1,4 +1,5 @@
 #include "rule_spelling.h"
+#include "exception_shape.h"
 
 static void spell_block(struct spelling *spelling, const char *key, const struct condition *condition) {
   if (!condition) return;
@@ -27,15 +28,22 @@ static void spell_rule(struct spelling *spelling, const struct shape_rule *rule)
   if (rule->timezone) spell(spelling, "    timezone: \"%s\"\n", rule->timezone);
   if (rule->shadow) spell(spelling, "    mode: shadow\n");
   if (rule->disabled) spell(spelling, "    enabled: false\n");
-  spell_block(spelling, "if", rule->condition);
-  spell_block(spelling, "when", rule->when);
+  const struct exceptions_shape *exceptions = rule->exceptions;
+  spell_block(spelling, "if", exceptions && rule->condition ? exceptions->written : rule->condition);
+  spell_block(spelling, "when", exceptions && rule->when ? exceptions->written : rule->when);
   spell_block(spelling, "always", rule->always);
   spell_block(spelling, "never", rule->never);
   if (rule->within_ns) spell(spelling, "    within: ");
   if (rule->within_ns) spell_duration(spelling, rule->within_ns);
   if (rule->within_ns) spell(spelling, "\n");
   if (rule->window) spell_window(spelling, rule->window);
+  if (exceptions) spell_exceptions(spelling, exceptions, false);
   if (rule->has_message) spell_message(spelling, rule);
+}
+
+static void spell_appended(struct spelling *spelling, const struct shape_rule *rule) {
+  spell(spelling, "  - name: %s\n    append: true\n", rule->name);
+  spell_exceptions(spelling, rule->exceptions, true);
 }
 
 void spell_rules(struct spelling *spelling, const struct shape_rule *const *rules, unsigned count) {
@@ -45,7 +53,12 @@ void spell_rules(struct spelling *spelling, const struct shape_rule *const *rule
   spelling->lists = &lists;
   spelling->names = &names;
   spell(spelling, count ? "rules:\n" : "rules: []\n");
-  for (unsigned i = 0; i < count; i++) spell_rule(spelling, rules[i]);
+  for (unsigned i = 0; i < count; i++) {
+    const bool first = rules[i]->exceptions && rules[i]->exceptions->appended_first;
+    if (first) spell_appended(spelling, rules[i]);
+    spell_rule(spelling, rules[i]);
+    if (rules[i]->exceptions && !first) spell_appended(spelling, rules[i]);
+  }
   if (macros.length) spell(spelling, "macros:\n%s", macros.text);
   if (lists.length) spell(spelling, "lists:\n%s", lists.text);
   spelling_free(&macros);

@@ -347,3 +347,7 @@ bool story_cases_run(uint64_t seed, struct yard *yard, struct case_totals *total
 bool wait_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
   return run_seed(seed, STORY_OF_WAITS, yard, totals);
 }
+
+bool excepted_trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, STORY_OF_EXCEPTIONS, yard, totals);
+}

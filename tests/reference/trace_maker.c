@@ -1,4 +1,5 @@
 #include "trace_maker.h"
+#include "exception_maker.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@ struct trace_maker {
   struct rule_maker rules;
   struct trace_plan *plan;
   const struct condition **selectors;
+  bool excepts;
 };
 
 static uint32_t below(struct trace_maker *maker, uint32_t bound) { return random_below(maker->rules.random, bound); }
@@ -109,6 +111,22 @@ static bool has_anchor(const struct trace_maker *maker, const struct condition *
   return false;
 }
 
+/* A tuple is a selector of its own. */
+static const struct condition *select_tuple(void *context, const struct condition *tuple) {
+  struct trace_maker *maker = context;
+  struct condition *made = node(maker, CONDITION_SELECTOR, tuple, NULL);
+  made->selector = maker->plan->story.selector_count++;
+  maker->selectors[made->selector] = tuple;
+  return made;
+}
+
+static void except(struct trace_maker *maker, struct shape_rule *shape) {
+  struct exceptions_shape *exceptions = make_exceptions(&maker->rules, SUBJECT_SPAN);
+  exceptions->written = shape->when;
+  shape->exceptions = exceptions;
+  shape->when = make_excepted(&maker->rules, exceptions, select_tuple, maker);
+}
+
 static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsigned name, const char *severity) {
   struct shape_rule *shape = YARD_NEW(maker->rules.yard, struct shape_rule);
   const unsigned parts = below(maker, 4);
@@ -121,6 +139,9 @@ static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsign
   if (maker->plan->story.waits && below(maker, 2) && has_anchor(maker, shape->when))
     shape->within_ns = (1 + below(maker, 60)) * (SECOND / 10);
   if (below(maker, 3) == 0) make_message(&maker->rules, shape);
+  if (maker->excepts && maker->plan->story.selector_count < STORY_SELECTORS_MAX - EXCEPTIONS_MOST * EXCEPTION_TUPLES_MOST &&
+      below(maker, 3))
+    except(maker, shape);
   rule->shape = shape;
 }
 
@@ -186,7 +207,7 @@ static void make_samples(struct trace_maker *maker) {
 }
 
 void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kind, struct yard *yard) {
-  const bool facts = kind != STORY_OF_SELECTORS;
+  const bool facts = kind == STORY_OF_FACTS || kind == STORY_OF_WAITS;
   struct test_random random = {.state = seed * 0x9e3779b97f4a7c15 + 1};
   struct trace_maker maker = {.rules = {.yard = yard, .random = &random}, .plan = plan};
   *plan = (struct trace_plan){.seed = seed, .shards = 1 + random_below(&random, SIDE_SHARDS_MAX)};
@@ -195,7 +216,8 @@ void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kin
   plan->story.facts = facts;
   plan->story.waits = kind == STORY_OF_WAITS;
   if (plan->story.waits) plan->tight = false;
-  if (facts) plan->generations = 1;
+  if (kind != STORY_OF_SELECTORS) plan->generations = 1;
+  maker.excepts = kind == STORY_OF_EXCEPTIONS;
   if (facts && random_below(&random, 3) == 0) plan->story.clock_tolerance_ns = random_below(&random, 4) * UINT64_C(50000000);
   if (plan->story.waits && random_below(&random, 2)) plan->story.clock_tolerance_ns = random_below(&random, 6) * (SECOND / 10);
   plan->story.idle_ns = 3 * SECOND;
@@ -205,7 +227,7 @@ void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kin
   if (!facts && random_below(&random, 3) == 0) plan->story.max_spans = 1 + random_below(&random, 30);
   plan->story.selector_count = 1 + random_below(&random, random_below(&random, 4) ? 8 : STORY_SELECTORS_MAX);
   plan->timezone = make_timezone(&maker.rules);
-  maker.selectors = YARD_ARRAY(yard, const struct condition *, plan->story.selector_count);
+  maker.selectors = YARD_ARRAY(yard, const struct condition *, STORY_SELECTORS_MAX);
   for (unsigned i = 0; i < plan->story.selector_count; i++) maker.selectors[i] = make_selector(&maker, i);
   plan->story.selectors = maker.selectors;
   make_rules(&maker);
