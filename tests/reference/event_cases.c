@@ -1,5 +1,6 @@
 /* Rules on single events: how events are cut into batches and requests, which shard judges them, what is taken back, and rules
  * that change in between must not matter. */
+#include "betrace_maker.h"
 #include "cases.h"
 #include "exception_maker.h"
 #include "report_check.h"
@@ -17,6 +18,7 @@ enum event_plan_kind {
   EVENTS_PLAIN,
   EVENTS_WITH_ELEMENTS, /* webhooks only, whose bodies have arrays */
   EVENTS_EXCEPTED,      /* rules with exceptions */
+  EVENTS_BETRACE,       /* spans, and rules in BeTrace's notation */
 };
 
 struct event_plan {
@@ -274,11 +276,15 @@ static void make_plan(struct event_plan *plan, uint64_t seed, enum event_plan_ki
   plan->rule_dropped = yard_take(yard, plan->rule_count);
   plan->sample_dropped = yard_take(yard, plan->sample_count);
   /* Most sets are about one kind of event, as most of what is asked of an event is asked of spans. */
-  const unsigned subjects = elements || random_below(&random, 3) ? 1 : SUBJECTS;
+  const unsigned subjects = elements || kind == EVENTS_BETRACE || random_below(&random, 3) ? 1 : SUBJECTS;
   const unsigned first = elements ? SUBJECT_WEBHOOK : SUBJECT_SPAN;
   for (unsigned i = 0; i < plan->rule_count; i++) {
     struct shape_rule *rule = make_event_rule(&maker, (enum subject)(first + random_below(&random, subjects)), i);
     if (kind == EVENTS_EXCEPTED && random_below(&random, 4)) except(&maker, rule);
+    if (kind == EVENTS_BETRACE) {
+      rule->condition = make_betrace_condition(&maker, random_below(&random, 4));
+      rule->betrace = (uint8_t)random_below(&random, 4);
+    }
     plan->rules[i] = rule;
     plan->rule_generations[i] = (uint8_t)(random_below(&random, 3) ? 7 : 1 + random_below(&random, 7));
   }
@@ -322,4 +328,8 @@ bool element_cases_run(uint64_t seed, struct yard *yard, struct case_totals *tot
 
 bool exception_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
   return run_seed(seed, EVENTS_EXCEPTED, yard, totals);
+}
+
+bool betrace_event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, EVENTS_BETRACE, yard, totals);
 }

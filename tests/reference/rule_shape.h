@@ -148,6 +148,7 @@ struct shape_rule {
   uint64_t within_ns;                            /* 0: without */
   const struct window_shape *window;             /* NULL: none */
   const struct exceptions_shape *exceptions;     /* NULL: none; the condition, or `when`, is what they make of it */
+  uint8_t betrace; /* not 0: in BeTrace's notation, whose form can say it; its lowest bit picks among spellings */
   bool has_message, disabled, shadow;
   struct message_part message[MESSAGE_PARTS_MAX];
   unsigned message_parts;

@@ -21,23 +21,32 @@ static void spell_message(struct spelling *spelling, const struct shape_rule *ru
   spell(spelling, "'\n");
 }
 
-static void spell_rule(struct spelling *spelling, const struct shape_rule *rule) {
-  static const char *const on[] = {"span", "webhook", "alert", "trace"};
-  spell(spelling, "  - name: %s\n    on: %s\n", rule->name, on[rule->on]);
-  if (rule->severity) spell(spelling, "    severity: %s\n", rule->severity);
-  if (rule->timezone) spell(spelling, "    timezone: \"%s\"\n", rule->timezone);
-  if (rule->shadow) spell(spelling, "    mode: shadow\n");
-  if (rule->disabled) spell(spelling, "    enabled: false\n");
+static void spell_native(struct spelling *spelling, const struct shape_rule *rule) {
   const struct exceptions_shape *exceptions = rule->exceptions;
   spell_block(spelling, "if", exceptions && rule->condition ? exceptions->written : rule->condition);
   spell_block(spelling, "when", exceptions && rule->when ? exceptions->written : rule->when);
   spell_block(spelling, "always", rule->always);
   spell_block(spelling, "never", rule->never);
+}
+
+static void spell_rule(struct spelling *spelling, const struct shape_rule *rule) {
+  static const char *const on[] = {"span", "webhook", "alert", "trace"};
+  spell(spelling, "  - name: %s\n", rule->name);
+  if (!rule->betrace) spell(spelling, "    on: %s\n", on[rule->on]);
+  if (rule->severity) spell(spelling, "    severity: %s\n", rule->severity);
+  if (rule->timezone) spell(spelling, "    timezone: \"%s\"\n", rule->timezone);
+  if (rule->shadow) spell(spelling, "    mode: shadow\n");
+  if (rule->disabled) spell(spelling, "    enabled: false\n");
+  if (rule->betrace) {
+    spell_betrace(spelling, rule);
+  } else {
+    spell_native(spelling, rule);
+  }
   if (rule->within_ns) spell(spelling, "    within: ");
   if (rule->within_ns) spell_duration(spelling, rule->within_ns);
   if (rule->within_ns) spell(spelling, "\n");
   if (rule->window) spell_window(spelling, rule->window);
-  if (exceptions) spell_exceptions(spelling, exceptions, false);
+  if (rule->exceptions) spell_exceptions(spelling, rule->exceptions, false);
   if (rule->has_message) spell_message(spelling, rule);
 }
 

@@ -351,3 +351,7 @@ bool wait_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals
 bool excepted_trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
   return run_seed(seed, STORY_OF_EXCEPTIONS, yard, totals);
 }
+
+bool betrace_trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, STORY_OF_BETRACE, yard, totals);
+}

@@ -1,4 +1,5 @@
 #include "trace_maker.h"
+#include "betrace_maker.h"
 #include "exception_maker.h"
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +10,7 @@ struct trace_maker {
   struct rule_maker rules;
   struct trace_plan *plan;
   const struct condition **selectors;
-  bool excepts;
+  bool excepts, betrace;
 };
 
 static uint32_t below(struct trace_maker *maker, uint32_t bound) { return random_below(maker->rules.random, bound); }
@@ -24,6 +25,7 @@ static struct condition *node(struct trace_maker *maker, enum condition_kind kin
 /* Two selectors that mean the same might be one to the loader: what each says of `span.flag`, which is always true, tells them
  * apart. */
 static const struct condition *make_selector(struct trace_maker *maker, unsigned number) {
+  if (maker->betrace) return make_betrace_selector(&maker->rules);
   char *mark = yard_take(maker->rules.yard, 24);
   snprintf(mark, 24, "selector-%u", number);
   struct term *flag = YARD_NEW(maker->rules.yard, struct term), *constant = YARD_NEW(maker->rules.yard, struct term);
@@ -74,7 +76,20 @@ static const struct condition *make_measures(struct trace_maker *maker) {
   return made;
 }
 
+static const struct condition *make_counts(struct trace_maker *maker) {
+  struct condition *made = node(maker, CONDITION_MEASURES, NULL, NULL);
+  for (unsigned side = 0; side < 2; side++) {
+    struct measure *measure = YARD_NEW(maker->rules.yard, struct measure);
+    *measure = (struct measure){.kind = MEASURED_CONSTANT, .constant = plain_integer(below(maker, 6))};
+    if (side == 0 || below(maker, 3) == 0) *measure = (struct measure){.kind = MEASURED_COUNT, .selector = pick_selector(maker)};
+    made->measures[side] = measure;
+  }
+  made->comparison = (enum comparison)below(maker, COMPARE_ORDERS);
+  return made;
+}
+
 static const struct condition *make_fact(struct trace_maker *maker) {
+  if (maker->betrace) return make_counts(maker);
   if (below(maker, 3) == 0) return make_measures(maker);
   struct condition *made =
       node(maker, below(maker, 3) ? CONDITION_RELATED : CONDITION_THEN, pick_selector(maker), pick_selector(maker));
@@ -139,6 +154,11 @@ static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsign
   if (maker->plan->story.waits && below(maker, 2) && has_anchor(maker, shape->when))
     shape->within_ns = (1 + below(maker, 60)) * (SECOND / 10);
   if (below(maker, 3) == 0) make_message(&maker->rules, shape);
+  if (maker->betrace) shape->betrace = (uint8_t)below(maker, 6);
+  if (maker->betrace && below(maker, 4) == 0) {
+    shape->never = shape->when; /* what is violated by meeting it */
+    shape->always = NULL;
+  }
   if (maker->excepts && maker->plan->story.selector_count < STORY_SELECTORS_MAX - EXCEPTIONS_MOST * EXCEPTION_TUPLES_MOST &&
       below(maker, 3))
     except(maker, shape);
@@ -196,6 +216,7 @@ static void make_samples(struct trace_maker *maker) {
       continue;
     }
     sample_make(&samples[i], SUBJECT_SPAN, maker->rules.random);
+    if (maker->betrace && below(maker, 8)) samples[i].name = pool_operation(maker->rules.random);
     samples[i].trace = 1 + below(maker, traces);
     samples[i].span = i + 1;
     /* Of this trace or not, before or after, itself too. */
@@ -207,7 +228,7 @@ static void make_samples(struct trace_maker *maker) {
 }
 
 void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kind, struct yard *yard) {
-  const bool facts = kind == STORY_OF_FACTS || kind == STORY_OF_WAITS;
+  const bool facts = kind != STORY_OF_SELECTORS && kind != STORY_OF_EXCEPTIONS;
   struct test_random random = {.state = seed * 0x9e3779b97f4a7c15 + 1};
   struct trace_maker maker = {.rules = {.yard = yard, .random = &random}, .plan = plan};
   *plan = (struct trace_plan){.seed = seed, .shards = 1 + random_below(&random, SIDE_SHARDS_MAX)};
@@ -218,6 +239,7 @@ void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kin
   if (plan->story.waits) plan->tight = false;
   if (kind != STORY_OF_SELECTORS) plan->generations = 1;
   maker.excepts = kind == STORY_OF_EXCEPTIONS;
+  maker.betrace = kind == STORY_OF_BETRACE;
   if (facts && random_below(&random, 3) == 0) plan->story.clock_tolerance_ns = random_below(&random, 4) * UINT64_C(50000000);
   if (plan->story.waits && random_below(&random, 2)) plan->story.clock_tolerance_ns = random_below(&random, 6) * (SECOND / 10);
   plan->story.idle_ns = 3 * SECOND;
