@@ -1,6 +1,7 @@
 #include "trace_maker.h"
 #include "betrace_maker.h"
 #include "exception_maker.h"
+#include "judge_window.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -142,6 +143,26 @@ static void except(struct trace_maker *maker, struct shape_rule *shape) {
   shape->when = make_excepted(&maker->rules, exceptions, select_tuple, maker);
 }
 
+static const unsigned silence_keys[] = {REF_SERVICE, REF_INTRINSICS, REF_INTRINSICS + 6};
+
+static const struct window_shape *make_suppress(struct trace_maker *maker) {
+  struct window_shape *window = YARD_NEW(maker->rules.yard, struct window_shape);
+  *window = (struct window_shape){.measure = WINDOWED_SUPPRESS, .over_ns = (2 + below(maker, 60)) * (SECOND / 10)};
+  window->by_count = below(maker, 4);
+  for (unsigned i = 0; i < window->by_count; i++) window->by[i] = silence_keys[i];
+  return window;
+}
+
+/* Few values, so that verdicts have the same keys. */
+static void set_keys(struct trace_maker *maker, struct sample *sample) {
+  for (unsigned i = 0; i < 3; i++) {
+    static const char *const texts[] = {"a", "b"};
+    const struct plain values[] = {plain_null(), plain_text(texts[below(maker, 2)]), plain_integer(1), plain_real(1)};
+    const struct plain value = values[below(maker, silence_keys[i] == REF_SERVICE ? 2 : 4)];
+    *(silence_keys[i] == REF_SERVICE ? &sample->service : &sample->values[silence_keys[i]]) = value;
+  }
+}
+
 static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsigned name, const char *severity) {
   struct shape_rule *shape = YARD_NEW(maker->rules.yard, struct shape_rule);
   const unsigned parts = below(maker, 4);
@@ -159,6 +180,7 @@ static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsign
     shape->never = shape->when; /* what is violated by meeting it */
     shape->always = NULL;
   }
+  if (maker->plan->silences && below(maker, 4)) shape->window = make_suppress(maker);
   if (maker->excepts && maker->plan->story.selector_count < STORY_SELECTORS_MAX - EXCEPTIONS_MOST * EXCEPTION_TUPLES_MOST &&
       below(maker, 3))
     except(maker, shape);
@@ -207,7 +229,7 @@ static void relate(struct trace_maker *maker, struct sample *samples, unsigned a
 
 static void make_samples(struct trace_maker *maker) {
   struct story *story = &maker->plan->story;
-  const unsigned traces = 1 + below(maker, story->facts ? 4 : 8);
+  const unsigned traces = maker->plan->silences ? 40 : 1 + below(maker, story->facts ? 4 : 8);
   story->sample_count = 1 + below(maker, below(maker, 4) ? 60 : 300);
   struct sample *samples = YARD_ARRAY(maker->rules.yard, struct sample, story->sample_count);
   for (unsigned i = 0; i < story->sample_count; i++) {
@@ -217,6 +239,7 @@ static void make_samples(struct trace_maker *maker) {
     }
     sample_make(&samples[i], SUBJECT_SPAN, maker->rules.random);
     if (maker->betrace && below(maker, 8)) samples[i].name = pool_operation(maker->rules.random);
+    if (maker->plan->silences) set_keys(maker, &samples[i]);
     samples[i].trace = 1 + below(maker, traces);
     samples[i].span = i + 1;
     /* Of this trace or not, before or after, itself too. */
@@ -228,7 +251,7 @@ static void make_samples(struct trace_maker *maker) {
 }
 
 void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kind, struct yard *yard) {
-  const bool facts = kind != STORY_OF_SELECTORS && kind != STORY_OF_EXCEPTIONS;
+  const bool facts = kind == STORY_OF_FACTS || kind == STORY_OF_WAITS || kind == STORY_OF_BETRACE;
   struct test_random random = {.state = seed * 0x9e3779b97f4a7c15 + 1};
   struct trace_maker maker = {.rules = {.yard = yard, .random = &random}, .plan = plan};
   *plan = (struct trace_plan){.seed = seed, .shards = 1 + random_below(&random, SIDE_SHARDS_MAX)};
@@ -238,6 +261,8 @@ void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kin
   plan->story.waits = kind == STORY_OF_WAITS;
   if (plan->story.waits) plan->tight = false;
   if (kind != STORY_OF_SELECTORS) plan->generations = 1;
+  plan->silences = kind == STORY_OF_SILENCES;
+  if (plan->silences) plan->tight = false;
   maker.excepts = kind == STORY_OF_EXCEPTIONS;
   maker.betrace = kind == STORY_OF_BETRACE;
   if (facts && random_below(&random, 3) == 0) plan->story.clock_tolerance_ns = random_below(&random, 4) * UINT64_C(50000000);
