@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SPAN_START_NS 1767225600000000000u
+#define SPAN_STEP_NS 1000u
 #define SPAN_NS 12000000u        /* within every promise */
 #define SPAN_SLOW_NS 3000000000u /* beyond the rules' two seconds */
 #define ID_DIGITS 16
@@ -28,7 +29,7 @@ static void make_span(struct model_span *span, uint32_t index) {
   for (uint32_t i = 0; i < 16; i++) span->trace_id[i] = (uint8_t)(0xa0 + i);
   span->trace_id[15] = (uint8_t)index;
   for (uint32_t i = 0; i < 8; i++) span->span_id[i] = (uint8_t)(index * 7 + i + 1);
-  span->start_ns = SPAN_START_NS + index * 1000;
+  span->start_ns = SPAN_START_NS + index * SPAN_STEP_NS;
   span->end_ns = span->start_ns + SPAN_NS;
   attribute(span, "http.request.method", text("GET"));
   attribute(span, "http.response.status_code", (struct value){.type = VALUE_INTEGER, .integer = 200});
@@ -49,9 +50,11 @@ static void make_spans(struct load_request *request, struct model_bytes *body) {
   resource.attributes[0] = (struct model_attribute){.key = {"service.name", 12}, .value = text("checkout")};
   for (uint32_t i = 0; i < LOAD_SPANS; i++) make_span(&spans[i], i);
   model_encode_protobuf(&resource, 1, NULL, body);
-  for (uint32_t i = 0; i < LOAD_SPANS; i++) request->ids[i] = offset_of(body, spans[i].trace_id, 16);
+  for (uint32_t i = 0; i < LOAD_SPANS; i++) {
+    request->ids[i] = offset_of(body, spans[i].trace_id, 16);
+    request->limits[i] = offset_of(body, &spans[i].end_ns, sizeof spans[i].end_ns);
+  }
   request->start_ns = spans[0].start_ns;
-  request->limit = offset_of(body, &spans[0].end_ns, sizeof spans[0].end_ns);
 }
 
 static void make_order(struct load_request *request, uint32_t bytes, struct model_bytes *body) {
@@ -62,7 +65,7 @@ static void make_order(struct load_request *request, uint32_t bytes, struct mode
   while (body->length < bytes - (sizeof end - 1)) model_put(body, "x", 1);
   model_put(body, end, sizeof end - 1);
   request->ids[0] = offset_of(body, "0000000000000000", ID_DIGITS);
-  request->limit = offset_of(body, "10025", 5);
+  request->limits[0] = offset_of(body, "10025", 5);
 }
 
 /* GitHub's scheme signs the body alone, so one signature serves all: ids and amounts of the body stay what they are. */
@@ -91,7 +94,8 @@ static int make_head(const struct load_request *request, const struct model_byte
 }
 
 void load_request_make(struct load_request *request, enum load_kind kind, uint32_t body_bytes) {
-  *request = (struct load_request){.kind = kind, .port = kind == LOAD_OTLP ? 4318 : 8080, .status = 200};
+  *request = (struct load_request){
+      .kind = kind, .port = kind == LOAD_OTLP ? 4318 : 8080, .status = 200, .violation_every = LOAD_VIOLATION_EVERY};
   if (kind == LOAD_WEBHOOK || kind == LOAD_WEBHOOK_SIGNED) request->status = 202; /* acknowledged as received */
   struct model_bytes body = {0};
   if (kind == LOAD_OTLP) {
@@ -107,8 +111,10 @@ void load_request_make(struct load_request *request, enum load_kind kind, uint32
   bench_check(request->bytes != NULL, "memory");
   memcpy(request->bytes, head, request->head_bytes);
   memcpy(request->bytes + request->head_bytes, body.at, body.length);
-  for (uint32_t i = 0; i < (kind == LOAD_OTLP ? LOAD_SPANS : 1); i++) request->ids[i] += request->head_bytes;
-  request->limit += request->head_bytes;
+  for (uint32_t i = 0; i < (kind == LOAD_OTLP ? LOAD_SPANS : 1); i++) {
+    request->ids[i] += request->head_bytes;
+    request->limits[i] += request->head_bytes;
+  }
   if (kind == LOAD_WEBHOOK_SIGNED)
     request->ids[0] = (uint32_t)(strstr(head, "X-GitHub-Delivery: ") - head) + (uint32_t)strlen("X-GitHub-Delivery: ");
   model_free(&body);
@@ -124,14 +130,19 @@ static uint64_t mixed(uint64_t value) {
   return value ^ (value >> 31);
 }
 
+static bool breaks_a_rule(const struct load_request *request, uint64_t number) {
+  return request->violation_every && number % request->violation_every == 0;
+}
+
 static void number_spans(const struct load_request *request, uint64_t number, uint8_t *copy) {
   for (uint32_t i = 0; i < LOAD_SPANS; i++) {
     const uint64_t trace = number * (LOAD_SPANS / LOAD_SPANS_A_TRACE) + i / LOAD_SPANS_A_TRACE;
     const uint64_t id[2] = {mixed(trace), mixed(~trace)};
     memcpy(copy + request->ids[i], id, sizeof id);
+    const bool slow = breaks_a_rule(request, number * LOAD_SPANS + i);
+    const uint64_t end_ns = request->start_ns + i * SPAN_STEP_NS + (slow ? SPAN_SLOW_NS : SPAN_NS);
+    memcpy(copy + request->limits[i], &end_ns, sizeof end_ns);
   }
-  const uint64_t end_ns = request->start_ns + (number % LOAD_SPAN_VIOLATION_EVERY ? SPAN_NS : SPAN_SLOW_NS);
-  memcpy(copy + request->limit, &end_ns, sizeof end_ns);
 }
 
 void load_request_number(const struct load_request *request, uint64_t number, uint8_t *copy) {
@@ -139,13 +150,16 @@ void load_request_number(const struct load_request *request, uint64_t number, ui
     number_spans(request, number, copy);
     return;
   }
-  if (request->kind != LOAD_WEBHOOK_SIGNED) copy[request->limit] = number % LOAD_ORDER_VIOLATION_EVERY ? '1' : '9';
+  if (request->kind != LOAD_WEBHOOK_SIGNED) copy[request->limits[0]] = breaks_a_rule(request, number) ? '9' : '1';
   char digits[ID_DIGITS];
   for (uint32_t i = ID_DIGITS; i-- > 0; number /= 10) digits[i] = (char)('0' + number % 10);
   memcpy(copy + request->ids[0], digits, sizeof digits);
 }
 
-bool load_request_violates(const struct load_request *request, uint64_t number) {
-  const uint64_t every = request->kind == LOAD_OTLP ? LOAD_SPAN_VIOLATION_EVERY : LOAD_ORDER_VIOLATION_EVERY;
-  return request->kind != LOAD_WEBHOOK_SIGNED && number % every == 0;
+uint32_t load_request_violations(const struct load_request *request, uint64_t number) {
+  uint32_t violations = 0;
+  if (request->kind == LOAD_WEBHOOK_SIGNED) return 0;
+  if (request->kind != LOAD_OTLP) return breaks_a_rule(request, number);
+  for (uint32_t i = 0; i < LOAD_SPANS; i++) violations += breaks_a_rule(request, number * LOAD_SPANS + i);
+  return violations;
 }

@@ -6,9 +6,7 @@
 
 #define LOAD_SPANS 100u
 #define LOAD_SPANS_A_TRACE 10u
-/* Which part of the requests breaks a rule: one span of a thousand, one order of a thousand. */
-#define LOAD_SPAN_VIOLATION_EVERY (1000u / LOAD_SPANS)
-#define LOAD_ORDER_VIOLATION_EVERY 1000u
+#define LOAD_VIOLATION_EVERY 1000u /* spans or orders, unless said otherwise */
 
 enum load_kind { LOAD_OTLP, LOAD_WEBHOOK, LOAD_WEBHOOK_SIGNED, LOAD_WEBHOOK_DURABLE, LOAD_KINDS };
 
@@ -16,10 +14,11 @@ struct load_request {
   enum load_kind kind;
   uint8_t *bytes; /* head and body; freed by load_request_free */
   uint32_t length, head_bytes;
-  uint16_t port, status;    /* where it goes; what is answered */
-  uint32_t ids[LOAD_SPANS]; /* offsets: of trace ids, or of the one id */
-  uint32_t limit;           /* offset of what breaks a rule: a span's end, or an amount */
-  uint64_t start_ns;        /* of the span at `limit` */
+  uint16_t port, status;       /* where it goes; what is answered */
+  uint32_t ids[LOAD_SPANS];    /* offsets: of trace ids, or of the one id */
+  uint32_t limits[LOAD_SPANS]; /* offsets of what breaks a rule: spans' ends, or an amount */
+  uint64_t start_ns;           /* of the first span; the others start a microsecond later each */
+  uint32_t violation_every;    /* one span or order of so many breaks a rule; 0: none */
 };
 
 /* `body_bytes` is for webhooks. */
@@ -27,5 +26,5 @@ void load_request_make(struct load_request *request, enum load_kind kind, uint32
 void load_request_free(struct load_request *request);
 /* Makes the ids in `copy`, which holds the template, those of request `number`. */
 void load_request_number(const struct load_request *request, uint64_t number, uint8_t *copy);
-/* Whether request `number` breaks a rule. */
-bool load_request_violates(const struct load_request *request, uint64_t number);
+/* How often request `number` breaks a rule. */
+uint32_t load_request_violations(const struct load_request *request, uint64_t number);

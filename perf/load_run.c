@@ -47,7 +47,7 @@ static void check_answer(struct run *run, const struct load_slot *slot) {
   if (good && request->kind != LOAD_OTLP) good = strncmp(body + 4, "{\"status\":\"", 11) == 0;
   if (good) {
     run->result->all++;
-    run->result->violations += load_request_violates(request, slot->number);
+    run->result->violations += load_request_violations(request, slot->number);
     if (run->measuring) histogram_record(&run->result->latency_ns, run->load->wire.now_ns - slot->started_ns);
     return;
   }

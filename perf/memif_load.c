@@ -1,7 +1,7 @@
 /* Load for an appliance whose port is a memif server: TCP connections in numbers, requests in a closed loop, every answer
- * checked. Usage: memif_load SOCKET CORE MTU SECONDS ROUNDS WINDOW APPLIANCE_PID KIND:CONNECTIONS[:BODY_BYTES]... Kinds: otlp,
- * webhook, signed, durable. The runs take turns, ROUNDS times; then medians are printed with their spread, and what the appliance
- * must have counted. */
+ * checked. Usage: memif_load SOCKET CORE MTU SECONDS ROUNDS WINDOW APPLIANCE_PID KIND:CONNECTIONS[:BODY_BYTES[:WINDOW]]...
+ * Kinds: otlp, webhook, signed, durable. The runs take turns, ROUNDS times; then medians are printed with their spread, and what
+ * the appliance must have counted. */
 #include "bench.h"
 #include "dpdk_port.h"
 #include "load_run.h"
@@ -48,7 +48,7 @@ static struct dpdk_port *open_wire(const char *socket, int core, uint16_t mtu) {
 static void parse(const char *text, uint32_t window, struct series *one) {
   char kind[16];
   unsigned body_bytes = 512;
-  const int got = sscanf(text, "%15[a-z]:%u:%u", kind, &one->connections, &body_bytes);
+  const int got = sscanf(text, "%15[a-z]:%u:%u:%u", kind, &one->connections, &body_bytes, &window);
   for (int i = 0; got >= 2 && i < LOAD_KINDS; i++) {
     if (strcmp(kind, kind_names[i]) != 0) continue;
     load_request_make(&one->request, (enum load_kind)i, body_bytes);
@@ -57,7 +57,7 @@ static void parse(const char *text, uint32_t window, struct series *one) {
     if (one->window > fits) one->window = fits;
     return;
   }
-  fprintf(stderr, "%s: a run is KIND:CONNECTIONS[:BODY_BYTES]\n", text);
+  fprintf(stderr, "%s: a run is KIND:CONNECTIONS[:BODY_BYTES[:WINDOW]]\n", text);
   exit(2);
 }
 
@@ -86,7 +86,8 @@ static void report(struct series *one, uint32_t rounds) {
 
 int main(int count, char **arguments) {
   if (count < 9 || count - 8 > RUNS_MAX) {
-    fprintf(stderr, "usage: memif_load SOCKET CORE MTU SECONDS ROUNDS WINDOW APPLIANCE_PID KIND:CONNECTIONS[:BODY_BYTES]...\n");
+    fprintf(stderr,
+            "usage: memif_load SOCKET CORE MTU SECONDS ROUNDS WINDOW APPLIANCE_PID KIND:CONNECTIONS[:BODY_BYTES[:WINDOW]]...\n");
     return 2;
   }
   const int core = atoi(arguments[2]), appliance = atoi(arguments[7]);

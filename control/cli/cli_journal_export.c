@@ -2,9 +2,9 @@
 #include "hexadecimal.h"
 #include "journal_checkpoint.h"
 #include "json_values.h"
+#include "json_webhook.h"
 #include "uuid7.h"
 #include "violation.h"
-#include "webhook_record.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,28 +16,19 @@ struct output {
   char node[37];
   uint64_t from_lsn, left; /* records to print yet */
   uint64_t since_ns, until_ns;
-  bool csv;
+  bool csv, webhooks;
   struct rules_reader rules;
+  struct webhook_account account; /* that is printed */
 };
 
 static const char *const type_words[] = {"?",         "violation",  "webhook",      "rules_begin", "rules_chunk", "rules_commit",
-                                         "retention", "replay_ids", "state_commit", "checkpoint"};
+                                         "retention", "replay_ids", "state_commit", "checkpoint",  "cursor",      "cursors"};
 
 static void print_line(json_t *json) {
   char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
   if (text) puts(text);
   free(text);
   json_decref(json);
-}
-
-static json_t *webhook_json(const struct webhook_record *webhook) {
-  char sha256[65] = "", correlation[37];
-  hex_encode(webhook->body_sha256, sizeof webhook->body_sha256, sha256);
-  uuid7_text(webhook->correlation_id, correlation);
-  const size_t length = webhook->source_length < sizeof webhook->source ? webhook->source_length : sizeof webhook->source;
-  return json_pack("{s:s%, s:i, s:s, s:I, s:s, s:o}", "source", webhook->source, length, "status", (int)webhook->status,
-                   "correlation_id", correlation, "body_bytes", (json_int_t)webhook->body_bytes, "body_sha256", sha256,
-                   "id_remembered_until", webhook->remember_until_ns ? json_time(webhook->remember_until_ns) : json_null());
 }
 
 static json_t *checkpoint_json(const struct checkpoint_record *checkpoint) {
@@ -67,10 +58,12 @@ static void dump_record(void *context, uint64_t lsn, uint64_t segment, uint64_t 
                 "batch_offset", (json_int_t)offset);
   if (record->type == RECORD_VIOLATION && violation_decode(record, record->bytes, &violation))
     json_object_set_new(json, "violation", json_violation(&violation, lsn, output->node));
-  if (record->type == RECORD_WEBHOOK && record->bytes == sizeof(struct webhook_record))
-    json_object_set_new(json, "webhook", webhook_json((const struct webhook_record *)record));
+  if (record->type == RECORD_WEBHOOK && webhook_account_read(record, record->bytes, &output->account))
+    json_object_set_new(json, "webhook", json_webhook(&output->account, lsn, output->node, true));
   if (record->type == RECORD_CHECKPOINT && record->bytes == sizeof(struct checkpoint_record))
     json_object_set_new(json, "checkpoint", checkpoint_json((const struct checkpoint_record *)record));
+  json_t *cursors = cli_journal_cursors(lsn, record);
+  if (cursors) json_object_set_new(json, "cursors", cursors);
   if (rules) json_object_set_new(json, "rules", rules);
   print_line(json);
 }
@@ -80,7 +73,7 @@ static void print_csv_field(json_t *value, bool last) {
   const char *text = json_string_value(value);
   if (json_is_array(value) || json_is_object(value))
     text = made = json_dumps(value, JSON_COMPACT);
-  else if (!text && !json_is_null(value))
+  else if (value && !text && !json_is_null(value))
     text = made = json_dumps(value, JSON_ENCODE_ANY);
   if (!text) text = "";
   const bool quoted = text[strcspn(text, ",\"\r\n")] != '\0';
@@ -94,10 +87,46 @@ static void print_csv_field(json_t *value, bool last) {
   free(made);
 }
 
-static const char *const csv_columns[] = {"lsn",     "time",     "severity", "rule",       "rule_version", "source",
-                                          "service", "trace_id", "span_ids", "count",      "first_seen",   "last_seen",
-                                          "message", "id",       "node",     "attributes", "shard"};
-#define CSV_COLUMNS (sizeof csv_columns / sizeof *csv_columns)
+static const char *const violation_columns[] = {
+    "lsn",        "time",      "severity", "rule", "rule_version", "source",     "service", "trace_id",       "span_ids", "count",
+    "first_seen", "last_seen", "message",  "id",   "node",         "attributes", "shard",   "correlation_id", NULL};
+/* Those of the verdict after the others; each webhook in a line of its own, headers and ids as JSON. */
+static const char *const webhook_columns[] = {"lsn",
+                                              "time",
+                                              "received",
+                                              "source",
+                                              "kind",
+                                              "status",
+                                              "peer",
+                                              "peer_port",
+                                              "id_key",
+                                              "id_remembered_until",
+                                              "correlation_id",
+                                              "headers",
+                                              "headers_left_out",
+                                              "body_bytes",
+                                              "body_sha256",
+                                              "body_state",
+                                              "body",
+                                              "body_encoding",
+                                              "node",
+                                              "shard",
+                                              "generation",
+                                              "violations",
+                                              "shadow_matches",
+                                              "window_matches",
+                                              "partial",
+                                              "violation_ids",
+                                              NULL};
+
+static void print_csv_line(json_t *json, const char *const *columns) {
+  json_t *verdict = json_object_get(json, "verdict");
+  for (; *columns; columns++) {
+    json_t *value = json_object_get(json, *columns);
+    if (!value) value = json_object_get(verdict, *columns);
+    print_csv_field(value, columns[1] == NULL);
+  }
+}
 
 static bool text_is(struct event_text text, const char *wanted) {
   return text.at && strlen(wanted) == text.length && memcmp(text.at, wanted, text.length) == 0;
@@ -112,11 +141,35 @@ static bool wanted(const struct output *output, const struct violation *violatio
          (!output->until_ns || violation->wall_ns < output->until_ns);
 }
 
+static bool webhook_wanted(const struct output *output, const struct webhook_record *webhook) {
+  const char *source = output->cli->source;
+  return (!source || text_is((struct event_text){webhook->source, webhook->source_length}, source)) &&
+         (!output->since_ns || webhook->header.wall_ns >= output->since_ns) &&
+         (!output->until_ns || webhook->header.wall_ns < output->until_ns);
+}
+
+static void export_webhook(struct output *output, uint64_t lsn, const struct record_header *record) {
+  if (!webhook_account_read(record, record->bytes, &output->account) || !webhook_wanted(output, &output->account.record)) return;
+  output->left--;
+  json_t *json = json_webhook(&output->account, lsn, output->node, true);
+  if (!output->csv) {
+    print_line(json);
+    return;
+  }
+  print_csv_line(json, webhook_columns);
+  json_decref(json);
+}
+
 static void export_record(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
   struct output *output = context;
   struct violation violation;
   (void)segment, (void)offset;
-  if (record->type != RECORD_VIOLATION || lsn < output->from_lsn || output->left == 0) return;
+  if (record->type != (output->webhooks ? RECORD_WEBHOOK : RECORD_VIOLATION) || lsn < output->from_lsn || output->left == 0)
+    return;
+  if (output->webhooks) {
+    export_webhook(output, lsn, record);
+    return;
+  }
   if (!violation_decode(record, record->bytes, &violation) || !wanted(output, &violation)) return;
   output->left--;
   json_t *json = json_violation(&violation, lsn, output->node);
@@ -124,7 +177,7 @@ static void export_record(void *context, uint64_t lsn, uint64_t segment, uint64_
     print_line(json);
     return;
   }
-  for (size_t i = 0; i < CSV_COLUMNS; i++) print_csv_field(json_object_get(json, csv_columns[i]), i + 1 == CSV_COLUMNS);
+  print_csv_line(json, violation_columns);
   json_decref(json);
 }
 
@@ -143,7 +196,9 @@ static bool read_output(const struct cli *cli, struct output *output) {
   const uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
   *output = (struct output){.cli = cli};
   if (cli->format && strcmp(cli->format, "jsonl") != 0 && strcmp(cli->format, "csv") != 0) return false;
+  if (cli->type && strcmp(cli->type, "violation") != 0 && strcmp(cli->type, "webhook") != 0) return false;
   output->csv = cli->format && strcmp(cli->format, "csv") == 0;
+  output->webhooks = cli->type && strcmp(cli->type, "webhook") == 0;
   return read_number(cli->from, 0, &output->from_lsn) && read_number(cli->limit, UINT64_MAX, &output->left) &&
          (!cli->since || parse_time(cli->since, now_ns, &output->since_ns)) &&
          (!cli->until || parse_time(cli->until, now_ns, &output->until_ns));
@@ -154,7 +209,9 @@ static int print_records(const struct cli *cli, void (*record)(void *context, ui
   struct output output;
   struct journal_scan scan;
   if (!read_output(cli, &output)) {
-    fputs("tripline: --from and --limit are numbers, --since and --until times, --format is jsonl or csv\n", stderr);
+    fputs("tripline: --from and --limit are numbers, --since and --until times, --format is jsonl or csv, --type is violation "
+          "or webhook\n",
+          stderr);
     return CLI_USAGE;
   }
   struct journal_io *io = cli_journal_open(cli);
@@ -162,7 +219,8 @@ static int print_records(const struct cli *cli, void (*record)(void *context, ui
   /* Once for the node's name, which every violation carries, and to know what is damaged before anything is printed. */
   int result = journal_scan(io, &(struct journal_scan_handler){0}, &scan);
   if (result == 0 && scan.newest.version) uuid7_text(scan.newest.node_id, output.node);
-  for (size_t i = 0; output.csv && i < CSV_COLUMNS; i++) printf("%s%s", csv_columns[i], i + 1 < CSV_COLUMNS ? "," : "\r\n");
+  const char *const *columns = output.webhooks ? webhook_columns : violation_columns;
+  for (; output.csv && *columns; columns++) printf("%s%s", *columns, columns[1] ? "," : "\r\n");
   const struct journal_scan_handler handler = {.context = &output, .record = record};
   if (result == 0) result = journal_scan(io, &handler, &scan);
   io->operations->destroy(io);

@@ -67,11 +67,12 @@ static void print_input(json_t *input) {
     printf("%lld frames, %lld read: %lld connections with %lld requests, %lld datagrams\n", number(input, "frames"),
            number(input, "frames_read"), number(input, "connections"), number(input, "requests"), number(input, "datagrams"));
   if (note)
-    printf("%lld violations, %lld webhooks recorded\nnote: %s\n", number(input, "recorded_violations"),
-           number(input, "recorded_webhooks"), note);
+    printf("%lld violations, %lld webhooks recorded, %lld of them judged again\nnote: %s\n", number(input, "recorded_violations"),
+           number(input, "recorded_webhooks"), number(input, "webhooks_judged"), note);
   else
     printf("judged: %lld spans, %lld webhooks, %lld alerts of %lld bodies\n", number(input, "spans_judged"),
            number(input, "webhooks_judged"), number(input, "alerts_judged"), number(input, "bodies"));
+  print_counts("webhooks not judged", json_object_get(input, "webhooks_not_judged"));
   print_counts("bodies refused", json_object_get(input, "bodies_refused"));
   print_counts("spans rejected", json_object_get(input, "spans_rejected"));
   print_counts("not read", json_object_get(input, "unread"));
@@ -99,15 +100,19 @@ static void print_result(const struct cli *cli, json_t *result, bool compared) {
   static const struct cli_column both[] = {
       {"RULE", "rule"}, {"BOTH", "both"}, {"ONLY NEW", "only_new"}, {"ONLY CURRENT", "only_current"}, {NULL, NULL}};
   static const struct cli_column one[] = {{"RULE", "rule"}, {"FIRES", "only_new"}, {NULL, NULL}};
-  static const struct cli_column recorded[] = {
-      {"RULE", "rule"}, {"BOTH", "both"}, {"ONLY CURRENT", "only_current"}, {"NOT JUDGED", "not_judged"}, {NULL, NULL}};
+  static const struct cli_column recorded[] = {{"RULE", "rule"},
+                                               {"BOTH", "both"},
+                                               {"ONLY NEW", "only_new"},
+                                               {"ONLY CURRENT", "only_current"},
+                                               {"NOT JUDGED", "not_judged"},
+                                               {NULL, NULL}};
   json_t *totals = json_object_get(result, "totals"), *total = json_pack("{s:s}", "rule", "(all)");
   const bool journal = json_object_get(totals, "not_judged") != NULL;
   print_input(json_object_get(result, "input"));
   json_object_update(total, totals);
   json_array_append_new(json_object_get(result, "rules"), total);
   cli_print(cli, result, json_object_get(result, "rules"), journal ? recorded : compared ? both : one);
-  print_list(result, "only_new", compared ? "only with the new rules" : "fires");
+  print_list(result, "only_new", compared || journal ? "only with the new rules" : "fires");
   print_list(result, "only_current", "not any more with the new rules");
 }
 

@@ -37,6 +37,8 @@ void config_read_mapping(struct config_reader *reader, const yaml_node_t *node, 
 /* The value of a mapping's key, or NULL. */
 const yaml_node_t *config_find_value(struct config_reader *reader, const yaml_node_t *node, const char *name);
 
+/* config_recording.c */
+void config_read_recording(struct config_reader *reader, const yaml_node_t *node, struct webhook_recording *recording);
 void config_read_source(struct config_reader *reader, const yaml_node_t *node, struct webhook_source *source);
 /* `durability`, which says how soon records are flushed; and `acknowledge`, unless it goes without saying. */
 enum record_durability config_read_durability(struct config_reader *reader, const yaml_node_t *node);
@@ -49,7 +51,10 @@ void config_read_listener_tls(struct config_reader *reader, const yaml_node_t *n
 /* Reads the key, too. */
 void config_read_signing(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_check_signing(struct config_reader *reader, const yaml_node_t *node, const struct config *config);
+/* Without a word about it cursors may hold twice retain_bytes. */
+void config_check_retention(struct config_reader *reader, const yaml_node_t *node, struct config *config);
 void config_read_tls(struct config_reader *reader, const yaml_node_t *node, void *config);
+void config_read_recorder(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_read_traces(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_read_listeners(struct config_reader *reader, const yaml_node_t *node, struct config *config);
 /* Which listener a connection or a datagram is for is known by its port. */

@@ -46,6 +46,10 @@ static void read_source_skew(struct config_reader *reader, const yaml_node_t *no
   SOURCE->skew_ns = config_read_duration(reader, node, 3600ull * 1000000000);
 }
 
+static void read_source_recording(struct config_reader *reader, const yaml_node_t *node, void *target) {
+  config_read_recording(reader, node, &SOURCE->recording);
+}
+
 static void read_secret_id(struct config_reader *reader, const yaml_node_t *node, void *target) {
   config_read_text(reader, node, ((struct secret_text *)target)->id, sizeof(((struct secret_text *)0)->id));
 }
@@ -120,6 +124,7 @@ static const struct config_key source_keys[] = {{"name", read_source_name},
                                                 {"max_body_bytes", read_source_body},
                                                 {"window", read_source_window},
                                                 {"skew", read_source_skew},
+                                                {"record", read_source_recording},
                                                 {"secrets", read_source_secrets},
                                                 {NULL, NULL}};
 

@@ -75,7 +75,7 @@ bool remembered_ids_see(struct remembered_ids *remembered, uint64_t lsn, const s
   pthread_mutex_lock(&remembered->lock);
   if (lsn > remembered->last_lsn) {
     remembered->last_lsn = lsn;
-    if (record->type == RECORD_WEBHOOK && record->bytes == sizeof(struct webhook_record))
+    if (record->type == RECORD_WEBHOOK && record->bytes >= sizeof(struct webhook_record))
       good = take_webhook(remembered, (const struct webhook_record *)record, wall_ns);
     else if (record->type == RECORD_REPLAY_IDS && !remembered->recovered)
       good = take_part(remembered, (const struct remembered_ids_record *)record, wall_ns);

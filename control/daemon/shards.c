@@ -107,6 +107,7 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->webhooks.sources = config->webhooks.sources;
   shard->webhooks.source_count = config->webhooks.source_count;
   shard->webhooks.replay_capacity = config->webhooks.replay_capacity;
+  shard->webhooks.unit_bytes_max = journal_unit_bytes_max(config->journal.batch_bytes_max);
   shard->parked_max = parked_max(config);
   shard->column_capacity = SHARD_COLUMN_CAPACITY;
   shard->traces_max = config->traces.live_max;
@@ -116,6 +117,8 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->story_steps_max = config->traces.story_steps_max;
   shard->trace_idle_ns = config->traces.idle_ns;
   shard->trace_limits = config->traces.limits;
+  if (config->recorder.enabled) shard->recorder.events = config->recorder.events;
+  if (config->recorder.sample_ppm) shard->recorder.sample_every = 1000000 / config->recorder.sample_ppm;
   shard->window_keys_max = config->windows.keys_max;
   shard->window_blocks_max = WINDOW_BLOCKS_A_KEY * config->windows.keys_max;
 }
@@ -247,6 +250,7 @@ static void *shard_thread(void *argument) {
   char name[16];
   snprintf(name, sizeof name, "shard-%u", (unsigned)(self - self->daemon->shards));
   pthread_setname_np(pthread_self(), name);
+  crash_dump_thread((unsigned)(self - self->daemon->shards));
   dpdk_thread_register();
   const uint64_t *counter = allocated_counter();
   self->allocated_at_start = counter ? *counter : 0;

@@ -9,16 +9,9 @@
 #define IDLE_WAIT_LEAST_NS 10000u
 #define IDLE_WAIT_PART 16u     /* of the time since the last record: a busy journal looks often, an idle one seldom */
 #define GATHER_PAUSE_NS 30000u /* between two looks at the rings that had something */
+#define CHAIN_PAUSE_NS 5000u   /* the disk is free and the next batch wants the chain */
 #define ANSWER_WAIT_NS 10000000000u
 #define CLOSE_WAITS_MAX 10000u /* times WAIT_SLICE_NS: a disk that does not answer keeps its buffers */
-
-int journal_fail(struct journal *journal, int error) {
-  ALWAYS_ASSERT(error < 0);
-  const int earlier = atomic_load_explicit(&journal->failed, memory_order_relaxed);
-  if (earlier) return earlier;
-  atomic_store_explicit(&journal->failed, error, memory_order_release);
-  return error;
-}
 
 static bool config_is_sound(const struct journal_config *config) {
   return config->io && config->segment_bytes % JOURNAL_BLOCK_BYTES == 0 && config->batch_bytes_max % JOURNAL_BLOCK_BYTES == 0 &&
@@ -94,14 +87,18 @@ static int poke(struct journal *journal) {
   return result;
 }
 
-/* Gathers, flushes and prepares. Whether there was anything to do, or -errno. */
+/* Flushes, gathers and prepares. Whether there was anything to do, or -errno. */
 static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   int result = poke(journal);
   if (result < 0) return result;
+  journal_collect_chain(journal);
+  const bool was_in_flight = journal->in_flight || journal->opening;
+  /* What has gathered first: the disk need not wait for what is still to come. */
+  result = journal_flush(journal, now_ns, wall_ns);
+  if (result < 0) return result;
   const uint32_t gathered = journal_gather(journal, now_ns);
   if (gathered > 0) journal->gathered_at_ns = now_ns;
-  const bool was_in_flight = journal->in_flight || journal->opening;
-  result = journal_flush(journal, now_ns, wall_ns);
+  if (!journal->gathers_on) result = journal_flush(journal, now_ns, wall_ns);
   if (result < 0) return result;
   result = journal_prepare(journal, now_ns);
   if (result < 0) return result;
@@ -111,6 +108,8 @@ static int work(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
 /* The thread sleeps a little even when records go on coming: with a batch in flight because the kernel's workers on this core,
  * which finish it, would else wait for whole time slices; with one that is not due because there is no hurry. */
 static uint64_t wait_of(const struct journal *journal, uint64_t now_ns, uint64_t wait_ns, bool busy) {
+  if (journal->gathers_on) return 0;
+  if (journal->chaining && !journal->in_flight) return wait_ns < CHAIN_PAUSE_NS ? wait_ns : CHAIN_PAUSE_NS;
   if (busy) return wait_ns < GATHER_PAUSE_NS ? wait_ns : GATHER_PAUSE_NS;
   if (journal->in_flight || journal->opening) return wait_ns;
   const struct journal_batch *batch = &journal->batches[journal->filling];
@@ -122,7 +121,11 @@ static uint64_t wait_of(const struct journal *journal, uint64_t now_ns, uint64_t
 
 int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns) {
   const int failed = journal_failed(journal);
-  if (failed) return failed;
+  if (failed) {
+    journal_discard(journal);
+    return failed;
+  }
+  journal->wall_ns = wall_ns;
   int handled;
   const int durable = reap(journal, now_ns, 0, &handled);
   if (durable < 0) return journal_fail(journal, durable);
@@ -191,6 +194,7 @@ struct journal *journal_open(const struct journal_config *config, journal_record
   journal->io = config->io;
   journal->file = -1;
   journal->preparer.file = -1;
+  if (config->hash_chain && config->chain_thread) journal->chainer = journal_chainer_create();
   journal->answered_ns = config->io->operations->now(config->io);
   int result = take_buffers(journal) ? journal_recover(journal, visit, context, recovery) : -ENOMEM;
   if (result == 0) result = prepare_first(journal);
@@ -206,20 +210,29 @@ struct journal *journal_open(const struct journal_config *config, journal_record
   return journal;
 }
 
-void journal_close(struct journal *journal) {
-  if (!journal) return;
+int journal_rest(struct journal *journal) {
   struct journal_io *io = journal->io;
-  /* The disk still reads the buffers of what is in flight. A completed write is not started again. */
-  journal_fail(journal, -ESHUTDOWN);
   uint32_t in_flight = 0;
   struct journal_write *writes[] = {&journal->write, &journal->header_write, &journal->preparer.operation};
   for (unsigned i = 0; i < 3; i++) in_flight += writes[i]->active && !writes[i]->waiting;
   for (uint32_t waits = 0; in_flight > 0; waits++) {
     struct journal_io_completion completions[JOURNAL_IO_IN_FLIGHT_MAX];
     const int count = io->operations->reap(io, completions, JOURNAL_IO_IN_FLIGHT_MAX, WAIT_SLICE_NS);
-    if (count < 0 || waits == CLOSE_WAITS_MAX) return;
+    if (count < 0) return count;
+    if (waits == CLOSE_WAITS_MAX) return -ETIMEDOUT;
     in_flight -= (uint32_t)count;
   }
+  for (unsigned i = 0; i < 3; i++) writes[i]->active = false;
+  return 0;
+}
+
+void journal_close(struct journal *journal) {
+  if (!journal) return;
+  struct journal_io *io = journal->io;
+  journal_fail(journal, -ESHUTDOWN);
+  journal_chainer_destroy(journal->chainer);
+  journal->chainer = NULL;
+  if (journal_rest(journal) < 0) return;
   if (journal->file >= 0) io->operations->close(io, journal->file);
   if (journal->opening) io->operations->close(io, journal->next.file);
   if (journal->preparer.file >= 0) io->operations->close(io, journal->preparer.file);

@@ -1,6 +1,6 @@
 #pragma once
 /* The journal's parts. All belongs to the journal thread, except what is marked any:ro. */
-#include "journal_format_internal.h"
+#include "journal_chainer_internal.h"
 
 /* A slice of a segment that is zeroed beside batches is as long as two of them: preparation keeps ahead of use, and no batch
  * waits long for a slice. With none in flight, or none prepared, the longest. */
@@ -10,7 +10,9 @@
 #define BALANCED_RECORDS 1000u
 #define BALANCED_WAIT_NS 10000000u
 #define RELAXED_WAIT_NS 100000000u
-#define WRITE_RETRIES_MAX 1000u /* without progress; then it is an error */
+#define CHAINER_BYTES_LEAST (128u * 1024u) /* shorter batches are hashed before another thread would have woken up */
+#define LOOK_BYTES (128u * 1024u)          /* gathered before completions are looked for again */
+#define WRITE_RETRIES_MAX 1000u            /* without progress; then it is an error */
 
 enum journal_token { TOKEN_BATCH = 1, TOKEN_HEADER, TOKEN_PREPARE };
 
@@ -68,6 +70,8 @@ struct journal {
   uint8_t chain_hash[JOURNAL_CHAIN_BYTES]; /* after it */
   bool first_in_segment;                   /* the next batch is; its header is in header_block */
   uint64_t next_lsn;
+  struct journal_chainer *chainer; /* NULL: the journal thread hashes by itself */
+  bool chaining;                   /* the chainer has the last batch that was submitted */
 
   struct journal_batch batches[2];
   unsigned filling; /* which of the two gathers; the other is in flight or free */
@@ -80,12 +84,16 @@ struct journal {
   uint64_t flushes_answered;    /* of flush_requests */
   bool draining;                /* no batch waits for its time */
   uint32_t next_ring;           /* where gathering starts, for fairness */
+  bool gathers_on;              /* the last look at the rings ended before they did */
   uint64_t gathered_at_ns;      /* when a ring last had a record */
   uint64_t answered_ns;         /* when the disk last completed something, or owed nothing */
 
   struct prepared_segment prepared[JOURNAL_SEGMENTS_AHEAD_MAX];
   uint32_t prepared_count;
   struct journal_preparer preparer;
+
+  uint64_t wall_ns;               /* of the last step */
+  struct journal_failure failure; /* any:ro once `failed` is set */
 
   /* journal:rw any:ro */
   _Atomic uint64_t durable_lsn;
@@ -106,6 +114,10 @@ static inline void journal_count(_Atomic uint64_t *counter, uint64_t add) {
   atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + add, memory_order_relaxed);
 }
 
+/* What failed, should it turn out to be final; who goes on all the same sets failure.error to 0. */
+void journal_note_error(struct journal *journal, const struct journal_write *write, int error);
+/* Lets go of what can no longer be written, so that shards go on judging and counting. Once failed. */
+void journal_discard(struct journal *journal);
 /* The first error is final. Returns it. */
 int journal_fail(struct journal *journal, int error);
 
@@ -118,8 +130,10 @@ int journal_write_completed(struct journal *journal, struct journal_write *write
 
 /* The chain as it is now is that after the last durable batch, which ends with `lsn`. */
 void journal_mark_chain(struct journal *journal, uint64_t lsn);
+/* Takes over what the chainer has done. The next batch cannot be finished before. */
+void journal_collect_chain(struct journal *journal);
 
-/* Moves records from the rings into the filling batch; how many. */
+/* Moves records from the rings into the filling batch, no more than a look's worth; how many. */
 uint32_t journal_gather(struct journal *journal, uint64_t now_ns);
 /* Submits the filling batch when nothing is in flight, opening the next segment when it does not fit. 0 or -errno. */
 int journal_flush(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);

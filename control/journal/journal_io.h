@@ -1,9 +1,9 @@
 #pragma once
 /* All the journal's I/O: a small file interface with three implementations: io_uring, the simulated disk
  * (journal_sim_io.h) and the fault injector (journal_fault_io.h, which wraps another). Offsets and lengths of reads and writes
- * are multiples of 4096; buffers are 4096-aligned. Threads: submit and reap belong to the journal thread. The io_uring
- * implementation's open, close, size, read and list may be called by any thread at the same time: readers use descriptors of
- * their own. The simulated disk has one thread. */
+ * are multiples of 4096; buffers are 4096-aligned. Threads: submit and reap belong to the journal thread; another one may take
+ * over when nothing is under way. The io_uring implementation's open, close, size, read and list may be called by any thread at
+ * the same time: readers use descriptors of their own. The simulated disk has one thread. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -61,6 +61,7 @@ struct journal_io_operations {
   /* Completions so far, up to `most`; waits up to `wait_ns` for the first (0: does not wait), also when nothing is under way. */
   int (*reap)(struct journal_io *io, struct journal_io_completion *completions, uint32_t most, uint64_t wait_ns);
   void (*destroy)(struct journal_io *io);
+  bool reads_on_any_thread; /* `read` may be called by several threads at a time */
 };
 
 struct journal_io {
@@ -70,5 +71,5 @@ struct journal_io {
 /* io_uring on files under `directory` (created 0750 when missing; locked against a second process). NULL and *error (static
  * text) on failure. */
 struct journal_io *journal_io_uring_create(const char *directory, int *error_number, const char **error);
-/* Keeps the kernel's helper threads of this ring on `cpu`, off the polling cores. 0 or -errno. */
-int journal_io_uring_pin_workers(struct journal_io *io, int cpu);
+/* Keeps the kernel's helper threads of this ring on `cpus`, off the polling cores. 0 or -errno. */
+int journal_io_uring_pin_workers(struct journal_io *io, const int *cpus, uint32_t count);

@@ -101,6 +101,8 @@ static int hand_over(struct uring_io *uring) {
  * fdatasync then nothing: one completion either way. (docs/decisions/0006: why not RWF_DSYNC.) */
 static int uring_submit(struct journal_io *io, const struct journal_io_request *request) {
   struct uring_io *uring = uring_of(io);
+  const int owned = uring_ring_own(uring);
+  if (owned < 0) return owned;
   if (uring->in_flight == JOURNAL_IO_IN_FLIGHT_MAX || io_uring_sq_space_left(&uring->ring) < 2) return -EAGAIN;
   uint32_t place = 0;
   while (uring->requests[place].used) place++;
@@ -145,11 +147,15 @@ static uint32_t take_completions(struct uring_io *uring, struct journal_io_compl
 
 static int uring_reap(struct journal_io *io, struct journal_io_completion *completions, uint32_t most, uint64_t wait_ns) {
   struct uring_io *uring = uring_of(io);
+  const int owned = uring_ring_own(uring);
+  if (owned < 0) return owned;
   if (io_uring_sq_ready(&uring->ring) > 0) {
     const int result = hand_over(uring);
     if (result < 0) return result;
   }
   uint32_t count = take_completions(uring, completions, most);
+  /* Whoever does not wait has more to do, and keeps this core from the kernel's workers, which finish what is under way. */
+  if (count == 0 && wait_ns == 0 && uring->in_flight > 0) sched_yield();
   if (count > 0 || wait_ns == 0) return (int)count;
   struct __kernel_timespec limit = {.tv_sec = (int64_t)(wait_ns / 1000000000u), .tv_nsec = (long long)(wait_ns % 1000000000u)};
   struct io_uring_cqe *first;
@@ -161,7 +167,7 @@ static int uring_reap(struct journal_io *io, struct journal_io_completion *compl
 
 static void uring_destroy(struct journal_io *io) {
   struct uring_io *uring = uring_of(io);
-  io_uring_queue_exit(&uring->ring);
+  uring_ring_destroy(uring);
   close(uring->directory);
   free(uring);
 }
@@ -180,6 +186,7 @@ static const struct journal_io_operations uring_operations = {
     .submit = uring_submit,
     .reap = uring_reap,
     .destroy = uring_destroy,
+    .reads_on_any_thread = true,
 };
 
 /* Opens the directory, making it (and its name durable) when it is missing. */
@@ -242,11 +249,13 @@ failed:
   return NULL;
 }
 
-int journal_io_uring_pin_workers(struct journal_io *io, int cpu) {
+int journal_io_uring_pin_workers(struct journal_io *io, const int *cpus, uint32_t count) {
   ALWAYS_ASSERT(io->operations == &uring_operations);
-  if (cpu < 0 || cpu >= CPU_SETSIZE) return -EINVAL;
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET((size_t)cpu, &set);
+  for (uint32_t i = 0; i < count; i++) {
+    if (cpus[i] < 0 || cpus[i] >= CPU_SETSIZE) return -EINVAL;
+    CPU_SET((size_t)cpus[i], &set);
+  }
   return io_uring_register_iowq_aff(&uring_of(io)->ring, sizeof set, &set);
 }

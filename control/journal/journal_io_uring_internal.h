@@ -16,6 +16,8 @@ struct uring_request {
 struct uring_io {
   struct journal_io io;
   struct io_uring ring;
+  bool has_ring;
+  pid_t owner; /* the thread that submits and reaps; the kernel lets no other */
   int directory;
   uint32_t in_flight;
   struct uring_request requests[JOURNAL_IO_IN_FLIGHT_MAX];
@@ -28,6 +30,9 @@ struct uring_io {
 
 /* journal_uring_ring.c: the ring, restricted to what the journal does. 0 or -errno with *error. */
 int uring_ring_create(struct uring_io *uring, const char **error);
+/* The calling thread submits and reaps from now on: with nothing under way it gets a ring of its own, else -EXDEV. */
+int uring_ring_own(struct uring_io *uring);
+void uring_ring_destroy(struct uring_io *uring);
 void uring_set_buffers(struct journal_io *io, const struct iovec *buffers, uint32_t count);
 /* The slot of a file, taken when it has none; -1: none is to be had. */
 int uring_file_slot(struct uring_io *uring, int file);

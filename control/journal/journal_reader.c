@@ -21,6 +21,7 @@ struct segment_view {
 struct journal_reader {
   struct journal_io *io;
   uint64_t next_lsn;
+  struct journal_position begin;    /* of a batch from which to go to next_lsn; segment 0: it has to be located */
   struct segment_view view;         /* of the sequential reader */
   uint64_t offset;                  /* of the next batch */
   const struct batch_header *batch; /* in the window, or NULL */
@@ -39,6 +40,13 @@ struct journal_reader *journal_reader_open(struct journal_io *io, uint64_t from_
   reader->io = io;
   reader->next_lsn = from_lsn ? from_lsn : 1;
   reader->view = reader->indexed = (struct segment_view){.file = -1, .window = {.io = io, .file = -1}};
+  return reader;
+}
+
+struct journal_reader *journal_reader_open_at(struct journal_io *io, struct journal_position position, uint64_t from_lsn,
+                                              int *error_number) {
+  struct journal_reader *reader = journal_reader_open(io, from_lsn, error_number);
+  if (reader && position.offset % JOURNAL_BLOCK_BYTES == 0 && position.offset >= JOURNAL_BLOCK_BYTES) reader->begin = position;
   return reader;
 }
 
@@ -133,10 +141,22 @@ static const struct batch_header *load_batch(struct journal_reader *reader, uint
   return (const void *)bytes;
 }
 
+/* To the batch that the caller knows; false: it is not there. */
+static bool go_to_begin(struct journal_reader *reader, uint64_t limit_lsn) {
+  const struct journal_position begin = reader->begin;
+  reader->begin.segment = 0;
+  if (begin.segment == 0 || view_open(reader, &reader->view, begin.segment) != JOURNAL_READ_RECORD) return false;
+  reader->offset = begin.offset;
+  const struct batch_header *batch = load_batch(reader, limit_lsn, limit_lsn);
+  if (!batch || batch->first_lsn > reader->next_lsn) return false;
+  reader->frame_lsn = batch->first_lsn;
+  return true;
+}
+
 /* Makes reader->batch the one after the last (or the first to be read). */
 static enum journal_read next_batch(struct journal_reader *reader, uint64_t limit_lsn) {
   const bool first = reader->view.file < 0;
-  if (first) {
+  if (first && !go_to_begin(reader, limit_lsn)) {
     const enum journal_read located = locate(reader);
     if (located != JOURNAL_READ_RECORD) {
       view_close(reader, &reader->view);

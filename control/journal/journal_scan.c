@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define READ_BYTES (4u * 1024u * 1024u)
+#define CLAIMS_MAX 16u /* journals whose segments lie among each other */
 
 struct scanner {
   struct journal_io *io;
@@ -15,8 +16,9 @@ struct scanner {
   struct journal_scan *scan;
   struct journal_window window;
   struct journal_identity identity;
-  bool known;     /* identity: from the first good header */
-  bool believing; /* after damage, or at the start: the next link is taken as it is */
+  bool known;      /* identity: that of most good headers */
+  uint64_t newest; /* segment in use */
+  bool believing;  /* after damage, or at the start: the next link is taken as it is */
   uint64_t next_lsn;
   uint32_t checksum; /* of the last batch */
   uint8_t chain[JOURNAL_CHAIN_BYTES];
@@ -166,17 +168,26 @@ static int scan_batches(struct scanner *scanner, struct scanned_segment *segment
   return 0;
 }
 
+/* A good header in the wrong place tells nothing of what follows it. */
+static bool is_in_place(struct scanner *scanner, struct scanned_segment *segment) {
+  struct segment_header *header = &segment->header;
+  if (header->segment == segment->segment && header->salt == scanner->identity.salt &&
+      memcmp(header->node_id, scanner->identity.node_id, sizeof header->node_id) == 0)
+    return true;
+  if (header->segment != segment->segment)
+    report(scanner, segment, 0, JOURNAL_BLOCK_BYTES, 0, "the header is that of segment %" PRIu64, header->segment);
+  else
+    report(scanner, segment, 0, JOURNAL_BLOCK_BYTES, 0, "the header is that of another journal");
+  memset(header, 0, sizeof *header);
+  return false;
+}
+
 /* What a header says of the batch before its first is believed where that batch is not known. */
 static void enter_segment(struct scanner *scanner, const struct scanned_segment *segment) {
   const struct segment_header *header = &segment->header;
   const bool chained = header->chain_kind == JOURNAL_CHAIN_SHA256;
   const bool was_chained = scanner->scan->newest.chain_kind == JOURNAL_CHAIN_SHA256;
-  if (header->segment != segment->segment)
-    report(scanner, segment, 0, JOURNAL_BLOCK_BYTES, 0, "the header is that of segment %" PRIu64, header->segment);
-  else if (header->salt != scanner->identity.salt ||
-           memcmp(header->node_id, scanner->identity.node_id, sizeof header->node_id) != 0)
-    report(scanner, segment, 0, JOURNAL_BLOCK_BYTES, 0, "the header is that of another journal");
-  else if (!scanner->believing && header->first_lsn != scanner->next_lsn)
+  if (!scanner->believing && header->first_lsn != scanner->next_lsn)
     report(scanner, segment, 0, 0, header->first_lsn, "begins with LSN %" PRIu64 " where %" PRIu64 " should be",
            header->first_lsn, scanner->next_lsn);
   else if (!scanner->believing && header->previous_checksum != scanner->checksum)
@@ -193,12 +204,10 @@ static void enter_segment(struct scanner *scanner, const struct scanned_segment 
 }
 
 static int scan_used(struct scanner *scanner, struct scanned_segment *segment, bool newest) {
-  if (segment->header.version > 0) {
+  if (segment->header.version > 0)
     enter_segment(scanner, segment);
-  } else {
-    report(scanner, segment, 0, JOURNAL_BLOCK_BYTES, 0, "the segment header is damaged");
+  else
     scanner->believing = true;
-  }
   scanner->scan->segments++;
   return scan_batches(scanner, segment, newest);
 }
@@ -233,7 +242,8 @@ static int scan_open(struct scanner *scanner, struct scanned_segment *segment, i
   int result = journal_window_reserve(&scanner->window, READ_BYTES);
   if (result == 0) result = read_block(scanner, segment);
   if (result < 0) return result;
-  if (segment->header.version > 0) {
+  const bool had_header = segment->header.version > 0;
+  if (had_header && is_in_place(scanner, segment)) {
     if (segment->header.segment_bytes > segment->bytes)
       report(scanner, segment, segment->bytes, 0, 0, "the file ends here, its segment has %" PRIu64 " bytes",
              segment->header.segment_bytes);
@@ -253,15 +263,38 @@ static int scan_open(struct scanner *scanner, struct scanned_segment *segment, i
     if (result < 0) return result;
     if (unused) {
       scanner->scan->unused_segments++;
+      if (segment->segment > scanner->newest) return 0;
+      report(scanner, segment, 0, JOURNAL_BLOCK_BYTES, 0, "never used, and segments after it are");
+      scanner->believing = true;
       return 0;
     }
+    if (!had_header) report(scanner, segment, 0, JOURNAL_BLOCK_BYTES, 0, "the segment header is damaged");
   }
   segment->seed = journal_segment_seed(&scanner->identity, segment->segment);
   return scan_used(scanner, segment, newest);
 }
 
-/* Who wrote it, and which segment is the newest in use. */
-static int find_identity(struct scanner *scanner, const uint64_t *ids, size_t count, uint64_t *newest) {
+/* Headers of several journals: a segment may have come from elsewhere, and be the first of all. */
+struct claim {
+  struct journal_identity identity;
+  uint64_t headers, newest;
+};
+
+static void count_claim(struct claim *claims, size_t *count, const struct scanned_segment *segment) {
+  struct claim claim = {.identity = {.salt = segment->header.salt}, .newest = segment->segment};
+  memcpy(claim.identity.node_id, segment->header.node_id, sizeof claim.identity.node_id);
+  size_t i = 0;
+  while (i < *count && memcmp(&claims[i].identity, &claim.identity, sizeof claim.identity) != 0) i++;
+  if (i == CLAIMS_MAX) return;
+  if (i == *count) claims[(*count)++] = claim;
+  claims[i].headers++;
+  if (segment->header.segment == segment->segment) claims[i].newest = segment->segment;
+}
+
+/* Who wrote it, and which segment is the newest in use: what most headers say, and of as many the newer. */
+static int find_identity(struct scanner *scanner, const uint64_t *ids, size_t count) {
+  struct claim claims[CLAIMS_MAX] = {0};
+  size_t claimed = 0;
   for (size_t i = 0; i < count; i++) {
     struct scanned_segment segment = {.segment = ids[i]};
     segment_name(segment.name, ids[i], NAME_SEGMENT);
@@ -273,17 +306,18 @@ static int find_identity(struct scanner *scanner, const uint64_t *ids, size_t co
     scanner->io->operations->close(scanner->io, file);
     if (result < 0) return result;
     if (segment_header_check(segment.block) == SEGMENT_NEWER) return -EPROTONOSUPPORT;
-    if (segment.header.version == 0) continue;
-    *newest = ids[i];
-    if (scanner->known) continue;
-    scanner->known = true;
-    scanner->identity.salt = segment.header.salt;
-    memcpy(scanner->identity.node_id, segment.header.node_id, sizeof scanner->identity.node_id);
+    if (segment.header.version > 0) count_claim(claims, &claimed, &segment);
   }
+  const struct claim *most = claims;
+  for (size_t i = 1; i < claimed; i++)
+    if (claims[i].headers > most->headers || (claims[i].headers == most->headers && claims[i].newest > most->newest))
+      most = &claims[i];
+  scanner->identity = most->identity;
+  scanner->newest = most->newest;
   return 0;
 }
 
-static int scan_segments(struct scanner *scanner, const uint64_t *ids, size_t count, uint64_t newest) {
+static int scan_segments(struct scanner *scanner, const uint64_t *ids, size_t count) {
   uint64_t expected = 0;
   for (size_t i = 0; i < count; i++) {
     struct scanned_segment segment = {.segment = ids[i]};
@@ -291,12 +325,12 @@ static int scan_segments(struct scanner *scanner, const uint64_t *ids, size_t co
     const int file = scanner->io->operations->open(scanner->io, segment.name, false);
     if (file == -ENOENT) continue;
     if (file < 0) return file;
-    if (expected && ids[i] != expected && ids[i] <= newest) {
+    if (expected && ids[i] != expected && ids[i] <= scanner->newest) {
       report(scanner, &segment, 0, 0, 0, "segment %" PRIu64 " is missing before it", expected);
       scanner->believing = true;
     }
     expected = ids[i] + 1;
-    const int result = scan_open(scanner, &segment, file, ids[i] == newest);
+    const int result = scan_open(scanner, &segment, file, ids[i] == scanner->newest);
     scanner->io->operations->close(scanner->io, file);
     if (result < 0) return result;
   }
@@ -306,12 +340,12 @@ static int scan_segments(struct scanner *scanner, const uint64_t *ids, size_t co
 int journal_scan(struct journal_io *io, const struct journal_scan_handler *handler, struct journal_scan *scan) {
   struct scanner scanner = {
       .io = io, .handler = handler, .scan = scan, .window = {.io = io, .file = -1}, .believing = true, .chain_whole = true};
-  uint64_t *ids = NULL, newest = 0;
+  uint64_t *ids = NULL;
   size_t count = 0;
   memset(scan, 0, sizeof *scan);
   int result = journal_list_segments(io, &ids, &count);
-  if (result == 0) result = find_identity(&scanner, ids, count, &newest);
-  if (result == 0) result = scan_segments(&scanner, ids, count, newest);
+  if (result == 0) result = find_identity(&scanner, ids, count);
+  if (result == 0) result = scan_segments(&scanner, ids, count);
   scan->chained = scanner.chain_whole && scan->batches > 0;
   if (scan->last_lsn == 0 && scan->newest.version) scan->last_lsn = scan->newest.first_lsn - 1;
   memcpy(scan->chain, scanner.chain, sizeof scan->chain);

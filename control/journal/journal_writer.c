@@ -48,14 +48,26 @@ static void be_due(struct journal_batch *batch, enum record_durability urgency, 
   if (due_ns < batch->due_ns) batch->due_ns = due_ns;
 }
 
-/* Up to RECORDS_A_TURN. Returns how many; *full when the next does not fit. */
+/* A record takes as much in a batch as in its ring. */
+uint32_t journal_unit_bytes_max(uint32_t batch_bytes_max) { return batch_bytes_max - JOURNAL_BATCH_HEADER_BYTES; }
+
+/* What must fit for the peeked record to go into a batch: all that was published with it, so that a crash keeps it whole or not
+ * at all: a webhook's id with its violations. Only what no batch holds goes into several. */
+static uint32_t bytes_needed(const struct journal *journal, const struct record_ring *ring, uint32_t record_bytes) {
+  const uint32_t unit_bytes = record_ring_unit_bytes(ring);
+  return unit_bytes > 0 && unit_bytes <= journal_unit_bytes_max(journal->config.batch_bytes_max)
+             ? unit_bytes
+             : record_frame_bytes(record_bytes);
+}
+
+/* Up to RECORDS_A_TURN, and on to the end of what was published together. Returns how many; *full when the next does not fit. */
 static uint32_t gather_ring(struct journal *journal, struct journal_batch *batch, struct record_ring *ring, uint64_t now_ns,
                             bool *full) {
   const uint64_t from = record_ring_read_position(ring);
   uint32_t count = 0, bytes;
   const void *record;
-  while (count < RECORDS_A_TURN && (record = record_ring_peek(ring, &bytes))) {
-    if (record_frame_bytes(bytes) > journal->config.batch_bytes_max - batch->used) {
+  while ((record = record_ring_peek(ring, &bytes)) && (count < RECORDS_A_TURN || record_ring_unit_bytes(ring) == 0)) {
+    if (bytes_needed(journal, ring, bytes) > journal->config.batch_bytes_max - batch->used) {
       *full = true;
       break;
     }
@@ -70,15 +82,17 @@ static uint32_t gather_ring(struct journal *journal, struct journal_batch *batch
 uint32_t journal_gather(struct journal *journal, uint64_t now_ns) {
   struct journal_batch *batch = &journal->batches[journal->filling];
   const uint32_t rings = journal->config.ring_count;
+  const uint32_t used = batch->used;
   uint32_t gathered = 0;
   bool full = false;
-  for (uint32_t idle = 0; idle < rings && !full;) {
+  for (uint32_t idle = 0; idle < rings && !full && batch->used - used < LOOK_BYTES;) {
     const uint32_t count = gather_ring(journal, batch, journal->config.rings[journal->next_ring], now_ns, &full);
     if (!full) journal->next_ring = (journal->next_ring + 1) % rings;
     gathered += count;
     idle = count ? 0 : idle + 1;
   }
   if (full) batch->due_ns = 0;
+  journal->gathers_on = !full && batch->used - used >= LOOK_BYTES;
   return gathered;
 }
 
@@ -174,9 +188,27 @@ static bool is_due(struct journal *journal, const struct journal_batch *batch, u
          (batch->count >= BALANCED_RECORDS && batch->due_ns <= now_ns + BALANCED_WAIT_NS);
 }
 
+/* While the disk works. The next batch holds the result. */
+static void chain_batch(struct journal *journal, const void *batch, uint32_t bytes) {
+  const void *segment_block = journal->first_in_segment ? journal->header_block : NULL;
+  journal->chaining = journal->chainer && bytes >= CHAINER_BYTES_LEAST;
+  if (journal->chaining)
+    journal_chainer_start(journal->chainer, segment_block, batch, bytes);
+  else
+    journal_chain_next(segment_block, batch, bytes, journal->chain_hash);
+}
+
+void journal_collect_chain(struct journal *journal) {
+  if (!journal->chaining || !journal_chainer_done(journal->chainer, journal->chain_hash)) return;
+  journal->chaining = false;
+  /* Its batch may be durable by now. */
+  if (!journal->in_flight) journal_mark_chain(journal, atomic_load_explicit(&journal->durable_lsn, memory_order_relaxed));
+}
+
 int journal_flush(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   struct journal_batch *batch = &journal->batches[journal->filling];
-  if (journal->in_flight || journal->opening || batch->count == 0 || !is_due(journal, batch, now_ns)) return 0;
+  if (journal->in_flight || journal->opening || journal->chaining || batch->count == 0 || !is_due(journal, batch, now_ns))
+    return 0;
   if (journal->file < 0 || journal_blocks_up(batch->used) > journal->segment_end - journal->offset)
     return open_next_segment(journal, wall_ns);
   for (uint32_t i = 0; i < journal->config.ring_count; i++)
@@ -197,9 +229,7 @@ int journal_flush(struct journal *journal, uint64_t now_ns, uint64_t wall_ns) {
   other->count = 0;
   other->due_ns = UINT64_MAX;
   const int started = journal_write_start(journal, &journal->write, &request);
-  /* While the disk works. The next batch holds the result. */
-  if (started == 0 && journal->config.hash_chain)
-    journal_chain_next(journal->first_in_segment ? journal->header_block : NULL, batch->bytes, bytes, journal->chain_hash);
+  if (started == 0 && journal->config.hash_chain) chain_batch(journal, batch->bytes, bytes);
   journal->first_in_segment = false;
   return started;
 }
@@ -221,7 +251,7 @@ int journal_batch_completed(struct journal *journal, int result) {
   const struct journal_batch *batch = &journal->batches[journal->filling ^ 1u];
   ALWAYS_ASSERT(journal->in_flight && batch->count > 0);
   count_batch(journal, batch);
-  journal_mark_chain(journal, batch->first_lsn + batch->count - 1);
+  if (!journal->chaining) journal_mark_chain(journal, batch->first_lsn + batch->count - 1);
   /* The LSN first: whoever sees its ring's mark may then read its records. */
   atomic_store_explicit(&journal->durable_lsn, batch->first_lsn + batch->count - 1, memory_order_release);
   for (uint32_t i = 0; i < journal->config.ring_count; i++)

@@ -17,7 +17,7 @@ struct violation_store {
   uint64_t forgotten_lsn; /* entries below it are gone, and perhaps their segments */
   uint64_t run_first_lsn, run_total;
   struct violation_counts *by_rule;
-  void (*see)(void *context, uint64_t lsn, const struct record_header *record);
+  void (*see)(void *context, uint64_t lsn, const struct record_header *record, struct journal_position position);
   void *see_context;
 };
 

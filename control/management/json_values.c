@@ -67,6 +67,15 @@ static json_t *attributes_of(const struct violation *violation) {
   return attributes;
 }
 
+/* The webhook that raised it. */
+static json_t *correlation_of(const struct violation_fixed *fixed) {
+  static const uint8_t none[16];
+  char text[37];
+  if (fixed->has_trace || memcmp(fixed->trace_id, none, sizeof none) == 0) return json_null();
+  uuid7_text(fixed->trace_id, text);
+  return json_string(text);
+}
+
 json_t *json_violation(const struct violation *violation, uint64_t lsn, const char *node) {
   const struct violation_fixed *fixed = &violation->fixed;
   char id[37];
@@ -81,6 +90,7 @@ json_t *json_violation(const struct violation *violation, uint64_t lsn, const ch
   json_object_set_new(json, "message", text_or_null(violation->message));
   json_object_set_new(json, "source", json_string(rule_on_word(fixed->source)));
   json_object_set_new(json, "trace_id", fixed->has_trace ? hex_of(fixed->trace_id, 16) : json_null());
+  json_object_set_new(json, "correlation_id", correlation_of(fixed));
   json_object_set_new(json, "span_ids", spans);
   json_object_set_new(json, "service", text_or_null(violation->service));
   json_object_set_new(json, "attributes", attributes_of(violation));

@@ -4,38 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LIMIT_DEFAULT 100u
 #define LIMIT_MAX 1000000u
 #define TAIL_LIMIT 10000u
-
-static uint64_t now_wall_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
-}
-
-static bool read_number(const char *text, uint64_t least, uint64_t most, uint64_t *number) {
-  char *end = NULL;
-  if (*text < '0' || *text > '9') return false;
-  *number = strtoull(text, &end, 10);
-  return *end == '\0' && *number >= least && *number <= most;
-}
-
-/* As uuid7_text writes it. */
-static bool read_id(const char *text, uint8_t id[16]) {
-  static const unsigned groups[] = {4, 2, 2, 2, 6};
-  unsigned at = 0;
-  if (strlen(text) != 36) return false;
-  for (unsigned i = 0; i < 5; i++) {
-    if (!hex_decode(text, groups[i], id + at)) return false;
-    at += groups[i];
-    text += 2 * groups[i];
-    if (i < 4 && *text++ != '-') return false;
-  }
-  return true;
-}
 
 /* What is wrong with the arguments, or NULL. */
 static const char *read_filter(const struct management_request *request, struct violation_filter *filter) {
@@ -51,7 +23,7 @@ static const char *read_filter(const struct management_request *request, struct 
     if (strcmp(source, rule_on_word(i)) == 0) filter->source = (int)i;
   if (source && filter->source < 0) return "source is one of span, trace, webhook, alert";
   filter->has_id = id != NULL;
-  if (id && !read_id(id, filter->id)) return "id is a violation's id, 36 characters";
+  if (id && !argument_uuid(id, filter->id)) return "id is a violation's id, 36 characters";
   filter->oldest_first = order && strcmp(order, "oldest") == 0;
   if (order && !filter->oldest_first && strcmp(order, "newest") != 0) return "order is newest or oldest";
   for (unsigned i = 0; severity && i < 5; i++)
@@ -59,15 +31,27 @@ static const char *read_filter(const struct management_request *request, struct 
   if (severity && filter->severity < 0) return "severity is one of info, low, medium, high, critical";
   filter->has_trace_id = trace != NULL;
   if (trace && (strlen(trace) != 32 || !hex_decode(trace, 16, filter->trace_id))) return "trace is 32 hexadecimal digits";
-  if (since && !parse_time(since, now_wall_ns(), &filter->since_ns))
+  if (since && !parse_time(since, argument_now_ns(), &filter->since_ns))
     return "since is an RFC 3339 time, Unix seconds, or a duration such as 5m";
-  if (until && !parse_time(until, now_wall_ns(), &filter->until_ns))
+  if (until && !parse_time(until, argument_now_ns(), &filter->until_ns))
     return "until is an RFC 3339 time, Unix seconds, or a duration such as 5m";
-  if (limit && !read_number(limit, 1, LIMIT_MAX, &number)) return "limit is a number from 1 to 1000000";
+  if (limit && !argument_number(limit, 1, LIMIT_MAX, &number)) return "limit is a number from 1 to 1000000";
   filter->limit = (uint32_t)number;
-  if (after && !read_number(after, 1, INT64_MAX, filter->oldest_first ? &filter->after_lsn : &filter->before_lsn))
+  if (after && !argument_number(after, 1, INT64_MAX, filter->oldest_first ? &filter->after_lsn : &filter->before_lsn))
     return "after is the cursor of an answer before";
   return NULL;
+}
+
+/* What an answer does not hold: `index_complete` false while the log of earlier runs is still read into the index, and
+ * `index_from`, the oldest violation that can be given, when older ones have left. From before the query, so that it never
+ * promises too much. */
+static void say_extent(json_t *answer, const struct appliance_index *index) {
+  const struct violation_extent *extent = &index->extent;
+  json_object_set_new(answer, "index_complete", json_boolean(index->complete));
+  json_object_set_new(answer, "index_from",
+                      extent->let_go == 0 ? json_null()
+                                          : json_pack("{s:I, s:o}", "lsn", (json_int_t)extent->first_lsn, "time",
+                                                      extent->count ? json_time(extent->first_wall_ns) : json_null()));
 }
 
 struct listing {
@@ -90,23 +74,16 @@ static bool add_violation(void *context, uint64_t lsn, const struct violation *v
   return true;
 }
 
-static bool read_node(const struct management_request *request, char node[37]) {
-  struct appliance_snapshot *snapshot = malloc(sizeof *snapshot);
-  if (!snapshot) return false;
-  request->appliance->snapshot(request->appliance->context, snapshot);
-  memcpy(node, snapshot->node, 37);
-  free(snapshot);
-  return true;
-}
-
 enum MHD_Result handle_violations(struct management_request *request) {
   struct violation_filter filter;
-  char node[37];
-  const char *wrong = read_filter(request, &filter);
+  const bool of_cursor = request_argument(request, "cursor") != NULL;
+  const char *wrong = of_cursor ? NULL : read_filter(request, &filter);
   if (wrong) return answer_error(request, 400, "argument", wrong);
-  if (!read_node(request, node)) return MHD_NO;
+  if (of_cursor) return handle_violations_of_cursor(request, request->appliance->node);
   struct violation_store *store = request->appliance->violations(request->appliance->context);
-  struct listing listing = {.list = json_array(), .node = node, .room = filter.limit};
+  struct appliance_index index;
+  request->appliance->index(request->appliance->context, &index);
+  struct listing listing = {.list = json_array(), .node = request->appliance->node, .room = filter.limit};
   filter.limit++; /* one more tells whether there are more */
   const int given = violation_store_query(store, &filter, add_violation, &listing);
   if (given < 0) {
@@ -115,9 +92,9 @@ enum MHD_Result handle_violations(struct management_request *request) {
   }
   char cursor[24];
   snprintf(cursor, sizeof cursor, "%llu", (unsigned long long)listing.last_lsn);
-  return answer_json(
-      request, 200,
-      json_pack("{s:o, s:o}", "violations", listing.list, "next", listing.more ? json_string(cursor) : json_null()));
+  json_t *json = json_pack("{s:o, s:o}", "violations", listing.list, "next", listing.more ? json_string(cursor) : json_null());
+  say_extent(json, &index);
+  return answer_json(request, 200, json);
 }
 
 #define BUCKET_DEFAULT_NS 3600000000000ull
@@ -161,6 +138,8 @@ enum MHD_Result handle_violations_counts(struct management_request *request) {
   if (bucket && !read_bucket(bucket, &bucket_ns))
     return answer_error(request, 400, "argument", "bucket is a time such as 10s, 5m, 1h, 1d");
   struct violation_store *store = request->appliance->violations(request->appliance->context);
+  struct appliance_index index;
+  request->appliance->index(request->appliance->context, &index);
   const int result =
       violation_store_count_groups(store, &filter, (enum violation_group)group, bucket_ns, &counts, &count, &total);
   if (result == -E2BIG) return answer_error(request, 400, "argument", "more than 10000 groups: a longer bucket, or less time");
@@ -168,7 +147,9 @@ enum MHD_Result handle_violations_counts(struct management_request *request) {
   json_t *list = json_array();
   for (size_t i = 0; i < count; i++) json_array_append_new(list, count_json((enum violation_group)group, &counts[i]));
   free(counts);
-  return answer_json(request, 200, json_pack("{s:s, s:I, s:o}", "by", words[group], "total", (json_int_t)total, "counts", list));
+  json_t *json = json_pack("{s:s, s:I, s:o}", "by", words[group], "total", (json_int_t)total, "counts", list);
+  say_extent(json, &index);
+  return answer_json(request, 200, json);
 }
 
 struct tail {
@@ -192,12 +173,11 @@ static bool add_line(void *context, uint64_t lsn, const struct violation *violat
 enum MHD_Result handle_violations_tail(struct management_request *request) {
   const char *after = request_argument(request, "after");
   struct violation_filter filter = {.severity = -1, .source = -1, .oldest_first = true, .limit = TAIL_LIMIT};
-  char node[37], position[24];
-  if (after && !read_number(after, 0, INT64_MAX, &filter.after_lsn))
+  char position[24];
+  if (after && !argument_number(after, 0, INT64_MAX, &filter.after_lsn))
     return answer_error(request, 400, "argument", "after is an LSN");
-  if (!read_node(request, node)) return MHD_NO;
   struct violation_store *store = request->appliance->violations(request->appliance->context);
-  struct tail tail = {.node = node, .last_lsn = filter.after_lsn};
+  struct tail tail = {.node = request->appliance->node, .last_lsn = filter.after_lsn};
   const uint64_t now_lsn = violation_store_last_lsn(store);
   const int given = after ? violation_store_query(store, &filter, add_line, &tail) : 0;
   if (given < 0 || tail.out.failed) {

@@ -58,7 +58,7 @@ struct rule_definition {
   char *condition_text; /* `if:` */
   char *when_text, *always_text, *never_text;
   char *timezone;    /* NULL: UTC */
-  char *window_text; /* `window:`, or what `threshold` or `suppress` mean in its words; NULL: none */
+  char *window_text; /* `window:`, or what `threshold` means in its words; NULL: none (as of `suppress`) */
   int64_t within_ns; /* of `within:`; 0: without */
   const char *file;
   uint32_t line;

@@ -21,5 +21,6 @@ struct trial_backtest {
 };
 
 /* {"input": {..}, "totals": {both, only_new, only_current}, "rules": [{rule, both, only_new, only_current}], "violations":
- * {both: [..], only_new: [..], only_current: [..]}}; of a journal also "not_judged" in each. NULL with errors. */
+ * {both: [..], only_new: [..], only_current: [..]}}; of a journal also "not_judged" in each, and in the input how many webhooks
+ * were judged again and how many were not, by reason. NULL with errors. */
 json_t *trial_backtest_run(const struct trial_backtest *backtest, struct rule_errors *errors);

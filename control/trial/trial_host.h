@@ -18,7 +18,8 @@ enum trial_format {
   TRIAL_JAEGER,
   TRIAL_WEBHOOK, /* of the kind json */
   TRIAL_ALERTMANAGER,
-  TRIAL_ANY_WEBHOOK, /* Alertmanager's where it has that shape, else of the kind json */
+  TRIAL_ANY_WEBHOOK,      /* Alertmanager's where it has that shape, else of the kind json */
+  TRIAL_RECORDED_WEBHOOK, /* as a journal has it: judged at its time, its violations name it */
   TRIAL_FORMATS
 };
 const char *trial_format_name(enum trial_format format);
@@ -27,7 +28,8 @@ struct trial_body {
   enum trial_format format;
   const void *bytes;
   size_t length;
-  const char *source; /* of a webhook: its name */
+  const char *source;                    /* of a webhook: its name */
+  const struct webhook_record *recorded; /* of a recorded one */
 };
 
 /* Why nothing of a body was judged. */

@@ -22,6 +22,18 @@ const char *trial_unread_name(enum trial_unread what);
 
 enum trial_recording { RECORDING_BODIES, RECORDING_CAPTURE, RECORDING_JOURNAL, RECORDINGS };
 
+/* Why a webhook that a journal has recorded is not judged again. */
+enum trial_unjudged {
+  UNJUDGED_EARLIER_RELEASE, /* its record has no audit */
+  UNJUDGED_NOT_KEPT,        /* bodies of its source are not recorded */
+  UNJUDGED_TOO_LARGE,       /* its body was longer than those that are */
+  UNJUDGED_VERDICT_MISSING, /* what it raised is not all in the journal: damage, or retention */
+  UNJUDGED_REFUSED,         /* the new rules raise more than fits in one piece */
+  UNJUDGED_MALFORMED,
+  UNJUDGED_REASONS
+};
+const char *trial_unjudged_name(enum trial_unjudged why);
+
 struct trial_report {
   enum trial_recording recording;
   const char *format;                                          /* static text */
@@ -30,6 +42,7 @@ struct trial_report {
   uint64_t frames_read; /* those that were taken into a stream or as a datagram; frames = read + unread, by reason */
   uint64_t unread[UNREADS];
   uint64_t journal_records, recorded_violations, recorded_webhooks; /* journals */
+  uint64_t webhooks_judged, webhooks_not_judged[UNJUDGED_REASONS];  /* their sum is recorded_webhooks */
   uint64_t journal_damages;
 };
 
@@ -37,8 +50,8 @@ struct trial_reader {
   void *context;
   /* `arrived_ns` 0: the recording does not say. The answer is given back to whoever sent it, as far as there is one. */
   void (*body)(void *context, uint64_t arrived_ns, const struct trial_body *body, struct trial_answer *answer);
-  /* Of journals: what CURRENT raised. */
-  void (*violation)(void *context, const struct violation *violation);
+  /* Of journals: what CURRENT raised; with `judged_again` by a webhook that was given as a body just before. */
+  void (*violation)(void *context, const struct violation *violation, bool judged_again);
   void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
 };
 

@@ -11,8 +11,9 @@
 #define BODY_SLACK_BYTES 64u
 
 const char *trial_format_name(enum trial_format format) {
-  static const char *const names[TRIAL_FORMATS] = {"OTLP protobuf",  "OTLP JSON", "Zipkin JSON",
-                                                   "Jaeger compact", "webhook",   "Alertmanager webhook"};
+  static const char *const names[TRIAL_FORMATS] = {"OTLP protobuf",  "OTLP JSON",       "Zipkin JSON",
+                                                   "Jaeger compact", "webhook",         "Alertmanager webhook",
+                                                   "any webhook",    "recorded webhook"};
   return (unsigned)format < TRIAL_FORMATS ? names[format] : "unknown";
 }
 
@@ -40,12 +41,12 @@ static bool keep_body(struct trial_host *host, const struct trial_body *body) {
 struct intake {
   struct trial_host *host;
   struct engine *engine;
-  uint64_t alerts, latest_end_ns;
+  uint64_t alerts, latest_end_ns, wall_ns;
 };
 
 static bool evaluate(void *context, struct event_batch *batch) {
   struct intake *intake = context;
-  return engine_evaluate(intake->engine, batch, intake->host->now_ns, intake->host->wall_ns);
+  return engine_evaluate(intake->engine, batch, intake->host->now_ns, intake->wall_ns);
 }
 
 static void decode_spans(struct trial_host *host, const struct trial_body *body, struct event_batch *batch,
@@ -72,6 +73,7 @@ static void decode_spans(struct trial_host *host, const struct trial_body *body,
   case TRIAL_WEBHOOK:
   case TRIAL_ALERTMANAGER:
   case TRIAL_ANY_WEBHOOK:
+  case TRIAL_RECORDED_WEBHOOK:
   case TRIAL_FORMATS:
     break;
   }
@@ -103,7 +105,7 @@ static void decode_webhook(struct intake *intake, const struct webhook_source *s
   const struct event_sink sink = {.context = intake, .evaluate = evaluate};
   const uint32_t bytes = (uint32_t)body->length;
   *result = (struct webhook_result){0};
-  webhook_decode(source, host->body, bytes, host->scratch, bytes, host->wall_ns, engine_batch(intake->engine, EVENT_WEBHOOK),
+  webhook_decode(source, host->body, bytes, host->scratch, bytes, intake->wall_ns, engine_batch(intake->engine, EVENT_WEBHOOK),
                  engine_batch(intake->engine, EVENT_ALERT), &sink, result);
 }
 
@@ -113,6 +115,10 @@ static enum trial_refusal take_webhook(struct intake *intake, const struct trial
   struct webhook_result result = {0};
   const size_t length = body->source ? strlen(body->source) : 0;
   if (length) memcpy(source.name, body->source, length < sizeof source.name ? length : sizeof source.name - 1);
+  if (body->recorded) {
+    source.kind = (enum webhook_kind)body->recorded->source_kind;
+    engine_set_correlation(intake->engine, body->recorded->correlation_id);
+  }
   decode_webhook(intake, &source, body, &result);
   if (body->format == TRIAL_ANY_WEBHOOK && result.outcome == WEBHOOK_SCHEMA) {
     engine_rollback(intake->engine);
@@ -137,14 +143,17 @@ static enum trial_refusal take_webhook(struct intake *intake, const struct trial
 }
 
 static bool is_webhook(enum trial_format format) {
-  return format == TRIAL_WEBHOOK || format == TRIAL_ALERTMANAGER || format == TRIAL_ANY_WEBHOOK;
+  return format == TRIAL_WEBHOOK || format == TRIAL_ALERTMANAGER || format == TRIAL_ANY_WEBHOOK ||
+         format == TRIAL_RECORDED_WEBHOOK;
 }
 
 void trial_host_take(struct trial_host *host, const struct trial_body *body, struct trial_answer *answer) {
   *answer = (struct trial_answer){.refusal = TRIAL_TOO_LARGE};
   host->counters.bodies++;
   if (keep_body(host, body)) {
-    struct intake intake = {.host = host, .engine = host->shards[host->next_shard].engine};
+    struct intake intake = {.host = host,
+                            .engine = host->shards[host->next_shard].engine,
+                            .wall_ns = body->recorded ? body->recorded->header.wall_ns : host->wall_ns};
     host->next_shard = (uint16_t)((host->next_shard + 1) % host->config.shards);
     answer->refusal = is_webhook(body->format) ? take_webhook(&intake, body, answer) : take_spans(&intake, body, answer);
     if (answer->refusal == TRIAL_TAKEN)
@@ -187,5 +196,6 @@ json_t *trial_violation_json(const struct violation *violation) {
   static const char *const meaningless[] = {"id", "node", "shard", "lsn"};
   json_t *json = json_violation(violation, 0, "");
   for (size_t i = 0; i < sizeof meaningless / sizeof *meaningless; i++) json_object_del(json, meaningless[i]);
+  if (json_is_null(json_object_get(json, "correlation_id"))) json_object_del(json, "correlation_id"); /* as of any trial */
   return json;
 }

@@ -1,5 +1,5 @@
 /* A violation of one side waits for one of the other about the same: of a span rule the span, of a trace rule the trace, of other
- * rules the moment and the service. Several alike pair one by one. */
+ * rules the recorded webhook, or the moment, and the service. Several alike pair one by one. */
 #include "siphash.h"
 #include "trial_pairs_internal.h"
 #include <stdlib.h>
@@ -103,7 +103,11 @@ static void fingerprint(const struct violation *violation, uint64_t print[2]) {
   if (violation->fixed.has_trace && violation->fixed.source == RULE_ON_SPAN)
     memcpy(about.span_id, violation->fixed.span_ids[0], sizeof about.span_id);
   if (!violation->fixed.has_trace) {
-    about.wall_ns = violation->wall_ns;
+    /* The webhook, where it is known. */
+    static const uint8_t none[16];
+    const bool correlated = memcmp(violation->fixed.trace_id, none, sizeof none) != 0;
+    if (correlated) memcpy(about.trace_id, violation->fixed.trace_id, sizeof about.trace_id);
+    about.wall_ns = correlated ? 0 : violation->wall_ns;
     about.service_print = violation->service.at ? siphash(&key, violation->service.at, violation->service.length) : 0;
   }
   const struct siphash_key of_rule = {siphash(&key, violation->rule.at, violation->rule.length), 3};

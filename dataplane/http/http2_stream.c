@@ -28,6 +28,7 @@ struct http2_stream *http2_stream_begin(struct http2_connection *connection, int
   stream->exchange.request = (struct http_request){.method = HTTP_METHOD_OTHER,
                                                    .local_port = front->local_port,
                                                    .peer = front->peer,
+                                                   .peer_port = front->peer_port,
                                                    .headers = stream->headers,
                                                    .content_length = UINT64_MAX,
                                                    .http2 = true};

@@ -260,12 +260,16 @@ static void *opened(void *context, struct stream *stream, uint16_t local_port, u
   };
   connection->exchange.request.local_port = local_port;
   connection->exchange.request.peer = stream_peer_address(stream);
+  connection->exchange.request.peer_port = stream_peer_port(stream);
   if (server->config.address_limits)
     connection->account = address_account_hold(server->config.address_limits, &connection->exchange.request.peer);
   if (server->open) server->open->previous = connection;
   server->open = connection;
   server->counters.connections++;
   timer_arm(server->timers, &connection->timer, connection->deadline_ns);
+  const struct http_application *application = server->config.application;
+  if (application->connection_accepted)
+    application->connection_accepted(application->context, local_port, &connection->exchange.request.peer);
   return connection;
 }
 
@@ -328,6 +332,10 @@ static void closed(void *state, enum stream_end end, uint64_t now_ns) {
   if (connection->phase == HTTP_PHASE_PARKED) {
     server->counters.parked--;
     application->aborted(application->context, &connection->exchange);
+  }
+  if (application->connection_ended) {
+    const struct http_request *request = &connection->exchange.request;
+    application->connection_ended(application->context, request->local_port, &request->peer, end);
   }
   if (in_progress(connection)) count_aborted(connection, abort_reason_of(connection, end));
   if (connection->http2) http2_connection_end(connection->http2, abort_reason_of(connection, end));

@@ -16,9 +16,11 @@ void http_parse_begin(struct http_parse *parse, struct http_header_block *block,
   block->text_bytes = 0;
   const uint16_t local_port = request->local_port;
   const struct ip_address peer = request->peer;
+  const uint16_t peer_port = request->peer_port;
   *request = (struct http_request){.method = HTTP_METHOD_OTHER,
                                    .local_port = local_port,
                                    .peer = peer,
+                                   .peer_port = peer_port,
                                    .path = {root_path, 0},
                                    .query = {root_path, 0},
                                    .headers = block->headers};

@@ -40,6 +40,7 @@ struct http_request {
   uint16_t local_port;
   bool http2, grpc; /* grpc: by its content type, on HTTP/2 */
   struct ip_address peer;
+  uint16_t peer_port;
   struct http_text path;  /* without query, not percent-decoded; begins with '/', or is "*" (OPTIONS only) */
   struct http_text query; /* after '?', may be empty */
   uint32_t header_count;
@@ -100,6 +101,9 @@ struct http_application {
    * may be partial (path empty) when the header block did not parse. */
   uint32_t (*error_body)(void *context, uint16_t local_port, const struct http_request *request, uint16_t status,
                          const char *reason, uint8_t *body, const char **content_type);
+  /* Both may be NULL: connections, and how they ended. */
+  void (*connection_accepted)(void *context, uint16_t local_port, const struct ip_address *peer);
+  void (*connection_ended)(void *context, uint16_t local_port, const struct ip_address *peer, enum stream_end end);
 };
 
 /* Application state for a parked exchange. */

@@ -3,11 +3,12 @@
  * Secrets are held as prepared HMAC-SHA256 states (inner and outer block hashed once); verification compares in constant time
  * and tries every secret without early exit. Threads: any; a source is constant after start. */
 #include "event.h"
-#include "record.h"
+#include "webhook_record.h"
 #include <openssl/sha.h>
 
 #define WEBHOOK_SECRETS_MAX 8
 #define WEBHOOK_ID_BYTES_MAX 256u
+#define WEBHOOK_RECORDED_NAMES_MAX 16
 #define WEBHOOK_ALERTS_MAX 1u << 20 /* bounded by body bytes only */
 
 enum webhook_kind { WEBHOOK_JSON, WEBHOOK_ALERTMANAGER, WEBHOOK_GITHUB, WEBHOOK_STANDARD };
@@ -18,6 +19,16 @@ struct webhook_secret {
   uint8_t bearer_sha256[32]; /* of the secret text, for Authorization: Bearer (json, alertmanager) */
 };
 
+/* What of an accepted webhook its record keeps, beside its verdict. */
+struct webhook_recording {
+  uint32_t body_bytes; /* bodies up to this length; 0: none */
+  uint32_t header_count;
+  struct {
+    uint32_t length;
+    char name[WEBHOOK_AUDIT_NAME_BYTES_MAX + 1]; /* lower case */
+  } headers[WEBHOOK_RECORDED_NAMES_MAX];
+};
+
 struct webhook_source {
   char name[64];
   enum webhook_kind kind;
@@ -25,6 +36,7 @@ struct webhook_source {
   enum record_durability durability;
   uint32_t max_body_bytes;
   uint64_t window_ns, skew_ns;
+  struct webhook_recording recording;
   uint32_t secret_count;
   struct webhook_secret secrets[WEBHOOK_SECRETS_MAX];
 };

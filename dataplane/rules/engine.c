@@ -115,6 +115,8 @@ void engine_fill_violation(struct engine *engine, const struct event_batch *batc
     violation->fixed.span_count = 1;
     memcpy(violation->fixed.trace_id, fields->trace_id, sizeof fields->trace_id);
     memcpy(violation->fixed.span_ids[0], fields->span_id, sizeof fields->span_id);
+  } else if (engine->transaction.correlated) {
+    memcpy(violation->fixed.trace_id, engine->transaction.correlation_id, sizeof violation->fixed.trace_id);
   }
   uuid7_next(&engine->config.uuids, wall_ns, violation->fixed.id);
   violation->rule = (struct event_text){rule->name.at, rule->name.length};
@@ -124,6 +126,7 @@ void engine_fill_violation(struct engine *engine, const struct event_batch *batc
 
 void engine_leave_unjudged(struct engine *engine, uint32_t from, uint32_t count) {
   engine->counters.batches_over_steps++;
+  engine->transaction.unjudged = true;
   engine->counters.programs_unjudged += candidates_left(&engine->evaluation, from, count);
 }
 
@@ -131,8 +134,13 @@ static bool raise(struct engine *engine, const struct event_batch *batch, const 
                   uint64_t wall_ns) {
   for (; rows; rows &= rows - 1) {
     match_count_pending(&engine->matches, rule->match_slot);
-    if (rule->shadow) continue;
+    if (rule->shadow) {
+      engine->transaction.shadow_matches++;
+      continue;
+    }
     engine_fill_violation(engine, batch, (uint32_t)__builtin_ctzll(rows), rule, wall_ns);
+    if (engine->transaction.violations < ENGINE_RAISED_IDS)
+      memcpy(engine->raised_ids[engine->transaction.violations], engine->violation.fixed.id, sizeof engine->violation.fixed.id);
     if (!engine_reserve_violation(engine)) return false;
   }
   return true;
@@ -151,6 +159,7 @@ static bool judge(struct engine *engine, const struct event_batch *batch, uint64
     const struct image_rule *rule = &kind->rules[r];
     const uint64_t met = program_run(&rule->condition, evaluation, rows);
     if (!met) continue;
+    if (rule->window) engine->transaction.window_matches += (uint32_t)__builtin_popcountll(met);
     const bool room =
         rule->window ? window_send_rows(engine, batch, rule, met, now_ns, wall_ns) : raise(engine, batch, rule, met, wall_ns);
     if (!room) return false;
@@ -166,6 +175,7 @@ bool engine_evaluate(struct engine *engine, struct event_batch *batch, uint64_t 
     evaluation_begin(&engine->evaluation, batch, engine->image->scratch[engine->config.shard]);
     engine->transaction.no_room = !judge(engine, batch, now_ns, wall_ns);
     engine->counters.elements_unjudged += batch->elements_left_out;
+    engine->transaction.unjudged = engine->transaction.unjudged || batch->elements_left_out;
   }
   batch->elements_left_out = 0;
   batch->count = 0;
@@ -178,6 +188,28 @@ enum engine_room engine_room(const struct engine *engine) {
   const bool never = engine->transaction.record_bytes > record_ring_capacity(engine->config.records) / 2 ||
                      engine->transaction.digest_lines > lines / 2;
   return never ? ENGINE_ROOM_NEVER : ENGINE_ROOM_FULL_NOW;
+}
+
+void engine_set_correlation(struct engine *engine, const uint8_t correlation_id[16]) {
+  memcpy(engine->transaction.correlation_id, correlation_id, sizeof engine->transaction.correlation_id);
+  engine->transaction.correlated = true;
+}
+
+struct engine_verdict engine_verdict(const struct engine *engine) {
+  const uint64_t violations = engine->transaction.violations;
+  return (struct engine_verdict){
+      .generation = engine_generation(engine),
+      .violations = (uint32_t)violations,
+      .shadow_matches = engine->transaction.shadow_matches,
+      .window_matches = engine->transaction.window_matches,
+      .partial = engine->transaction.unjudged,
+      .raised_id_count = violations < ENGINE_RAISED_IDS ? (uint32_t)violations : ENGINE_RAISED_IDS,
+      .raised_ids = engine->raised_ids,
+  };
+}
+
+bool engine_could_hold(const struct engine *engine, uint32_t record_bytes) {
+  return engine->transaction.record_bytes + record_bytes <= record_ring_capacity(engine->config.records) / 2;
 }
 
 static void end_transaction(struct engine *engine, uint64_t counted[EVENT_KINDS]) {

@@ -114,6 +114,20 @@ enum engine_room engine_room(const struct engine *engine);
 /* Publishes what the request raised. Returns the record ring position to wait for (durable acknowledgement); records appended
  * by the caller to the same ring since the last commit are published with it. */
 uint64_t engine_commit(struct engine *engine);
+/* What the rules said of the request so far. */
+#define ENGINE_RAISED_IDS 16u
+struct engine_verdict {
+  uint64_t generation; /* 0: there are no rules */
+  uint32_t violations, shadow_matches, window_matches;
+  bool partial; /* some rules were left unasked */
+  uint32_t raised_id_count;
+  const uint8_t (*raised_ids)[16]; /* of the first violations, until the request ends */
+};
+struct engine_verdict engine_verdict(const struct engine *engine);
+/* Violations of webhooks and alerts that this request raises from now on name it. */
+void engine_set_correlation(struct engine *engine, const uint8_t correlation_id[16]);
+/* Whether a record of the caller could ever stand in the ring beside what the request has raised. */
+bool engine_could_hold(const struct engine *engine, uint32_t record_bytes);
 void engine_rollback(struct engine *engine);
 
 /* Digests that will be applied soon: of the far one the place in the table's index is fetched into the cache, of the near one,

@@ -239,8 +239,11 @@ struct engine {
   struct {
     uint64_t events[EVENT_KINDS], violations, digests, window_digests;
     uint64_t record_bytes, digest_lines;
-    bool no_room;
+    uint32_t shadow_matches, window_matches;
+    bool no_room, unjudged, correlated;
+    uint8_t correlation_id[16];
   } transaction;
+  uint8_t raised_ids[ENGINE_RAISED_IDS][16]; /* of the transaction's first violations */
   struct engine_counters counters;
 };
 

@@ -19,7 +19,7 @@ struct violation_fixed {
   uint8_t source;   /* enum rule_on */
   uint8_t has_trace;
   uint8_t span_count;
-  uint8_t trace_id[16];
+  uint8_t trace_id[16]; /* has_trace 0: the correlation id of the webhook it was raised by; zero: none is known */
   uint8_t span_ids[VIOLATION_SPAN_IDS_MAX][8];
   uint64_t first_seen_ns, last_seen_ns; /* event time, Unix */
   uint32_t count;                       /* spans or events that make it up */

@@ -132,8 +132,9 @@ struct shard *shard_create(struct arena *arena, const struct shard_config *confi
   shard->timers = timer_wheel_create(arena, now_ns);
   shard->replay = replay_table_create(arena, config->webhooks.replay_capacity, &config->table_key);
   if (!shard->scratch || !shard->datagram || !shard->timers || !shard->replay) return NULL;
-  if (!create_address_limits(shard, arena) || !shard_parked_create(shard, arena) || !create_engine(shard, arena, now_ns) ||
-      !create_http(shard, arena, now_ns) || !create_tls(shard, arena, now_ns) || !create_network(shard, arena, now_ns))
+  if (!shard_flight_create(shard, arena) || !create_address_limits(shard, arena) || !shard_parked_create(shard, arena) ||
+      !create_engine(shard, arena, now_ns) || !create_http(shard, arena, now_ns) || !create_tls(shard, arena, now_ns) ||
+      !create_network(shard, arena, now_ns))
     return NULL;
   return shard;
 }
@@ -163,5 +164,7 @@ void shard_set_journal_failed(struct shard *shard, bool failed) {
 void shard_request_drain(struct shard *shard) { atomic_store_explicit(&shard->drain, true, memory_order_release); }
 
 bool shard_drained(const struct shard *shard) { return atomic_load_explicit(&shard->drained, memory_order_acquire); }
+
+const struct flight_recorder *shard_flight_recorder(const struct shard *shard) { return shard->recorder; }
 
 uint64_t shard_heartbeat(const struct shard *shard) { return atomic_load_explicit(&shard->heartbeat, memory_order_relaxed); }

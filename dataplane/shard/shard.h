@@ -8,6 +8,7 @@
  * marked "any" by others. */
 #include "driver.h"
 #include "engine.h"
+#include "flight_recorder.h"
 #include "histogram.h"
 #include "http_server.h"
 #include "network.h"
@@ -72,6 +73,7 @@ struct shard_config {
     const struct webhook_source *sources;
     uint32_t source_count;
     uint32_t replay_capacity;
+    uint32_t unit_bytes_max; /* what the journal keeps whole over a crash: a webhook with an id may raise no more */
   } webhooks;
   struct tls_config tls; /* publication NULL: no listener has TLS; the shard makes the memory */
   uint32_t parked_max;   /* answers that wait for durability or for another shard */
@@ -79,6 +81,9 @@ struct shard_config {
   uint64_t trace_idle_ns;
   struct trace_limits trace_limits;
   uint32_t window_keys_max, window_blocks_max;
+  struct {
+    uint32_t events, sample_every; /* as of struct flight_config; events 0: nothing is recorded */
+  } recorder;
   struct record_ring *records;
   struct line_ring *messages_to[SHARDS_MAX], *messages_from[SHARDS_MAX]; /* own ring included */
   struct line_ring *verdicts_to[SHARDS_MAX], *verdicts_from[SHARDS_MAX]; /* at least parked_max lines: never full; NULL for own */
@@ -144,6 +149,7 @@ struct shard_snapshot {
   struct line_ring_counters messages_out; /* summed over destinations */
   struct address_counters addresses;
   struct watermark pressure[RESOURCES];
+  struct flight_counters flight;
   uint32_t shedding; /* bits of enum shed */
   bool drained;
 };
@@ -167,6 +173,8 @@ uint16_t shard_of_replay_key(const struct siphash_key *key, const struct replay_
 uint64_t shard_generation(const struct shard *shard); /* adopted; older images are no longer read */
 uint64_t shard_rule_matches(const struct shard *shard, uint32_t match_slot);
 uint64_t shard_tls_generation(const struct shard *shard); /* likewise, of the TLS identities */
+/* To read events from, also in a signal handler; NULL when nothing is recorded. */
+const struct flight_recorder *shard_flight_recorder(const struct shard *shard);
 void shard_set_journal_failed(struct shard *shard, bool failed);
 void shard_request_drain(struct shard *shard);
 bool shard_drained(const struct shard *shard); /* no request in progress, no live trace */

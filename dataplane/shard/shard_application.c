@@ -43,6 +43,13 @@ static uint32_t error_body(void *context, uint16_t local_port, const struct http
   return shard_error_json(shard, "http", reason, NULL, body);
 }
 
+/* What HTTP itself finds wrong, or has no room for. */
+static uint32_t http_error_body(void *context, uint16_t local_port, const struct http_request *request, uint16_t status,
+                                const char *reason, uint8_t *body, const char **content_type) {
+  shard_flight_refused(context, request, status, "http");
+  return error_body(context, local_port, request, status, reason, body, content_type);
+}
+
 static void build_refusal(struct shard *shard, const struct http_request *request, uint16_t status, const char *code,
                           const char *message, uint8_t *body, struct http_response *response) {
   *response = (struct http_response){.status = status, .body = body, .content_type = "application/json", .message = message};
@@ -61,7 +68,7 @@ void shard_refuse(struct shard *shard, struct http_exchange *exchange, uint16_t 
   struct http_response response;
   build_refusal(shard, http_exchange_request(exchange), status, code, message, body, &response);
   if (status == 503) shard->counters.overload_answers++;
-  http_respond(exchange, &response, shard->now_ns);
+  shard_respond(shard, exchange, &response, code);
 }
 
 struct route {
@@ -150,14 +157,16 @@ static void admit(void *context, const struct http_request *request, struct http
   }
   *admission = (struct http_admission){
       .status = taken.status, .max_body_bytes = taken.max_body_bytes, .body_pools_closed = shard_withheld_bodies(shard, kind)};
-  if (taken.status)
-    build_refusal(shard, request, taken.status, taken.code, taken.message, shard->admission_body, &admission->response);
+  if (!taken.status) return;
+  build_refusal(shard, request, taken.status, taken.code, taken.message, shard->admission_body, &admission->response);
+  shard_flight_refused(shard, request, taken.status, taken.code);
 }
 
 static enum http_disposition handle(void *context, struct http_exchange *exchange, const struct http_request *request,
                                     uint64_t now_ns) {
   struct shard *shard = context;
   (void)now_ns;
+  shard_flight_received(shard, request);
   if (is_otlp(shard, request->local_port)) return shard_handle_otlp(shard, exchange, request);
   if (shard_is_zipkin(shard, request->local_port)) return shard_handle_zipkin(shard, exchange, request);
   return shard_handle_webhook(shard, exchange, request);
@@ -170,6 +179,9 @@ static void aborted(void *context, struct http_exchange *exchange) {
 }
 
 void shard_application_init(struct shard *shard) {
-  shard->application =
-      (struct http_application){.context = shard, .admit = admit, .handle = handle, .aborted = aborted, .error_body = error_body};
+  shard->application = (struct http_application){
+      .context = shard, .admit = admit, .handle = handle, .aborted = aborted, .error_body = http_error_body};
+  if (!shard->recorder) return;
+  shard->application.connection_accepted = shard_flight_accepted;
+  shard->application.connection_ended = shard_flight_ended;
 }

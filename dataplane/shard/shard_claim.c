@@ -14,6 +14,7 @@ static uint16_t owner_of(const struct shard *shard, const struct replay_key *key
 static void on_retry(struct timer *timer, void *context, uint64_t now_ns) {
   struct shard *shard = context;
   struct parked *parked = (struct parked *)((char *)timer - offsetof(struct parked, timer));
+  shard_flight_resume(shard, parked);
   if (now_ns < parked->give_up_ns && parked->exchange) {
     shard_claim(shard, parked);
     return;
@@ -115,6 +116,7 @@ void shard_receive_verdict(struct shard *shard, const struct replay_verdict_mess
   ALWAYS_ASSERT(message->slot < shard->config.parked_max);
   struct parked *parked = &shard->slots[message->slot];
   ALWAYS_ASSERT(parked->state == PARKED_CLAIM);
+  shard_flight_resume(shard, parked);
   shard_webhook_verdict(shard, parked, (enum replay_verdict)message->verdict, &message->answer);
 }
 

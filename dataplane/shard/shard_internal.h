@@ -57,12 +57,15 @@ struct parked {
   uint64_t since_ns, give_up_ns;
   uint64_t position; /* in the record ring */
   enum record_durability durability;
+  bool sampled; /* its answer is to be recorded, too */
+  uint64_t received_ns;
   const struct span_format *format;
   struct span_result result;
   bool claimed; /* the id is ours to settle or release */
   struct replay_key key;
   uint8_t body_sha256[32];
   uint64_t remember_until_ns;
+  uint64_t received_wall_ns; /* of a webhook */
   struct replay_answer answer;
 };
 
@@ -84,6 +87,16 @@ struct shard {
   struct http_application application;
   struct event_sink sink;
   uint64_t now_ns, wall_ns; /* of the current step */
+
+  /* shard_flight.c */
+  struct flight_recorder *recorder; /* NULL: nothing is recorded */
+  bool sampled;                     /* the request in hand */
+  uint64_t received_ns;             /* and when its body was whole */
+  uint64_t records_refused;         /* by the record ring, when its pressure was last looked at */
+  struct {
+    uint64_t raised, records_refused, frames_malformed; /* told so far */
+  } told;
+
   struct driver_frame output_frame;
   struct uuid7_source correlation;
 
@@ -133,6 +146,7 @@ struct shard {
 
 #define SHARD_DATAGRAM_BYTES_MAX 65535u
 #define SHARD_RETRY_AFTER_S 1u
+#define SHARD_JOURNAL_FAILED "the journal has failed; nothing can be made durable"
 
 /* shard_application.c: routes and admission */
 void shard_application_init(struct shard *shard);
@@ -153,7 +167,9 @@ enum http_disposition shard_take_spans(struct shard *shard, struct http_exchange
 void shard_answer_spans(struct shard *shard, struct parked *parked);
 /* Counts it, too. */
 void shard_take_span_datagram(struct shard *shard, const uint8_t *bytes, uint32_t length, const struct span_format *format,
-                              struct datagram_counters *counters);
+                              struct datagram_counters *counters, const struct ip_address *source, uint16_t port);
+void shard_count_datagram(struct shard *shard, struct datagram_counters *counters, enum datagram_outcome outcome,
+                          const struct ip_address *source, uint16_t port, uint32_t length);
 
 /* shard_jaeger.c */
 void shard_receive_jaeger_datagram(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes,
@@ -179,6 +195,11 @@ void shard_webhook_verdict(struct shard *shard, struct parked *parked, enum repl
                            const struct replay_answer *answer);
 void shard_answer_webhook(struct shard *shard, struct parked *parked);
 
+/* shard_webhook_record.c: room for the record of an accepted webhook, in the request's transaction. False: there is none, and
+ * *never says whether there could be. */
+bool shard_reserve_webhook_record(struct shard *shard, const struct parked *parked, const struct http_request *request,
+                                  bool *never);
+
 /* shard_claim.c: webhook ids across shards */
 void shard_claim(struct shard *shard, struct parked *parked);
 void shard_claim_later(struct shard *shard, struct parked *parked);
@@ -201,6 +222,26 @@ struct parked *parked_queue_pop(struct parked_queue *queue);
 uint32_t shard_receive_frames(struct shard *shard);
 uint32_t shard_take_over_frames(struct shard *shard);
 struct network_output shard_network_output(struct shard *shard);
+
+/* shard_flight.c: what goes into the flight recorder. Where there is none each costs a branch. */
+bool shard_flight_create(struct shard *shard, struct arena *arena);
+/* A request is about to be handled, and whether it is one of those recorded. */
+void shard_flight_received(struct shard *shard, const struct http_request *request);
+/* An answer that was parked is about to be given. */
+void shard_flight_resume(struct shard *shard, const struct parked *parked);
+/* Answers, and records that: every refusal, of the rest those that were sampled. `code`: of a refusal, else NULL. */
+void shard_respond(struct shard *shard, struct http_exchange *exchange, const struct http_response *response, const char *code);
+void shard_flight_refused(struct shard *shard, const struct http_request *request, uint16_t status, const char *code);
+void shard_flight_datagram(struct shard *shard, const struct ip_address *source, uint16_t port, uint32_t bytes,
+                           enum datagram_outcome outcome);
+void shard_flight_accepted(void *context, uint16_t local_port, const struct ip_address *peer);
+void shard_flight_ended(void *context, uint16_t local_port, const struct ip_address *peer, enum stream_end end);
+/* Something changed, and does so seldom. */
+void shard_flight_note(struct shard *shard, enum flight_kind kind, uint32_t code, const uint64_t values[FLIGHT_VALUES]);
+/* Once a step: what others count. */
+void shard_flight_watch(struct shard *shard);
+/* Now and then: the same of what is not worth a look each step. */
+void shard_flight_watch_frames(struct shard *shard);
 
 /* shard_snapshot.c */
 void shard_take_snapshot(struct shard *shard);

@@ -6,28 +6,25 @@ static void decode(struct shard *shard, const uint8_t *bytes, uint32_t length, s
   jaeger_decode_compact(bytes, length, batch, &shard->sink, result);
 }
 
-static void refuse(struct shard *shard, enum datagram_outcome outcome) {
-  shard->counters.jaeger_datagrams.received++;
-  shard->counters.jaeger_datagrams.outcomes[outcome]++;
-}
-
 void shard_receive_jaeger_datagram(void *context, const struct ip_address *source, uint16_t source_port, const uint8_t *bytes,
                                    uint32_t length, uint64_t now_ns) {
   static const struct span_format format = {.decode = decode};
   struct shard *shard = context;
-  (void)source, (void)source_port, (void)now_ns;
+  struct datagram_counters *counters = &shard->counters.jaeger_datagrams;
+  const uint16_t port = shard->config.jaeger_port;
+  (void)source_port, (void)now_ns;
   switch (jaeger_message_of(bytes, length)) {
   case JAEGER_BATCH:
-    shard_take_span_datagram(shard, bytes, length, &format, &shard->counters.jaeger_datagrams);
+    shard_take_span_datagram(shard, bytes, length, &format, counters, source, port);
     break;
   case JAEGER_OTHER_PROTOCOL:
-    refuse(shard, DATAGRAM_PROTOCOL);
+    shard_count_datagram(shard, counters, DATAGRAM_PROTOCOL, source, port, length);
     break;
   case JAEGER_OTHER_METHOD:
-    refuse(shard, DATAGRAM_METHOD);
+    shard_count_datagram(shard, counters, DATAGRAM_METHOD, source, port, length);
     break;
   case JAEGER_MALFORMED:
-    refuse(shard, DATAGRAM_MALFORMED);
+    shard_count_datagram(shard, counters, DATAGRAM_MALFORMED, source, port, length);
     break;
   }
 }

@@ -10,6 +10,7 @@ static void adopt_image(struct shard *shard) {
   const struct rule_image *image = atomic_load_explicit(&shard->config.publication->image, memory_order_acquire);
   if (!image || image->generation == engine_generation(shard->engine)) return;
   engine_adopt(shard->engine, image);
+  shard_flight_note(shard, FLIGHT_RULES_ADOPTED, 0, (const uint64_t[FLIGHT_VALUES]){image->generation});
   atomic_store_explicit(&shard->generation, image->generation, memory_order_release);
 }
 
@@ -58,6 +59,10 @@ static uint32_t receive_verdicts(struct shard *shard) {
 
 static void watch_journal(struct shard *shard) {
   if (!atomic_load_explicit(&shard->journal_failed, memory_order_acquire)) return;
+  if (!shard->journal_failed_seen) {
+    const uint64_t durable = record_ring_durable(shard->config.records);
+    shard_flight_note(shard, FLIGHT_JOURNAL_FAILED, 0, (const uint64_t[FLIGHT_VALUES]){durable, shard->slots_in_use});
+  }
   shard->journal_failed_seen = true;
   shard_fail_parked(shard);
 }
@@ -94,6 +99,9 @@ static void drain(struct shard *shard) {
   if (!shard->draining) {
     if (!atomic_load_explicit(&shard->drain, memory_order_acquire)) return;
     shard->draining = true;
+    const struct http_counters *http = http_server_counters(shard->http);
+    shard_flight_note(shard, FLIGHT_DRAINING, 0,
+                      (const uint64_t[FLIGHT_VALUES]){http->connections, http->in_progress, shard->slots_in_use});
     network_drain(shard->network, shard->now_ns);
     http_server_drain(shard->http, shard->now_ns);
   }
@@ -117,6 +125,7 @@ bool shard_step(struct shard *shard, uint64_t now_ns, uint64_t wall_ns) {
   work += run_timers(shard);
   work += run_tls(shard);
   drain(shard);
+  shard_flight_watch(shard);
   network_flush(shard->network, now_ns);
   shard->config.queue->operations->flush(shard->config.queue);
   if (atomic_load_explicit(&shard->snapshot_wanted, memory_order_acquire) !=

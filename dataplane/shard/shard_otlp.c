@@ -28,7 +28,7 @@ static void respond(struct shard *shard, struct http_exchange *exchange, enum ot
       .body = body,
       .body_bytes = otlp_encode_response(encoding, result, body, sizeof body),
   };
-  http_respond(exchange, &response, shard->now_ns);
+  shard_respond(shard, exchange, &response, NULL);
 }
 
 static void respond_protobuf(struct shard *shard, struct http_exchange *exchange, const struct span_result *result) {
@@ -60,6 +60,6 @@ void shard_receive_otlp_datagram(void *context, const struct ip_address *source,
                                  uint32_t length, uint64_t now_ns) {
   static const struct span_format format = {.decode = decode_datagram};
   struct shard *shard = context;
-  (void)source, (void)source_port, (void)now_ns;
-  shard_take_span_datagram(shard, bytes, length, &format, &shard->counters.otlp_datagrams);
+  (void)source_port, (void)now_ns;
+  shard_take_span_datagram(shard, bytes, length, &format, &shard->counters.otlp_datagrams, source, shard->config.otlp.port);
 }

@@ -34,7 +34,8 @@ struct parked *shard_park(struct shard *shard, struct http_exchange *exchange) {
     return NULL;
   }
   shard->free_slots = parked->next;
-  *parked = (struct parked){.exchange = exchange, .since_ns = shard->now_ns};
+  *parked = (struct parked){
+      .exchange = exchange, .since_ns = shard->now_ns, .sampled = shard->sampled, .received_ns = shard->received_ns};
   shard->slots_in_use++;
   if (exchange) http_exchange_set_data(exchange, parked);
   return parked;
@@ -59,6 +60,7 @@ void shard_wait_durable(struct shard *shard, struct parked *parked, uint64_t pos
 }
 
 static void answer(struct shard *shard, struct parked *parked) {
+  shard_flight_resume(shard, parked);
   if (parked->source) {
     shard_answer_webhook(shard, parked);
   } else {
@@ -88,8 +90,9 @@ bool shard_release_durable(struct shard *shard) {
  * recovery to say. */
 void shard_fail_parked(struct shard *shard) {
   for (struct parked *parked; (parked = parked_queue_pop(&shard->durable));) {
+    shard_flight_resume(shard, parked);
     if (parked->exchange)
-      shard_refuse(shard, parked->exchange, 503, "journal_failed", "the journal has failed; nothing can be made durable");
+      shard_refuse(shard, parked->exchange, 503, "journal_failed", SHARD_JOURNAL_FAILED);
     shard_unpark(shard, parked);
   }
 }

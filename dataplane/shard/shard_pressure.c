@@ -123,23 +123,29 @@ static void decide(struct shard *shard) {
     if (state >= PRESSURE_SOFT) apply(shard, &policies[i], &policies[i].soft);
     if (state == PRESSURE_HARD) apply(shard, &policies[i], &policies[i].hard);
   }
+  /* Spans are judged and counted still, and answered 503 all the same; a webhook that is not accepted is not judged. */
   if (shard->journal_failed_seen) {
-    shard->shed |= RECEIVED | BIT(SHED_DURABLE_SPANS) | BIT(SHED_DURABLE_WEBHOOKS);
-    shard->shed_message = "the journal has failed; nothing can be made durable";
+    shard->shed |= BIT(SHED_WEBHOOKS) | BIT(SHED_DURABLE_WEBHOOKS);
+    shard->shed_message = SHARD_JOURNAL_FAILED;
   }
   shard->withheld_durable_spans &= shard->withheld_received;
   network_shed_connections(shard->network, listeners_shed(shard));
 }
 
 static bool look(struct shard *shard, enum pressure_resource resource, uint64_t used, uint64_t capacity) {
-  return watermark_update(&shard->pressure[resource], &policies[resource].marks, used, capacity);
+  const enum pressure before = shard->pressure[resource].state;
+  if (!watermark_update(&shard->pressure[resource], &policies[resource].marks, used, capacity)) return false;
+  shard_flight_note(shard, FLIGHT_PRESSURE, resource,
+                    (const uint64_t[FLIGHT_VALUES]){before, shard->pressure[resource].state, used, capacity});
+  return true;
 }
 
 /* Back-pressure of the journal: first close the windows, then, if it stays behind, say so with 503. */
 static bool govern_receiving(struct shard *shard) {
   const enum receiving before = shard->receiving;
-  const bool changed = look(shard, RESOURCE_RECORDS, record_ring_read_counters(shard->config.records).bytes_waiting,
-                            record_ring_capacity(shard->config.records));
+  const struct record_ring_counters records = record_ring_read_counters(shard->config.records);
+  const bool changed = look(shard, RESOURCE_RECORDS, records.bytes_waiting, record_ring_capacity(shard->config.records));
+  shard->records_refused = records.refused;
   const bool pressed = shard->pressure[RESOURCE_RECORDS].state != PRESSURE_NORMAL;
   if (!pressed) {
     shard->receiving = RECEIVING_OPEN;
@@ -152,6 +158,7 @@ static bool govern_receiving(struct shard *shard) {
     shard->receiving = RECEIVING_REFUSING;
   }
   if (shard->receiving == before) return changed;
+  shard_flight_note(shard, FLIGHT_RECEIVING, shard->receiving, (const uint64_t[FLIGHT_VALUES]){before, records.bytes_waiting});
   network_pause_receiving(shard->network, shard->receiving == RECEIVING_PAUSED);
   return true;
 }
@@ -225,6 +232,7 @@ void shard_look_at_pressure(struct shard *shard) {
     changed |= look_at_network(shard);
     changed |= look_at_http(shard);
     changed |= look_at_rest(shard);
+    shard_flight_watch_frames(shard);
     if (changed) decide(shard);
     if (shard->shortages)
       http_server_shed(shard->http, shard->shortages, SHED_CONNECTIONS_A_LOOK, idle_most(shard), shard->now_ns);

@@ -23,6 +23,7 @@ void shard_take_snapshot(struct shard *shard) {
   }
   if (shard->address_limits) snapshot->addresses = *address_limits_counters(shard->address_limits);
   memcpy(snapshot->pressure, shard->pressure, sizeof snapshot->pressure);
+  if (shard->recorder) flight_read_counters(shard->recorder, &snapshot->flight);
   snapshot->shedding = shard->shed;
   snapshot->drained = atomic_load_explicit(&shard->drained, memory_order_relaxed);
   const unsigned wanted = atomic_load_explicit(&shard->snapshot_wanted, memory_order_acquire);

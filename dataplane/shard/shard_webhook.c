@@ -1,6 +1,5 @@
 #include "sha256_of_run.h"
 #include "shard_internal.h"
-#include "webhook_record.h"
 
 static const char *const refusal_names[REFUSALS - WEBHOOK_VERDICTS] = {"not_json",    "schema",   "id_conflict",
                                                                        "replay_full", "overload", "too_large"};
@@ -80,26 +79,6 @@ static void refuse_verdict(struct shard *shard, struct http_exchange *exchange, 
   refuse(shard, exchange, verdict, 401, messages[verdict]);
 }
 
-static bool reserve_record(struct shard *shard, const struct parked *parked, const struct http_request *request) {
-  struct webhook_record *record = record_ring_reserve(shard->config.records, sizeof *record);
-  if (!record) return false;
-  memset(record, 0, sizeof *record);
-  record->header = (struct record_header){
-      .type = RECORD_WEBHOOK, .shard = shard->config.shard, .bytes = sizeof *record, .wall_ns = shard->wall_ns};
-  memcpy(record->correlation_id, parked->answer.correlation_id, sizeof record->correlation_id);
-  if (parked->claimed) {
-    memcpy(record->id_key, parked->key.bytes, sizeof record->id_key);
-    record->remember_until_ns = parked->remember_until_ns;
-  }
-  memcpy(record->body_sha256, parked->body_sha256, sizeof record->body_sha256);
-  record->status = parked->answer.status;
-  record->source_kind = (uint8_t)parked->source->kind;
-  record->source_length = (uint8_t)strlen(parked->source->name);
-  record->body_bytes = request->body_bytes;
-  memcpy(record->source, parked->source->name, record->source_length);
-  return true;
-}
-
 static void respond(struct shard *shard, struct http_exchange *exchange, const struct replay_answer *answer) {
   uint8_t body[HTTP_RESPONSE_BODY_BYTES_MAX];
   char correlation[37];
@@ -114,7 +93,7 @@ static void respond(struct shard *shard, struct http_exchange *exchange, const s
   memcpy(body + start_length + 36, "\"}", 2);
   const struct http_response response = {
       .status = answer->status, .content_type = "application/json", .body = body, .body_bytes = start_length + 38};
-  http_respond(exchange, &response, shard->now_ns);
+  shard_respond(shard, exchange, &response, NULL);
 }
 
 void shard_answer_webhook(struct shard *shard, struct parked *parked) {
@@ -129,6 +108,8 @@ static void refuse_and_release(struct shard *shard, struct parked *parked, unsig
   refuse(shard, parked->exchange, refusal, status, message);
   shard_settle(shard, parked, true);
 }
+
+static const char too_much[] = "the body raises more than fits in one piece";
 
 static bool judge(struct shard *shard, struct parked *parked, const struct http_request *request) {
   struct webhook_result result = {0};
@@ -146,22 +127,30 @@ static bool judge(struct shard *shard, struct parked *parked, const struct http_
   case WEBHOOK_NO_ROOM: {
     const bool never = engine_room(shard->engine) == ENGINE_ROOM_NEVER;
     refuse_and_release(shard, parked, never ? REFUSAL_TOO_LARGE : REFUSAL_OVERLOAD, never ? 413 : 503,
-                       never ? "the body raises more than fits in one piece" : "no room for what the body raises; try again");
+                       never ? too_much : "no room for what the body raises; try again");
     return false;
   }
   }
-  if (!reserve_record(shard, parked, request)) {
-    refuse_and_release(shard, parked, REFUSAL_OVERLOAD, 503, "the journal is behind; try again");
-    return false;
-  }
-  return true;
+  bool never = false;
+  if (shard_reserve_webhook_record(shard, parked, request, &never)) return true;
+  refuse_and_release(shard, parked, never ? REFUSAL_TOO_LARGE : REFUSAL_OVERLOAD, never ? 413 : 503,
+                     never ? too_much : "the journal is behind; try again");
+  return false;
+}
+
+/* An id must not outlive its webhook's effect, nor the effect its id: both go into one batch of the journal. */
+static bool stays_whole(struct shard *shard, struct parked *parked) {
+  if (!parked->claimed || record_ring_reserved_bytes(shard->config.records) <= shard->config.webhooks.unit_bytes_max) return true;
+  refuse_and_release(shard, parked, REFUSAL_TOO_LARGE, 413, too_much);
+  return false;
 }
 
 static void accept(struct shard *shard, struct parked *parked) {
   const struct http_request *request = http_exchange_request(parked->exchange);
   parked->answer.status = parked->source->acknowledge_durable ? 200 : 202;
   uuid7_next(&shard->correlation, shard->wall_ns, parked->answer.correlation_id);
-  if (!judge(shard, parked, request)) return;
+  engine_set_correlation(shard->engine, parked->answer.correlation_id);
+  if (!judge(shard, parked, request) || !stays_whole(shard, parked)) return;
   record_ring_set_durability(shard->config.records, parked->source->durability);
   const uint64_t position = engine_commit(shard->engine);
   shard->counters.webhooks_accepted++;
@@ -226,6 +215,7 @@ enum http_disposition shard_handle_webhook(struct shard *shard, struct http_exch
     return HTTP_ANSWERED;
   }
   parked->source = source;
+  parked->received_wall_ns = shard->wall_ns;
   sha256(request->body, request->body_bytes, parked->body_sha256);
   if (verdict == WEBHOOK_GENUINE && headers.id.at) {
     parked->key = replay_key_of(source->name, (uint32_t)strlen(source->name), headers.id.at, headers.id.length);

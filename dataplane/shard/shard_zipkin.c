@@ -14,7 +14,7 @@ static void decode(struct shard *shard, const uint8_t *body, uint32_t bytes, str
 static void respond(struct shard *shard, struct http_exchange *exchange, const struct span_result *result) {
   const struct http_response response = {.status = 202};
   (void)result;
-  http_respond(exchange, &response, shard->now_ns);
+  shard_respond(shard, exchange, &response, NULL);
 }
 
 enum http_disposition shard_handle_zipkin(struct shard *shard, struct http_exchange *exchange,

@@ -1,5 +1,8 @@
 #include "ledger.h"
+#include "image.h"
 #include "violation.h"
+#include "webhook_record.h"
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,16 +63,50 @@ static void read_violation(struct ledger *ledger, const struct violation *violat
   entry->found = true;
 }
 
+static _Noreturn void wrong_record(const struct record_header *record, const char *why) {
+  fprintf(stderr, "a record of type %u, shard %u, %u bytes: %s\n", record->type, record->shard, record->bytes, why);
+  abort();
+}
+
+/* What single events of a webhook raise names it, and stands before its record. */
+static void note_raised(struct ledger *ledger, const struct record_header *record, const struct violation *violation) {
+  static const uint8_t none[16];
+  const uint8_t *id = violation->fixed.trace_id;
+  if (violation->fixed.source != RULE_ON_WEBHOOK && violation->fixed.source != RULE_ON_ALERT) return;
+  if (violation->fixed.has_trace || memcmp(id, none, sizeof none) == 0) wrong_record(record, "names no webhook");
+  if (memcmp(ledger->raised[record->shard].correlation_id, id, sizeof none) != 0) ledger->raised[record->shard].violations = 0;
+  memcpy(ledger->raised[record->shard].correlation_id, id, sizeof none);
+  memcpy(ledger->raised[record->shard].last_id, violation->fixed.id, sizeof none);
+  ledger->raised[record->shard].violations++;
+}
+
+static void read_webhook(struct ledger *ledger, const struct record_header *record) {
+  struct webhook_account account;
+  uint8_t sha256[32];
+  if (!webhook_account_read(record, record->bytes, &account) || !account.audited) wrong_record(record, "is no webhook");
+  const bool named = memcmp(ledger->raised[record->shard].correlation_id, account.record.correlation_id, 16) == 0;
+  const uint32_t raised = named ? ledger->raised[record->shard].violations : 0;
+  if (raised != account.audit.violations) wrong_record(record, "says of other violations than there are");
+  if (raised && raised <= WEBHOOK_AUDIT_IDS_MAX &&
+      memcmp(account.violation_ids[raised - 1], ledger->raised[record->shard].last_id, 16) != 0)
+    wrong_record(record, "names another violation");
+  if (account.body) {
+    SHA256(account.body, account.record.body_bytes, sha256);
+    if (memcmp(sha256, account.record.body_sha256, sizeof sha256) != 0) wrong_record(record, "has another body");
+  }
+  ledger->webhook_records++;
+}
+
 void ledger_read(struct ledger *ledger, const struct record_header *record) {
   struct violation violation;
+  if (record->shard >= LEDGER_SHARDS_MAX) wrong_record(record, "of no shard");
   if (record->type == RECORD_WEBHOOK) {
-    ledger->webhook_records++;
+    read_webhook(ledger, record);
     return;
   }
-  if (record->type != RECORD_VIOLATION || !violation_decode(record, record->bytes, &violation)) {
-    fprintf(stderr, "a record of type %u that is no violation\n", record->type);
-    abort();
-  }
+  if (record->type != RECORD_VIOLATION || !violation_decode(record, record->bytes, &violation))
+    wrong_record(record, "is no violation");
+  note_raised(ledger, record, &violation);
   read_violation(ledger, &violation);
 }
 
@@ -82,6 +119,7 @@ void ledger_power_cut(struct ledger *ledger) {
 
 void ledger_reread(struct ledger *ledger) {
   ledger->webhook_records = 0;
+  memset(ledger->raised, 0, sizeof ledger->raised);
   for (uint32_t i = 0; i < ledger->count; i++) {
     struct ledger_entry *entry = &ledger->entries[i];
     entry->found_before |= entry->found;

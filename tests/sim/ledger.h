@@ -24,10 +24,16 @@ struct ledger_entry {
   bool found_before; /* in an earlier life */
 };
 
+#define LEDGER_SHARDS_MAX 32
+
 struct ledger {
   struct ledger_entry *entries;
   uint32_t count, room;
   uint64_t webhook_records;
+  struct { /* by shard: the webhook that the last violations name; its own record comes after them */
+    uint8_t correlation_id[16], last_id[16];
+    uint32_t violations;
+  } raised[LEDGER_SHARDS_MAX];
 };
 
 void ledger_free(struct ledger *ledger);

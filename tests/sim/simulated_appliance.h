@@ -29,9 +29,11 @@ struct appliance_options {
   uint32_t record_ring_bytes, connections_max, receive_pool_bytes, send_pool_bytes, body_buffers;
   uint64_t trace_idle_ns;
   uint32_t traces_max, replay_capacity;
-  uint32_t parked_max;         /* 0: 256 */
-  uint32_t message_ring_lines; /* 0: 4096 */
-  uint32_t http2_connections;  /* 0: HTTP/2 is not spoken */
+  uint32_t parked_max; /* 0: 256 */
+  bool recorder_off;
+  uint32_t recorder_sample_every; /* 0: all */
+  uint32_t message_ring_lines;    /* 0: 4096 */
+  uint32_t http2_connections;     /* 0: HTTP/2 is not spoken */
   uint32_t address_limits[ADDRESS_QUOTAS];
   uint64_t disk_latency_most_ns;
   const char *rules;

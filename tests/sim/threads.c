@@ -148,6 +148,8 @@ static void *journal_thread(void *context) {
     const int result = journal_step(threads->appliance.journal, now_ns, appliance_wall_ns(&threads->appliance, now_ns), 200000);
     ALWAYS_ASSERT(result >= 0);
   }
+  ALWAYS_ASSERT(journal_drain(threads->appliance.journal, monotonic_ns(), 0) == 0);
+  ALWAYS_ASSERT(journal_rest(threads->appliance.journal) == 0);
   return NULL;
 }
 
@@ -252,7 +254,6 @@ static void run(struct threads *threads, struct shard_seat seats[SHARDS]) {
   for (uint16_t i = 0; i < SHARDS; i++) pthread_join(shards[i], NULL);
   atomic_store(&threads->stop_journal, true);
   pthread_join(journal, NULL);
-  ALWAYS_ASSERT(journal_drain(threads->appliance.journal, monotonic_ns(), 0) == 0);
   printf("%u requests on %u shards, %llu generations of rules\n", REQUESTS * SHARDS, SHARDS, (unsigned long long)generations);
   ALWAYS_ASSERT(generations > 10);
 }

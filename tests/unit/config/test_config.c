@@ -46,6 +46,9 @@ static void an_empty_file_is_the_default(void **state) {
   assert_int_equal(config.traces.limits.max_age_ns, 60000000000);
   assert_int_equal(config.traces.limits.max_spans, 10000);
   assert_int_equal(config.traces.limits.clock_tolerance_ns, 0);
+  assert_true(config.recorder.enabled);
+  assert_int_equal(config.recorder.events, 4096);
+  assert_int_equal(config.recorder.sample_ppm, 10000);
 }
 
 static void a_file_overrides_key_by_key(void **state) {
@@ -57,17 +60,19 @@ static void a_file_overrides_key_by_key(void **state) {
             "ports:\n"
             "  - {name: a, kind: af_packet, interface: eth1, ipv4: 192.0.2.2/24, mtu: 1500, queues: 2,"
             " verify_checksums: yes, impairment: {loss: 2%, duplicate: 0.5%, reorder: 100%, delay: 20ms, seed: 7}}\n"
+            "recorder: {enabled: false, events: 65536, sample: 0.5%}\n"
             "eal: {memory_mib: 1024, extra: --log-level=8}\n"
             "rules: {files: [a.yaml, rules.d]}\n"
             "listeners: {otlp_http: {listen: 4319, acknowledge: durable, max_body_bytes: 1MiB},"
             " zipkin: {listen: off, acknowledge: durable, max_body_bytes: 2MiB}, jaeger: {listen: 8080}}\n"
             "webhooks: {listen: 81, replay_capacity: 2048, sources: [{name: s, kind: json, acknowledge: received,"
             " window: 1m, skew: 1.5s, max_body_bytes: 2KiB}]}\n"
-            "traces: {live_max: 4096, captures_max: 2048, spills_max: 8192, story_max: 16384, story_steps_max: 50000, idle: 750ms, root_grace: 500ms, max_age: 2m,"
+            "traces: {live_max: 4096, captures_max: 2048, spills_max: 8192, story_max: 16384, story_steps_max: 50000, idle: "
+            "750ms, root_grace: 500ms, max_age: 2m,"
             " max_spans: 99, clock_tolerance: 20ms}\n"
             "windows: {keys_max: 512}\n"
             "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000, hash_chain: no, retain_age: 720h,"
-            " retain_bytes: 10GiB, retain_records: 1000000}\n"
+            " retain_bytes: 10GiB, retain_bytes_hard: 12GiB, retain_records: 1000000, cursor_stale: 90m}\n"
             "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
             " keep_alive_count: 4}\n"),
       0);
@@ -77,6 +82,8 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_false(config.journal.hash_chain);
   assert_true(config.journal.retain_age_ns == 720ull * 3600 * 1000000000);
   assert_true(config.journal.retain_bytes == 10ull << 30);
+  assert_true(config.journal.retain_bytes_hard == 12ull << 30);
+  assert_true(config.journal.cursor_stale_ns == 5400ull * 1000000000);
   assert_int_equal(config.journal.retain_records, 1000000);
   assert_string_equal(config.management.listen_address, "[::1]");
   assert_int_equal(config.management.listen_port, 9000);
@@ -89,6 +96,9 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.ports[0].kind, PORT_AF_PACKET);
   assert_int_equal(config.ports[0].queues, 2);
   assert_true(config.ports[0].verify_checksums);
+  assert_false(config.recorder.enabled);
+  assert_int_equal(config.recorder.events, 65536);
+  assert_int_equal(config.recorder.sample_ppm, 5000);
   assert_int_equal(config.ports[0].impairment.loss_ppm, 20000);
   assert_int_equal(config.ports[0].impairment.duplicate_ppm, 5000);
   assert_int_equal(config.ports[0].impairment.reorder_ppm, 1000000);
@@ -130,6 +140,12 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.http.requests_max, 900);
   assert_int_equal(config.http.requests_per_address, 32);
   assert_int_equal(config.http.body_bytes_per_address, 8388608);
+  assert_int_equal(parse("journal: {retain_bytes: 1GiB}"), 0);
+  assert_true(config.journal.retain_bytes_hard == 2ull << 30);
+  assert_int_equal(parse("journal: {retain_bytes_hard: 0, retain_bytes: 1GiB}"), 0);
+  assert_int_equal(config.journal.retain_bytes_hard, 0);
+  assert_int_equal(parse("journal: {retain_bytes_hard: 1MiB, retain_bytes: 1GiB}"), -EINVAL);
+  assert_non_null(strstr(complaints, "t.yaml:1:30: retain_bytes_hard is how far cursors may hold beyond retain_bytes"));
   assert_int_equal(parse("management: {listen: off}"), 0);
   assert_int_equal(config.management.listen_port, 0);
 }
@@ -236,6 +252,10 @@ static const struct {
     {"ports:\n  - {verify_checksums: maybe}\n", "t.yaml:2:24: true or false is expected here\n"},
     {"ports:\n  - {impairment: {loss: 101%}}\n", "t.yaml:2:25: a share from 0% to 100% is expected here, such as 0.5%\n"},
     {"ports:\n  - {impairment: {loss: 2}}\n", "t.yaml:2:25: a share from 0% to 100% is expected here, such as 0.5%\n"},
+    {"recorder: {events: 1000}\n", "t.yaml:1:20: a whole number from 1024 to 1048576 is expected here\n"},
+    {"recorder: {events: 5000}\n", "t.yaml:1:20: a power of two is expected here, such as 4096\n"},
+    {"recorder: {sample: 1}\n", "t.yaml:1:20: a share from 0% to 100% is expected here, such as 0.5%\n"},
+    {"recorder: {enabled: perhaps}\n", "t.yaml:1:21: true or false is expected here\n"},
     {"ports:\n  - {impairment: {delay: 2s}}\n", "t.yaml:2:26: a duration such as 250ms, 3s or 5m is expected here, at most 1s\n"},
     {"ports:\n  - {name: x, kind: memif}\n", "t.yaml:2:5: port 'x' needs `path`\n"},
     {"ports:\n  - {name: x, kind: pci}\n", "t.yaml:2:5: port 'x' needs `address`, such as 0000:3b:00.0\n"},
@@ -269,6 +289,19 @@ static const struct {
     {SOURCE "{name: a}\n    - {name: a}", "t.yaml:4:7: source 'a' is given twice\n"},
     {SOURCE "{name: a, kind: github}", "t.yaml:3:7: a source of this kind is signed: it needs at least one secret\n"},
     {SOURCE "{name: a, secrets: x}", "t.yaml:3:26: a list of secrets is expected here\n"},
+    {SOURCE "{name: a, record: yes}", "t.yaml:3:25: a mapping of keys is expected here\n"},
+    {SOURCE "{name: a, record: {header: [x]}}", "t.yaml:3:26: unknown key 'header'; did you mean 'headers'?\n"},
+    {SOURCE "{name: a, record: {headers: x}}", "t.yaml:3:35: a list of header names is expected here\n"},
+    {SOURCE "{name: a, record: {headers: [x y]}}", "t.yaml:3:36: a header's name is expected here\n"},
+    {SOURCE "{name: a, record: {headers: ['']}}", "t.yaml:3:36: a header's name is expected here\n"},
+    {SOURCE "{name: a, record: {headers: [[x]]}}", "t.yaml:3:36: a single value is expected here\n"},
+    {SOURCE "{name: a, record: {headers: [x-one, X-One]}}", "t.yaml:3:43: header 'x-one' is given twice\n"},
+    {SOURCE "{name: a, record: {headers: [x23456789012345678901234567890123456789012345678]}}",
+     "t.yaml:3:36: at most 47 characters are allowed here\n"},
+    {SOURCE "{name: a, record: {headers: [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q]}}",
+     "t.yaml:3:84: at most 16 headers a source\n"},
+    {SOURCE "{name: a, record: {body_bytes: 59.5KiB}}", "t.yaml:3:38: a whole number from 0 to 60416 is expected here\n"},
+    {SOURCE "{name: a, record: {body_bytes: 60417}}", "t.yaml:3:38: a whole number from 0 to 60416 is expected here\n"},
     {SOURCE "{name: a, secrets: [{id: k}]}", "t.yaml:3:27: a secret has either `secret` or `secret_file`\n"},
     {SOURCE "{name: a, secrets: [{secret: x, secret_file: y}]}", "t.yaml:3:27: a secret has either `secret` or `secret_file`\n"},
     {SOURCE "{name: a, secrets: [{secret_file: /nonexistent/secret}]}",
@@ -297,6 +330,44 @@ static void what_is_not_yaml_is_an_error_with_its_place(void **state) {
   (void)state;
   assert_int_equal(parse("shards: {count: 1\ntcp: ["), -EINVAL);
   assert_memory_equal(complaints, "t.yaml:2:", 9);
+}
+
+/* Whatever else a file asks for, these never get into a record. */
+static void what_proves_a_sender_is_never_recorded(void **state) {
+  static const char *const names[] = {"webhook-signature",   "svix-signature",
+                                      "X-Hub-Signature-256", "X-Hub-Signature",
+                                      "x-webhook-signature", "Stripe-Signature",
+                                      "Authorization",       "authorization",
+                                      "Proxy-Authorization", "Cookie",
+                                      "Set-Cookie",          "X-Api-Key",
+                                      "X-Auth-Token",        "X-Amz-Security-Token",
+                                      "X-Gitlab-Token",      "X-Shopify-Hmac-Sha256",
+                                      "X-Client-Secret",     "x-csrf-token",
+                                      "X-Session-Id",        "ApiKey"};
+  (void)state;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    char file[256];
+    snprintf(file, sizeof file, SOURCE "{name: a, record: {headers: [content-type, %s]}}\n", names[i]);
+    assert_int_equal(parse(file), -EINVAL);
+    assert_memory_equal(complaints, "t.yaml:3:50: '", 14);
+    if (!strstr(complaints, "holds a secret or what proves one: it is never recorded\n"))
+      fail_msg("%s: %s", names[i], complaints);
+  }
+}
+
+static void what_is_recorded_of_a_source(void **state) {
+  (void)state;
+  const struct webhook_recording *recording = &config.webhooks.sources[0].recording;
+  assert_int_equal(parse(SOURCE "{name: a}"), 0);
+  assert_int_equal(recording->header_count, 0);
+  assert_int_equal(recording->body_bytes, 0);
+  assert_int_equal(parse(SOURCE "{name: a, record: {headers: [Content-Type, webhook-id, idempotency-key], body_bytes: 59KiB}}"),
+                   0);
+  assert_int_equal(recording->header_count, 3);
+  assert_string_equal(recording->headers[0].name, "content-type");
+  assert_int_equal(recording->headers[0].length, 12);
+  assert_string_equal(recording->headers[2].name, "idempotency-key");
+  assert_int_equal(recording->body_bytes, 60416);
 }
 
 static bool signs_as(const struct webhook_source *source, uint32_t index, const char *text) {
@@ -474,6 +545,8 @@ int main(void) {
       cmocka_unit_test(every_complaint_names_its_place),
       cmocka_unit_test(all_complaints_are_reported_at_once),
       cmocka_unit_test(what_is_not_yaml_is_an_error_with_its_place),
+      cmocka_unit_test(what_proves_a_sender_is_never_recorded),
+      cmocka_unit_test(what_is_recorded_of_a_source),
       cmocka_unit_test(a_standard_webhooks_secret_is_base64),
       cmocka_unit_test(at_most_eight_secrets),
       cmocka_unit_test(a_secret_file_is_its_owners_alone),

@@ -66,7 +66,8 @@ int rig_open(struct journal_rig *rig) {
   for (uint32_t i = 0; i < rig->config.ring_count; i++)
     rig->config.rings[i] = record_ring_create(heap_arena_arena(rig->arena), rig->ring_bytes);
   memset(rig->recovered, 0, sizeof rig->recovered);
-  rig->recovered_records = rig->last_lsn = 0;
+  rig->recovered_records = 0;
+  rig->last_lsn = rig->recovered[0] = rig->passed;
   rig->journal = journal_open(&rig->config, visit, rig, &rig->recovery, &rig->error);
   ALWAYS_ASSERT((rig->journal != NULL) == (rig->error == 0));
   rig->now_ns = rig->io->operations->now(rig->io);

@@ -25,6 +25,7 @@ struct journal_rig {
   uint64_t now_ns, wall_ns;
   uint32_t ring_bytes;
   uint32_t published[RIG_RINGS_MAX]; /* numbers */
+  uint32_t passed;                   /* records, of ring 0, that recovery has no need of */
   uint32_t recovered[RIG_RINGS_MAX]; /* the last number seen by the visitor */
   uint64_t recovered_records, last_lsn;
   bool recovered_badly; /* out of order, a gap, or a wrong byte */

@@ -205,8 +205,63 @@ static void test_other_operations_are_refused(void **state) {
   assert_int_equal(cqe->res, -EACCES);
   io_uring_cqe_seen(ring, cqe);
   assert_true(io_uring_register_eventfd(ring, 0) < 0);
-  assert_int_equal(journal_io_uring_pin_workers(io, 0), 0);
-  assert_int_equal(journal_io_uring_pin_workers(io, -1), -EINVAL);
+  const int first = 0, none = -1;
+  assert_int_equal(journal_io_uring_pin_workers(io, &first, 1), 0);
+  assert_int_equal(journal_io_uring_pin_workers(io, &none, 1), -EINVAL);
+  io->operations->destroy(io);
+}
+
+struct other_thread {
+  struct journal_io *io;
+  const struct journal_io_request *request;
+  int submitted, reaped, result;
+};
+
+static void *write_from_another_thread(void *context) {
+  struct other_thread *other = context;
+  struct journal_io_completion completion = {0};
+  other->submitted = other->io->operations->submit(other->io, other->request);
+  other->reaped = other->io->operations->reap(other->io, &completion, 1, 1000000000);
+  other->result = completion.result;
+  return NULL;
+}
+
+static void run_in_another_thread(struct other_thread *other) {
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, write_from_another_thread, other), 0);
+  pthread_join(thread, NULL);
+}
+
+/* The kernel lets one thread submit and reap. At rest another may follow, with buffers and files known again. */
+static void test_another_thread_takes_over_at_rest(void **state) {
+  (void)state;
+  struct journal_io *io = open_disk();
+  const int file = io->operations->open(io, "taken-over", true);
+  uint8_t *buffer = aligned_alloc(4096, 4096);
+  memset(buffer, 9, 4096);
+  io->operations->set_buffers(io, &(struct iovec){buffer, 4096}, 1);
+  const struct journal_io_request request = {.kind = JOURNAL_IO_WRITE_DURABLE, .file = file, .buffer = buffer, .bytes = 4096};
+  assert_int_equal(io->operations->submit(io, &request), 0);
+  struct other_thread other = {.io = io, .request = &request};
+  run_in_another_thread(&other);
+  assert_int_equal(other.submitted, -EXDEV);
+  assert_int_equal(other.reaped, -EXDEV);
+  struct journal_io_completion completion;
+  assert_int_equal(io->operations->reap(io, &completion, 1, 1000000000), 1);
+  assert_int_equal(completion.result, 4096);
+  run_in_another_thread(&other);
+  assert_int_equal(other.submitted, 0);
+  assert_int_equal(other.reaped, 1);
+  assert_int_equal(other.result, 4096);
+  const struct uring_io *uring = (const struct uring_io *)(const void *)io;
+  assert_true(uring->has_buffers);
+  /* Back again, and a file that this thread closes is forgotten. */
+  assert_int_equal(io->operations->submit(io, &request), 0);
+  assert_int_equal(io->operations->reap(io, &completion, 1, 1000000000), 1);
+  assert_int_equal(io->operations->close(io, file), 0);
+  for (unsigned i = 0; i < URING_FILES_MAX; i++) assert_int_equal(uring->files[i], -1);
+  io->operations->set_buffers(io, NULL, 0);
+  free(buffer);
   io->operations->destroy(io);
 }
 
@@ -260,6 +315,7 @@ int main(void) {
       TEST(test_the_queue_has_a_bound),
       TEST(test_reap_waits_as_long_as_it_is_told),
       TEST(test_other_operations_are_refused),
+      TEST(test_another_thread_takes_over_at_rest),
       TEST(test_a_second_journal_waits_for_the_lock),
       TEST(test_a_directory_that_cannot_be),
   };

@@ -243,6 +243,14 @@ static void test_every_changed_byte_is_told(void **state) {
   }
 }
 
+static void test_a_segment_that_lost_all(void **state) {
+  (void)state;
+  memset(file(SEGMENT_1), 0, RIG_SEGMENT_BYTES);
+  run();
+  expect_first(SEGMENT_1, 0, 0, 0, "never used, and segments after it are");
+  assert_int_equal(got.records, 39);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -253,6 +261,7 @@ int main(void) {
       TEST(test_the_last_batch_of_a_segment_is_missed_at_the_next),
       TEST(test_a_torn_tail_is_no_damage),
       TEST(test_a_segment_without_a_header_gives_its_records),
+      TEST(test_a_segment_that_lost_all),
       TEST(test_a_missing_segment),
       TEST(test_the_chain_tells_what_checksums_cannot),
       TEST(test_only_the_newest_segment),

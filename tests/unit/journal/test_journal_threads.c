@@ -51,6 +51,7 @@ static void *journal_run(void *context) {
     const uint64_t now_ns = shared->rig.io->operations->now(shared->rig.io);
     if (journal_step(shared->rig.journal, now_ns, now_ns, 50000) < 0) atomic_store(&shared->failed, true);
   }
+  if (journal_rest(shared->rig.journal) < 0) atomic_store(&shared->failed, true);
   return NULL;
 }
 

@@ -241,8 +241,9 @@ static void test_a_read_error_passes(void **state) {
   faulty->operations->destroy(faulty);
 }
 
-static void see(void *context, uint64_t lsn, const struct record_header *record) {
+static void see(void *context, uint64_t lsn, const struct record_header *record, struct journal_position position) {
   uint64_t *seen = context;
+  assert_true(position.segment > 0 && position.offset > 0);
   assert_int_equal(lsn, ++*seen);
   assert_true(record->type == RECORD_VIOLATION || record->type == RECORD_WEBHOOK);
 }

@@ -183,6 +183,35 @@ static void a_flush_is_for_the_socket_and_says_how_far(void **state) {
   expect_status("POST", "/v1/journal/flush", "{}", false, 503);
 }
 
+static void the_black_box_by_kind_shard_and_limit(void **state) {
+  (void)state;
+  appliance.snapshot.shards[0].flight = (struct flight_counters){.recorded = {[FLIGHT_DRAINING] = 5, [FLIGHT_RULES_ADOPTED] = 2},
+                                                                 .skipped = {[FLIGHT_MALFORMED] = 3},
+                                                                 .sampled_out = 99,
+                                                                 .overwritten = 4,
+                                                                 .capacity = 1024};
+  json_t *events = json_object_get(ask("GET", "/v1/blackbox", NULL, true)->json, "events");
+  assert_int_equal(json_array_size(events), 3);
+  assert_string_equal(json_string_value(json_object_get(json_array_get(events, 1), "kind")), "rules_adopted");
+  assert_int_equal(json_integer_value(json_object_get(json_array_get(events, 1), "generation")), 1);
+  events = json_object_get(ask("GET", "/v1/blackbox?kind=draining&limit=1", NULL, true)->json, "events");
+  assert_int_equal(json_array_size(events), 1);
+  assert_int_equal(json_integer_value(json_object_get(json_array_get(events, 0), "sequence")), 2);
+  assert_int_equal(json_array_size(json_object_get(ask("GET", "/v1/blackbox?shard=1", NULL, true)->json, "events")), 0);
+  static const char *const wrong[] = {"kind=none", "kind=", "shard=2", "shard=-1", "limit=1x", "limit=1000001"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    char path[64];
+    snprintf(path, sizeof path, "/v1/blackbox?%s", wrong[i]);
+    expect_status("GET", path, NULL, false, 400);
+  }
+  const json_t *shard = json_array_get(json_object_get(ask("GET", "/v1/blackbox/stats", NULL, true)->json, "shards"), 0);
+  assert_int_equal(json_integer_value(json_object_get(shard, "recorded")), 7);
+  assert_int_equal(json_integer_value(json_object_get(shard, "skipped")), 3);
+  assert_int_equal(json_integer_value(json_object_get(shard, "sampled_out")), 99);
+  assert_int_equal(json_integer_value(json_object_get(shard, "overwritten")), 4);
+  assert_int_equal(json_integer_value(json_object_get(json_object_get(shard, "recorded_by_kind"), "draining")), 5);
+}
+
 static void certificates_are_read_again(void **state) {
   (void)state;
   appliance.snapshot.wall_ns = 1700000000000000000u;
@@ -245,6 +274,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(violations_by_filter_and_page, asking_set_up, asking_tear_down),
       cmocka_unit_test_setup_teardown(violations_in_both_orders_by_id_source_and_in_counts, asking_set_up, asking_tear_down),
       cmocka_unit_test_setup_teardown(a_flush_is_for_the_socket_and_says_how_far, asking_set_up, asking_tear_down),
+      cmocka_unit_test_setup_teardown(the_black_box_by_kind_shard_and_limit, asking_set_up, asking_tear_down),
       cmocka_unit_test_setup_teardown(certificates_are_read_again, asking_set_up, asking_tear_down),
       cmocka_unit_test_setup_teardown(a_leftover_socket_is_taken_over_and_the_own_removed, asking_set_up, asking_tear_down),
       cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_is_left_alone, asking_set_up, asking_tear_down),

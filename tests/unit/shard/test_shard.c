@@ -2,6 +2,7 @@
  */
 #include "cmocka_test.h"
 #include "shard_rig.h"
+#include "webhook_record.h"
 #include <string.h>
 
 #define JSON "Content-Type: application/json\r\nX-Filler:"
@@ -87,6 +88,60 @@ static void a_durable_answer_waits_for_the_disk(void **state) {
   assert_int_equal(RIG_SUM(&rig, engine.violations_emitted), 2);
 }
 
+/* The newest durable record of a webhook; violations before it are counted. */
+static struct webhook_account read_account(uint32_t *violations) {
+  struct webhook_account account = {0};
+  *violations = 0;
+  for (const struct record_header *record; (record = appliance_read(&rig.appliance));) {
+    if (record->type != RECORD_WEBHOOK) {
+      *violations += record->type == RECORD_VIOLATION;
+      continue;
+    }
+    assert_true(webhook_account_read(record, record->bytes, &account));
+    return account;
+  }
+  return account;
+}
+
+static void an_accepted_webhook_is_recorded_with_its_verdict(void **state) {
+  (void)state;
+  uint32_t violations;
+  start(1);
+  expect_status(APPLIANCE_WEBHOOK_PORT,
+                "POST /webhook/plain HTTP/1.1\r\ncookie: secret\r\nContent-Type: application/json\r\nX-Filler:",
+                "{\"order\":{\"entry\":\"e1\",\"amount\":500}}", 200);
+  struct webhook_account account = read_account(&violations);
+  assert_true(account.audited);
+  assert_int_equal(violations, 1);
+  assert_int_equal(account.audit.violations, 1);
+  assert_int_equal(account.audit.violation_id_count, 1);
+  assert_int_equal(account.audit.generation, rig.appliance.generation);
+  assert_int_equal(account.audit.peer_port, rig.clients[0].ends.client_port);
+  assert_memory_equal(account.audit.peer, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x56\0\x64", 16);
+  assert_true(account.audit.received_ns > 0 && account.audit.received_ns <= account.record.header.wall_ns);
+  assert_int_equal(account.audit.flags, WEBHOOK_BODY_KEPT);
+  assert_int_equal(account.audit.header_count, 2); /* of the four */
+  assert_int_equal(account.headers[0].value.length, 16);
+  assert_memory_equal(account.headers[0].name.at, "content-type", 12);
+  assert_memory_equal(account.headers[0].value.at, "application/json", 16);
+  assert_int_equal(account.record.body_bytes, 37);
+  assert_memory_equal(account.body, "{\"order\":{\"entry\":\"e1\",\"amount\":500}}", 37);
+  char body[400] = "{\"a\":\"";
+  memset(body + 6, 'x', 390);
+  memcpy(body + 396, "\"}", 3);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/plain HTTP/1.1\r\n" JSON, body, 200);
+  account = read_account(&violations);
+  assert_int_equal(violations + account.audit.violations, 0);
+  assert_int_equal(account.audit.flags, WEBHOOK_BODY_TOO_LARGE);
+  assert_null(account.body);
+  assert_int_equal(account.record.body_bytes, 398);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/plain HTTP/1.1\r\n" JSON, "{", 400);
+  expect_status(APPLIANCE_WEBHOOK_PORT, "POST /webhook/quick HTTP/1.1\r\n" JSON, "{}", 202);
+  rig_pass(&rig, 20 * RIG_MS);
+  account = read_account(&violations); /* what was refused has none */
+  assert_int_equal(account.record.status, 202);
+}
+
 /* Frame by frame by turns, and one queue stopped so that its frames roll over: still only the flow's owner answers. */
 static void another_shards_frames_are_handed_over(void **state) {
   static const enum sim_spread spreads[] = {SIM_SPREAD_ROUND, SIM_SPREAD_ROLLOVER};
@@ -161,6 +216,30 @@ static void a_full_table_of_ids_refuses_and_forgets_nothing(void **state) {
   rig_post_signed(&rig, 1, "id-0", "e1", 5, true);
   assert_int_equal(rig_wait(&rig, 1).status, 200);
   assert_int_equal(RIG_SUM(&rig, shard.webhooks_repeated), 1);
+}
+
+/* Three hundred rules that an order violates: more than the journal keeps whole over a crash, and less than a ring holds. */
+static const char *rules_of_a_large_unit(void) {
+  static char text[300 * 400];
+  size_t length = (size_t)sprintf(text, "rules:\n");
+  for (unsigned i = 0; i < 300; i++)
+    length += (size_t)snprintf(text + length, sizeof text - length,
+                               "  - {name: large-%u, on: webhook, if: body.order.amount > 100, message: \"%0100u\"}\n", i, i);
+  return text;
+}
+
+static void an_id_is_not_taken_for_more_than_a_crash_keeps_whole(void **state) {
+  (void)state;
+  rig_init(&rig, 1);
+  rig.options.rules = rules_of_a_large_unit();
+  rig_start(&rig);
+  rig_post_order(&rig, 0, "plain", "e1", 500);
+  assert_int_equal(rig_wait(&rig, 0).status, 200);
+  rig_post_signed(&rig, 0, "id-1", "e1", 500, true);
+  assert_int_equal(rig_wait(&rig, 0).status, 413);
+  rig_post_signed(&rig, 0, "id-1", "e2", 50, true); /* the id was not used up */
+  assert_int_equal(rig_wait(&rig, 0).status, 200);
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_accepted), 2);
 }
 
 static void a_client_that_leaves_does_not_undo_its_webhook(void **state) {
@@ -268,10 +347,12 @@ int main(void) {
       cmocka_unit_test_teardown(each_refusal_has_its_status, tear_down),
       cmocka_unit_test_teardown(other_signals_are_told_that_only_traces_are_taken, tear_down),
       cmocka_unit_test_teardown(a_durable_answer_waits_for_the_disk, tear_down),
+      cmocka_unit_test_teardown(an_accepted_webhook_is_recorded_with_its_verdict, tear_down),
       cmocka_unit_test_teardown(another_shards_frames_are_handed_over, tear_down),
       cmocka_unit_test_teardown(an_id_takes_effect_once_on_all_shards, tear_down),
       cmocka_unit_test_teardown(a_bad_signature_does_not_burn_an_id, tear_down),
       cmocka_unit_test_teardown(a_full_table_of_ids_refuses_and_forgets_nothing, tear_down),
+      cmocka_unit_test_teardown(an_id_is_not_taken_for_more_than_a_crash_keeps_whole, tear_down),
       cmocka_unit_test_teardown(a_client_that_leaves_does_not_undo_its_webhook, tear_down),
       cmocka_unit_test_teardown(a_failed_journal_acknowledges_nothing, tear_down),
       cmocka_unit_test_teardown(a_journal_that_falls_behind_pushes_back, tear_down),
