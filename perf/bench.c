@@ -47,6 +47,42 @@ void bench_pin(uint32_t core) {
   bench_fail("no such core");
 }
 
+/* Columns of /proc/interrupts are the cores that are online; devices' lines begin with a number. */
+static void sum_interrupts(uint64_t sums[CPU_SETSIZE]) {
+  FILE *file = fopen("/proc/interrupts", "re");
+  int cores[CPU_SETSIZE], columns = 0, taken = 0;
+  char line[16384];
+  if (file && fgets(line, sizeof line, file))
+    for (const char *at = line; columns < CPU_SETSIZE && sscanf(at, " CPU%d%n", &cores[columns], &taken) == 1; at += taken)
+      columns++;
+  while (file && fgets(line, sizeof line, file)) {
+    unsigned long long count;
+    char *at = strchr(line, ':');
+    if (!at || line[strspn(line, " ")] < '0' || line[strspn(line, " ")] > '9') continue;
+    at++;
+    for (int column = 0; column < columns && sscanf(at, " %llu%n", &count, &taken) == 1; at += taken)
+      sums[cores[column++]] += count;
+  }
+  if (file) fclose(file);
+}
+
+uint32_t bench_calm_core(void) {
+  static uint64_t sums[CPU_SETSIZE];
+  const cpu_set_t *allowed = allowed_cores();
+  uint32_t calm = 0, index = 0;
+  uint64_t least = UINT64_MAX;
+  sum_interrupts(sums);
+  for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    if (!CPU_ISSET(cpu, allowed)) continue;
+    if (index > 0 && sums[cpu] < least) {
+      least = sums[cpu];
+      calm = index;
+    }
+    index++;
+  }
+  return calm;
+}
+
 /* The processor's own name, where the kernel tells it. */
 static void print_processor(void) {
   FILE *file = fopen("/proc/cpuinfo", "r");

@@ -35,6 +35,9 @@ uint64_t bench_now_ns(void);
 /* How many cores this process may use, and the calling thread onto one of them (0-based among those). Any thread. */
 uint32_t bench_core_count(void);
 void bench_pin(uint32_t core);
+/* Of these, but the first, the one that has served the fewest interrupts of devices: a disk's are charged to whom they interrupt.
+ */
+uint32_t bench_calm_core(void);
 
 /* The compiler must take `value` as used, and memory as changed. */
 static inline void bench_keep(uint64_t value) { __asm__ volatile("" : : "r"(value) : "memory"); }

@@ -45,11 +45,12 @@ struct shard_bench {
   uint32_t free_slots[OUTSTANDING], free_count, turn;
   uint64_t posted, answered, violations;
 
-  struct journal_io *io; /* NULL: nowhere */
-  struct journal *journal;
+  struct journal_io *io;
+  struct journal *journal; /* NULL: there is none */
   pthread_t thread;
   atomic_bool stop;
-  _Atomic uint64_t taken; /* by nobody's journal */
+  _Atomic enum shard_bench_records wanted, kept_by; /* kept_by: thread:rw */
+  _Atomic uint64_t forgotten;                       /* thread:rw */
 };
 
 static uint64_t thread_clock(clockid_t clock) {
@@ -83,27 +84,26 @@ static void close_journal(struct shard_bench *bench) {
   bench->io->operations->destroy(bench->io);
 }
 
-static void *keep_journal(void *context) {
-  struct shard_bench *bench = context;
-  bench_pin(0);
-  while (!atomic_load_explicit(&bench->stop, memory_order_relaxed)) {
-    const int result = journal_step(bench->journal, bench_now_ns(), WALL_START_NS, JOURNAL_WAIT_NS);
-    bench_check(result >= 0, "the journal failed");
-  }
-  return NULL;
-}
-
-static void *keep_nothing(void *context) {
-  struct shard_bench *bench = context;
+static void forget_records(struct shard_bench *bench) {
   const struct timespec pause = {.tv_nsec = JOURNAL_WAIT_NS};
   uint32_t bytes;
+  uint64_t count = 0;
+  for (; record_ring_peek(bench->records, &bytes); count++) record_ring_advance(bench->records);
+  record_ring_set_durable(bench->records, record_ring_read_position(bench->records));
+  atomic_fetch_add_explicit(&bench->forgotten, count, memory_order_release);
+  if (count == 0) nanosleep(&pause, NULL);
+}
+
+static void *keep_records(void *context) {
+  struct shard_bench *bench = context;
   bench_pin(0);
   while (!atomic_load_explicit(&bench->stop, memory_order_relaxed)) {
-    uint64_t count = 0;
-    for (; record_ring_peek(bench->records, &bytes); count++) record_ring_advance(bench->records);
-    record_ring_set_durable(bench->records, record_ring_read_position(bench->records));
-    atomic_fetch_add_explicit(&bench->taken, count, memory_order_release);
-    if (count == 0) nanosleep(&pause, NULL);
+    const enum shard_bench_records wanted = atomic_load(&bench->wanted);
+    atomic_store(&bench->kept_by, wanted);
+    if (wanted == SHARD_BENCH_JOURNAL)
+      bench_check(journal_step(bench->journal, bench_now_ns(), WALL_START_NS, JOURNAL_WAIT_NS) >= 0, "the journal failed");
+    else
+      forget_records(bench);
   }
   return NULL;
 }
@@ -206,8 +206,10 @@ struct shard_bench *shard_bench_create(const struct shard_bench_options *options
   bench->clock_ns = 1000000000;
   bench->shard = shard_create(arena, &config, bench->clock_ns);
   bench_check(bench->shard != NULL, "the shard fits");
-  if (options->records == SHARD_BENCH_JOURNAL) open_journal(bench, NULL, NULL);
-  bench_check(pthread_create(&bench->thread, NULL, bench->journal ? keep_journal : keep_nothing, bench) == 0, "a thread");
+  if (options->directory) open_journal(bench, NULL, NULL);
+  bench_check(options->records == SHARD_BENCH_NOWHERE || bench->journal, "a journal to keep the records");
+  atomic_store(&bench->wanted, options->records);
+  bench_check(pthread_create(&bench->thread, NULL, keep_records, bench) == 0, "a thread");
   load_request_make(&bench->request, LOAD_OTLP, 0);
   bench->request.violation_every = options->violation_every;
   for (uint32_t i = 0; i < OUTSTANDING; i++) {
@@ -298,7 +300,15 @@ static uint64_t raised(struct shard_bench *bench, struct shard_snapshot *snapsho
 }
 
 static uint64_t kept(struct shard_bench *bench) {
-  return bench->journal ? journal_durable_lsn(bench->journal) : atomic_load_explicit(&bench->taken, memory_order_acquire);
+  const uint64_t durable = bench->journal ? journal_durable_lsn(bench->journal) : 0;
+  return durable + atomic_load_explicit(&bench->forgotten, memory_order_acquire);
+}
+
+void shard_bench_change(struct shard_bench *bench, enum shard_bench_records records, uint32_t violation_every) {
+  shard_bench_settle(bench);
+  bench->request.violation_every = violation_every;
+  atomic_store(&bench->wanted, records);
+  while (atomic_load(&bench->kept_by) != records) bench_pause();
 }
 
 uint64_t shard_bench_settle(struct shard_bench *bench) {
@@ -329,7 +339,7 @@ struct shard_bench_totals shard_bench_finish(struct shard_bench *bench) {
   bench_check(!bench->options.snapshot_ns || bench->snapshots > 0, "no metrics were read");
   atomic_store(&bench->stop, true);
   pthread_join(bench->thread, NULL);
-  totals.durable = kept(bench);
+  totals.forgotten = atomic_load(&bench->forgotten);
   if (bench->journal) {
     uint64_t count = 0;
     close_journal(bench);
@@ -337,7 +347,7 @@ struct shard_bench_totals shard_bench_finish(struct shard_bench *bench) {
     close_journal(bench);
     totals.durable = count;
   }
-  bench_check(totals.durable == totals.violations, "violations that were raised are not in the journal");
+  bench_check(totals.durable + totals.forgotten == totals.violations, "violations that were raised are not in the journal");
   shard_destroy(bench->shard);
   rule_image_free(bench->image);
   rule_set_free(bench->set);

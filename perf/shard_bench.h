@@ -15,7 +15,7 @@ struct shard_bench_options {
   const char *rules; /* text */
   size_t rules_bytes;
   enum shard_bench_records records;
-  const char *directory;    /* of the journal */
+  const char *directory;    /* of the journal; NULL: there is none, and records can only go nowhere */
   uint32_t violation_every; /* one span of so many breaks a rule; 0: none */
   uint32_t recorder_events, recorder_sample_every;
   bool limits;          /* one address may have so many connections, requests and bytes, which are counted */
@@ -29,12 +29,16 @@ struct shard_bench_figures {
 };
 /* So many requests, each answered; adds to `figures`. */
 void shard_bench_run(struct shard_bench *bench, uint32_t requests, struct shard_bench_figures *figures);
+/* From now on; what was raised before is settled. The same memory then serves variants that are compared. */
+void shard_bench_change(struct shard_bench *bench, enum shard_bench_records records, uint32_t violation_every);
 /* Until the last violation is durable; returns how long that took. */
 uint64_t shard_bench_settle(struct shard_bench *bench);
 struct shard_bench_totals {
-  uint64_t spans, violations, durable, recorded; /* judged, raised, in the journal (read back), in the flight recorder */
+  uint64_t spans, violations, durable, forgotten,
+      recorded; /* judged; raised; in the journal (read back); nowhere; in the recorder */
 };
-/* Ends it. The oracle: every span was judged, every violation is durable, and the journal, recovered, has each of them. */
+/* Ends it. The oracle: every span was judged, every violation that was not to go nowhere is durable, and the
+ * journal, recovered, has each of them. */
 struct shard_bench_totals shard_bench_finish(struct shard_bench *bench);
 /* By the kernel's account of the calling thread. */
 uint64_t shard_bench_thread_ns(void);

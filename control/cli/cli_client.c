@@ -24,6 +24,12 @@ static size_t take_header(char *data, size_t size, size_t count, void *context) 
   return length;
 }
 
+static int end_when_interrupted(void *context, curl_off_t total, curl_off_t now, curl_off_t to_send, curl_off_t sent) {
+  const struct cli *cli = context;
+  (void)total, (void)now, (void)to_send, (void)sent;
+  return *cli->interrupted;
+}
+
 int cli_request(const struct cli *cli, const char *method, const char *path, const char *body, struct cli_answer *answer) {
   char url[4200];
   CURL *curl = curl_easy_init();
@@ -38,6 +44,11 @@ int cli_request(const struct cli *cli, const char *method, const char *path, con
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, answer);
   curl_easy_setopt(curl, CURLOPT_TIMEOUT, 60L);
+  if (cli->interrupted) {
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, end_when_interrupted);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, cli);
+  }
   struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
   if (body) {
     headers = curl_slist_append(headers, "Content-Type: application/json");
@@ -50,6 +61,10 @@ int cli_request(const struct cli *cli, const char *method, const char *path, con
   curl_slist_free_all(headers);
   curl_easy_cleanup(curl);
   if (result == CURLE_OK) return CLI_OK;
+  if (result == CURLE_ABORTED_BY_CALLBACK) {
+    free(answer->text);
+    return CLI_UNREACHABLE;
+  }
   fprintf(stderr, "tripline: the daemon cannot be reached at %s: %s\n", cli->socket, curl_easy_strerror(result));
   free(answer->text);
   return CLI_UNREACHABLE;

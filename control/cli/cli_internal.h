@@ -2,6 +2,7 @@
 /* The tripline command: options, one request to the daemon, an answer printed. Exit codes: 0 ok, 1 failed, 2 usage, 3 not found,
  * 4 unreachable. */
 #include <jansson.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -27,11 +28,14 @@ struct cli {
   long count;                                      /* tail: stop after as many; 0: never */
   const char *against, *rules[CLI_RULE_FILES_MAX]; /* rules backtest, explain */
   int rules_count;
-  const char *shard, *kind;               /* blackbox dump */
+  const char *shard, *kind;               /* blackbox dump; kind: cursors set, too */
   const char *file, *expect, *generation; /* rules create, update, rollback */
   const char *tags[CLI_TAGS_MAX];         /* rules list, enable, disable */
   int tag_count;
   bool enabled, atomic, partial;
+  const char *cursor, *hold; /* violations tail, cursors */
+  bool reset;
+  const volatile sig_atomic_t *interrupted; /* a request under way ends when it is set; NULL: nothing ends it */
   int word_count;
   const char *words[CLI_WORDS_MAX]; /* noun, verb, arguments */
 };
@@ -75,6 +79,9 @@ int cli_rules_test(const struct cli *cli);
 int cli_rules_backtest(const struct cli *cli);
 int cli_rules_explain(const struct cli *cli);
 int cli_violations(const struct cli *cli);
+/* cli_cursors.c */
+int cli_cursors(const struct cli *cli);
+int cli_tail_cursor(const struct cli *cli);
 int cli_webhooks(const struct cli *cli);
 int cli_journal(const struct cli *cli);
 int cli_blackbox(const struct cli *cli);

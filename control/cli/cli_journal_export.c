@@ -22,7 +22,7 @@ struct output {
 };
 
 static const char *const type_words[] = {"?",         "violation",  "webhook",      "rules_begin", "rules_chunk", "rules_commit",
-                                         "retention", "replay_ids", "state_commit", "checkpoint"};
+                                         "retention", "replay_ids", "state_commit", "checkpoint",  "cursor",      "cursors"};
 
 static void print_line(json_t *json) {
   char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
@@ -62,6 +62,8 @@ static void dump_record(void *context, uint64_t lsn, uint64_t segment, uint64_t 
     json_object_set_new(json, "webhook", json_webhook(&output->account, lsn, output->node, true));
   if (record->type == RECORD_CHECKPOINT && record->bytes == sizeof(struct checkpoint_record))
     json_object_set_new(json, "checkpoint", checkpoint_json((const struct checkpoint_record *)record));
+  json_t *cursors = cli_journal_cursors(lsn, record);
+  if (cursors) json_object_set_new(json, "cursors", cursors);
   if (rules) json_object_set_new(json, "rules", rules);
   print_line(json);
 }

@@ -18,5 +18,7 @@ int cli_journal_verify(const struct cli *cli);
 /* cli_journal_export.c: records as JSON lines; violations as JSON lines or CSV */
 /* cli_journal_rules.c: what a record that completes a change of the rules, or their snapshot, says; NULL: it completes none */
 json_t *cli_journal_rules(struct rules_reader *reader, const struct record_header *record);
+/* cli_journal_cursors.c: what a record of cursors says; NULL: it is another one, or does not add up */
+json_t *cli_journal_cursors(uint64_t lsn, const struct record_header *record);
 int cli_journal_dump(const struct cli *cli);
 int cli_journal_export(const struct cli *cli);

@@ -14,12 +14,20 @@ int cli_usage(const struct cli *cli, bool asked) {
                      "  tripline violations count [FILTERS] [--by rule|severity|time] [--bucket 1h]\n"
                      "      FILTERS: --id ID --rule R --severity S --service S --source span|trace|webhook|alert --trace ID "
                      "--since T --until T\n"
-                     "  tripline violations tail [--count N]    each new durable violation, one JSON object a line\n"},
+                     "  tripline violations tail [--count N]    each new durable violation, one JSON object a line\n"
+                     "  tripline violations tail --cursor NAME [--from LSN|now|oldest] [--count N]\n"
+                     "                                          from where it was left; --from: of a new one\n"},
       {"webhooks",
        "  tripline webhooks list [--source S] [--status 200|202] [--id WEBHOOK_ID] [--correlation ID] [--since T] "
        "[--until T] [--limit N] [--after CURSOR]\n"
        "                                          accepted webhooks, newest first; --id needs --source\n"
        "  tripline webhooks show ID               one, by its correlation id, with headers and body as far as kept\n"},
+      {"cursors",
+       "  tripline cursors list                   where the readers of the journal are, and what retention holds for them\n"
+       "  tripline cursors show NAME\n"
+       "  tripline cursors set NAME [LSN|now|oldest] [--kind tail|sink] [--hold yes|no] [--reset]\n"
+       "                                          make or advance it; backwards only with --reset\n"
+       "  tripline cursors delete NAME\n"},
       {"journal",
        "  tripline journal info                   what is in it; this and the next read the files, without a daemon too\n"
        "  tripline journal verify [--key ID=FILE]...\n"
@@ -71,6 +79,7 @@ int main(int count, char **arguments) {
   } nouns[] = {
       {"status", cli_status},         {"config", cli_config},     {"shards", cli_shards},   {"rules", cli_rules},
       {"violations", cli_violations}, {"webhooks", cli_webhooks}, {"journal", cli_journal}, {"blackbox", cli_blackbox},
+      {"cursors", cli_cursors},
   };
   static struct cli cli;
   cli.socket = default_socket();

@@ -29,6 +29,10 @@ static const struct cli_column certificate_columns[] = {{"LISTENER", "listener"}
                                                         {"DAYS LEFT", "days_left"}, {"ASKS CLIENTS", "asks_clients"},
                                                         {"SHA256", "sha256"},       {NULL, NULL}};
 
+static const struct cli_column cursor_columns[] = {
+    {"CURSOR", "name"}, {"HOLD", "hold"}, {"LAG", "lag_records"}, {"LOST", "lost_records"}, {"STALE", "stale"},
+    {"MOVED", "moved"}, {NULL, NULL}};
+
 int cli_status(const struct cli *cli) {
   static const struct cli_column checks[] = {{"CHECK", "name"}, {"PASSED", "passed"}, {"DETAIL", "detail"}, {NULL, NULL}};
   json_t *json;
@@ -42,6 +46,11 @@ int cli_status(const struct cli *cli) {
     if (json_array_size(json_object_get(json, "certificates"))) {
       putchar('\n');
       cli_print(cli, json, json_object_get(json, "certificates"), certificate_columns);
+    }
+    json_t *attention = json_object_get(json_object_get(json, "cursors"), "attention");
+    if (json_array_size(attention)) {
+      putchar('\n');
+      cli_print(cli, json, attention, cursor_columns);
     }
   } else {
     cli_print(cli, json, NULL, NULL);
@@ -102,6 +111,19 @@ static void add_filter(char *path, size_t room, const struct cli *cli) {
   cli_add_argument(path, room, "until", cli->until);
 }
 
+/* What a table alone would not say. */
+static void warn_of_extent(const struct cli *cli, json_t *json) {
+  if (cli->output != OUTPUT_TABLE) return;
+  json_t *from = json_object_get(json, "index_from");
+  if (json_is_false(json_object_get(json, "index_complete")))
+    fputs("tripline: the index is still being read: there is more than this\n", stderr);
+  if (json_is_object(from)) {
+    const char *time = json_string_value(json_object_get(from, "time"));
+    fprintf(stderr, "tripline: violations before LSN %lld (%s) have left the index\n",
+            (long long)json_integer_value(json_object_get(from, "lsn")), time ? time : "none is left");
+  }
+}
+
 static int count_violations(const struct cli *cli) {
   static const struct cli_column columns[] = {{"KEY", "key"}, {"COUNT", "count"}, {NULL, NULL}};
   char path[4096] = "/v1/violations/counts";
@@ -112,6 +134,7 @@ static int count_violations(const struct cli *cli) {
   const int result = cli_get(cli, path, &json);
   if (result != CLI_OK) return result;
   cli_print(cli, json, json_object_get(json, "counts"), columns);
+  warn_of_extent(cli, json);
   json_decref(json);
   return CLI_OK;
 }
@@ -129,6 +152,7 @@ static int list_violations(const struct cli *cli) {
   const int result = cli_get(cli, path, &json);
   if (result != CLI_OK) return result;
   cli_print(cli, json, json_object_get(json, "violations"), columns);
+  warn_of_extent(cli, json);
   json_decref(json);
   return CLI_OK;
 }
@@ -162,7 +186,8 @@ static int tail_violations(const struct cli *cli) {
 
 int cli_violations(const struct cli *cli) {
   if (cli->word_count == 2 && strcmp(cli->words[1], "list") == 0) return list_violations(cli);
-  if (cli->word_count == 2 && strcmp(cli->words[1], "tail") == 0) return tail_violations(cli);
+  if (cli->word_count == 2 && strcmp(cli->words[1], "tail") == 0)
+    return cli->cursor ? cli_tail_cursor(cli) : tail_violations(cli);
   if (cli->word_count == 2 && strcmp(cli->words[1], "count") == 0) return count_violations(cli);
   return cli_usage(cli, false);
 }

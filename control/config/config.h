@@ -102,6 +102,8 @@ struct config {
     uint32_t index_violations;
     bool hash_chain;
     uint64_t retain_age_ns, retain_bytes, retain_records; /* 0: no limit */
+    uint64_t retain_bytes_hard;                           /* 0: cursors hold without limit */
+    uint64_t cursor_stale_ns;                             /* a cursor that holds and has not moved for so long is told of */
     struct {
       char key_id[CHECKPOINT_KEY_ID_BYTES + 1]; /* empty: nothing is signed */
       char key_file[CONFIG_PATH_BYTES];

@@ -100,6 +100,7 @@ void config_default(struct config *config) {
   config->journal.ring_bytes = 8u << 20;
   config->journal.index_violations = 1000000;
   config->journal.hash_chain = true;
+  config->journal.cursor_stale_ns = 24ull * 3600 * 1000000000;
   config->journal.signing.interval_ns = 60ull * 1000000000;
   config->recorder.enabled = true;
   config->recorder.events = 4096;

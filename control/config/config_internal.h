@@ -51,6 +51,8 @@ void config_read_listener_tls(struct config_reader *reader, const yaml_node_t *n
 /* Reads the key, too. */
 void config_read_signing(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_check_signing(struct config_reader *reader, const yaml_node_t *node, const struct config *config);
+/* Without a word about it cursors may hold twice retain_bytes. */
+void config_check_retention(struct config_reader *reader, const yaml_node_t *node, struct config *config);
 void config_read_tls(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_read_recorder(struct config_reader *reader, const yaml_node_t *node, void *config);
 void config_read_traces(struct config_reader *reader, const yaml_node_t *node, void *config);

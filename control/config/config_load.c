@@ -148,14 +148,24 @@ READER(read_index) { CONFIG->journal.index_violations = (uint32_t)config_read_nu
 READER(read_hash_chain) { CONFIG->journal.hash_chain = config_read_bool(reader, node); }
 READER(read_retain_age) { CONFIG->journal.retain_age_ns = config_read_duration(reader, node, 366ull * 20 * 86400 * 1000000000); }
 READER(read_retain_bytes) { CONFIG->journal.retain_bytes = config_read_number(reader, node, 0, 1ull << 60); }
+READER(read_retain_bytes_hard) { CONFIG->journal.retain_bytes_hard = config_read_number(reader, node, 0, 1ull << 60); }
+READER(read_cursor_stale) { CONFIG->journal.cursor_stale_ns = config_read_duration(reader, node, 366ull * 86400 * 1000000000); }
 READER(read_retain_records) { CONFIG->journal.retain_records = config_read_number(reader, node, 0, 1ull << 60); }
-static const struct config_key journal_keys[] = {
-    {"segment_bytes", read_segment_bytes}, {"hash_chain", read_hash_chain},         {"retain_age", read_retain_age},
-    {"retain_bytes", read_retain_bytes},   {"retain_records", read_retain_records}, {"segments_ahead", read_segments_ahead},
-    {"index_violations", read_index},      {"signing", config_read_signing},        {NULL, NULL}};
+static const struct config_key journal_keys[] = {{"segment_bytes", read_segment_bytes},
+                                                 {"hash_chain", read_hash_chain},
+                                                 {"retain_age", read_retain_age},
+                                                 {"retain_bytes", read_retain_bytes},
+                                                 {"retain_records", read_retain_records},
+                                                 {"segments_ahead", read_segments_ahead},
+                                                 {"index_violations", read_index},
+                                                 {"signing", config_read_signing},
+                                                 {"retain_bytes_hard", read_retain_bytes_hard},
+                                                 {"cursor_stale", read_cursor_stale},
+                                                 {NULL, NULL}};
 READER(read_journal) {
   config_read_mapping(reader, node, journal_keys, target);
   config_check_signing(reader, node, CONFIG);
+  config_check_retention(reader, node, CONFIG);
 }
 
 READER(read_connections) { CONFIG->tcp.connections_max = (uint32_t)config_read_number(reader, node, 16, 1u << 20); }

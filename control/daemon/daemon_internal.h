@@ -2,6 +2,8 @@
 /* The running appliance: what main.c wires together. Written by the main thread before the shards start, then as marked. */
 #include "appliance.h"
 #include "config.h"
+#include "cursor_reader.h"
+#include "cursor_table.h"
 #include "dpdk_port.h"
 #include "log.h"
 #include "management_server.h"
@@ -68,11 +70,29 @@ struct daemon_signing {
 struct daemon_keeper {
   pthread_t thread; /* 0: not started */
   uint64_t snapshot_not_before_ns;
+  bool has_reserve, no_reserve; /* disk_reserve.c; no_reserve: this filesystem does not know how */
+  int reserve_file;
   /* keeper:rw any:ro */
   _Atomic uint64_t snapshots, snapshot_lsn, snapshot_bytes, removed_segments, removed_bytes;
-  _Atomic uint64_t segments, segment_bytes, oldest_lsn, held_segments;
+  _Atomic uint64_t segments, segment_bytes, oldest_lsn, held_segments, held_by_cursors, held_bytes, overtaken_segments;
   _Atomic bool no_snapshots; /* one would miss something */
   _Atomic bool indexing;     /* the log of earlier runs is not all in the index yet */
+};
+
+/* cursor_service.c. Both lock. */
+struct daemon_cursors {
+  struct cursor_table *table;
+  struct cursor_readers *readers;
+};
+
+/* startup.c. Written by the main thread, but for the progress. */
+struct daemon_start {
+  _Atomic int phase; /* enum appliance_phase; main:rw any:ro */
+  _Atomic(const char *) step;
+  struct journal_progress progress; /* recovery:rw any:ro */
+  _Atomic uint64_t recovery_began_ns, recovery_ended_ns;
+  bool stopped;   /* by a signal */
+  char told[256]; /* to systemd, last */
 };
 
 struct daemon {
@@ -101,6 +121,8 @@ struct daemon {
   struct webhook_store *webhooks;
   struct remembered_ids *remembered;
   bool ids_lost; /* recovery found no memory for one: the start fails */
+  struct daemon_cursors cursors;
+  struct daemon_start start;
   struct daemon_keeper keeper;
   struct daemon_signing signing;
 
@@ -146,12 +168,17 @@ void shards_stop(struct daemon *daemon);
 
 /* record_keeping.c: the journal and what recovery brings back */
 int records_open(struct daemon *daemon);
+int records_recover(struct daemon *daemon); /* on any thread; only what is marked for any may be looked at meanwhile */
 int records_start(struct daemon *daemon);
 /* Room for a control record, with records_lock, which publish gives back: one at a time. Waits while the journal is behind, as
  * long as neither it has failed nor `stopping` says so. NULL: none, and no lock. */
 void *records_reserve(struct daemon *daemon, uint32_t bytes, bool (*stopping)(struct daemon *daemon));
 uint64_t records_publish(struct daemon *daemon);
 /* Until all up to there is durable: 0, -EIO, or -ETIMEDOUT after ten seconds. */
+/* What failed, where, what is safe and what nobody knows yet, in one line. */
+void records_describe_failure(const struct journal_failure *failure, uint64_t durable_lsn, char *text, size_t room);
+/* Of all rings: given to the journal, and neither durable nor discarded. Any thread. */
+uint64_t records_pending(const struct daemon *daemon);
 int records_wait_durable(struct daemon *daemon, uint64_t position);
 /* The same without that end, for what must be known either way: 0, -EIO, or -ECANCELED when the journal's thread has ended. */
 int records_wait_settled(struct daemon *daemon, uint64_t position);
@@ -166,6 +193,22 @@ void keeper_stop(struct daemon *daemon); /* before the journal thread */
 void *keeper_reserve(struct daemon *daemon, uint32_t bytes);
 uint64_t keeper_publish(struct daemon *daemon);
 struct record_header keeper_header(uint16_t type, size_t bytes);
+
+/* cursor_service.c */
+int cursors_create(struct daemon *daemon);     /* before the journal is read */
+void cursors_recovered(struct daemon *daemon); /* when it was */
+void cursors_write(struct daemon *daemon);     /* what moved and is due; does not wait */
+void cursors_stop(struct daemon *daemon);      /* all that moved, before the journal's thread ends */
+void cursors_destroy(struct daemon *daemon);
+/* Before segments below this LSN are removed: as cursor_table_let_go, and durable. */
+int cursors_let_go(struct daemon *daemon, uint64_t oldest_lsn, bool overtake);
+int cursors_read(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
+                 bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
+                 struct cursor_reading *reading);
+
+/* disk_reserve.c: as much as a segment, when there are limits of retention and ample room */
+void disk_reserve_keep(struct daemon *daemon);
+void disk_reserve_give_up(struct daemon *daemon);
 
 /* checkpoint_service.c */
 int signing_start(struct daemon *daemon);
@@ -202,3 +245,16 @@ void crash_dump_thread(unsigned shard);
 
 /* appliance_view.c */
 void appliance_view_init(struct daemon *daemon);
+void appliance_index_view(struct daemon *daemon, struct appliance_index *index);
+
+/* startup.c */
+void start_enter(struct daemon *daemon, enum appliance_phase phase, const char *step);
+bool start_stopped(struct daemon *daemon); /* SIGTERM or SIGINT came; both are blocked until the start is over */
+int start_recovery(struct daemon *daemon); /* records_recover, while signals and systemd are looked after; -ECANCELED: stopped */
+bool start_view(void *context, struct appliance_start *start); /* see struct appliance */
+void start_recovery_view(struct daemon *daemon, struct appliance_recovery *recovery);
+/* Whether the journal itself is why: starting again changes nothing. */
+bool start_journal_refused(const struct daemon *daemon, int error);
+void start_failed(struct daemon *daemon, int error);
+/* The unit's status line, when it changed; with READY=1 when all is up. */
+void start_tell_systemd(struct daemon *daemon, bool ready);

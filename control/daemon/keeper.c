@@ -68,8 +68,9 @@ static int write_ids(struct daemon *daemon, const struct remembered_id *ids, siz
 static void snapshot_state(struct daemon *daemon) {
   const uint64_t covered_lsn = violation_store_last_lsn(daemon->violations);
   struct remembered_id *ids = NULL;
-  size_t count = 0, rule_bytes = 0;
+  size_t count = 0, rule_bytes = 0, cursor_bytes = 0;
   int result = remembered_ids_copy(daemon->remembered, wall_ns(), &ids, &count);
+  if (result == 0) result = cursor_table_snapshot(daemon->cursors.table, covered_lsn, &cursor_bytes);
   if (result == 0) result = rule_book_snapshot(daemon->rules.book, &rule_bytes);
   if (result == 0) result = write_ids(daemon, ids, count, covered_lsn);
   free(ids);
@@ -81,10 +82,11 @@ static void snapshot_state(struct daemon *daemon) {
   journal_set_state_lsn(daemon->journal, covered_lsn + 1);
   set(&daemon->keeper.snapshots, daemon->keeper.snapshots + 1);
   set(&daemon->keeper.snapshot_lsn, covered_lsn);
-  set(&daemon->keeper.snapshot_bytes, count * sizeof *ids + rule_bytes);
+  set(&daemon->keeper.snapshot_bytes, count * sizeof *ids + rule_bytes + cursor_bytes);
 }
 
-static bool snapshot_due(const struct daemon *daemon, const struct journal_segment *segments, size_t count, size_t held) {
+static bool snapshot_due(const struct daemon *daemon, const struct journal_segment *segments, size_t count,
+                         size_t held_by_state) {
   if (atomic_load_explicit(&daemon->keeper.no_snapshots, memory_order_relaxed)) return false;
   /* It would only wait in the ring, and be tried again behind that. */
   if (daemon->keeper.indexing || journal_stalled(daemon->journal) || monotonic_ns() < daemon->keeper.snapshot_not_before_ns)
@@ -96,7 +98,7 @@ static bool snapshot_due(const struct daemon *daemon, const struct journal_segme
     newer++;
     newer_bytes += segments[i].bytes;
   }
-  if (held > 0 && newer > 0) return true;
+  if (held_by_state > 0 && newer > 0) return true;
   return newer >= SNAPSHOT_SEGMENTS && newer_bytes / SNAPSHOT_PART >= daemon->keeper.snapshot_bytes;
 }
 
@@ -112,10 +114,12 @@ static int announce_removal(struct daemon *daemon, const struct journal_segment 
   return records_wait_durable(daemon, keeper_publish(daemon));
 }
 
-static void remove_oldest(struct daemon *daemon, const struct journal_segment *segments, size_t count) {
+static void remove_oldest(struct daemon *daemon, const struct journal_segment *segments, size_t count, size_t overtaking) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < count; i++) bytes += segments[i].bytes;
-  int result = announce_removal(daemon, &segments[count], bytes);
+  int result = cursors_let_go(daemon, segments[count].first_lsn, overtaking > 0);
+  if (result == -EBUSY) return; /* a cursor was set there meanwhile: judged again */
+  if (result == 0) result = announce_removal(daemon, &segments[count], bytes);
   if (result == 0) {
     violation_store_forget(daemon->violations, segments[count].first_lsn);
     webhook_store_forget(daemon->webhooks, segments[count].first_lsn);
@@ -125,41 +129,69 @@ static void remove_oldest(struct daemon *daemon, const struct journal_segment *s
     log_warning("journal", "old segments cannot be removed: %s", strerror(-result));
     return;
   }
+  cursor_readers_let_go(daemon->cursors.readers, segments[count].first_lsn);
   set(&daemon->keeper.removed_segments, daemon->keeper.removed_segments + count);
+  set(&daemon->keeper.overtaken_segments, daemon->keeper.overtaken_segments + overtaking);
   set(&daemon->keeper.removed_bytes, daemon->keeper.removed_bytes + bytes);
   log_info("journal", "retention removed %zu segments with %llu bytes: the oldest record is LSN %llu now", count,
            (unsigned long long)bytes, (unsigned long long)segments[count].first_lsn);
 }
 
-static void report(struct daemon *daemon, const struct journal_segment *segments, size_t count, size_t held) {
+/* Once when it begins: which cursor it is, and when it is over. */
+static void tell_held(struct daemon *daemon, const struct journal_retention *retention, uint64_t cursor_lsn) {
+  const bool before = daemon->keeper.held_by_cursors > 0, now = retention->held_by_cursors > 0;
+  if (now && !before)
+    log_warning("journal",
+                "%zu segments over the limits of retention are held: a cursor needs LSN %llu and later (`tripline cursors list`)",
+                retention->held_by_cursors, (unsigned long long)cursor_lsn);
+  if (before && !now) log_info("journal", "no segment is held for a cursor any more");
+}
+
+static void report(struct daemon *daemon, const struct journal_segment *segments, size_t count,
+                   const struct journal_retention *retention) {
   uint64_t bytes = 0;
   for (size_t i = 0; i < count; i++) bytes += segments[i].bytes;
   set(&daemon->keeper.segments, count);
   set(&daemon->keeper.segment_bytes, bytes);
   set(&daemon->keeper.oldest_lsn, count ? segments[0].first_lsn : 0);
-  set(&daemon->keeper.held_segments, held);
+  set(&daemon->keeper.held_segments, retention->held_by_state + retention->held_by_cursors);
+  set(&daemon->keeper.held_by_cursors, retention->held_by_cursors);
+  set(&daemon->keeper.held_bytes, retention->held_bytes);
+}
+
+static struct journal_retention judge(struct daemon *daemon, const struct journal_segment *segments, size_t count,
+                                      struct journal_needs *needs) {
+  const struct journal_limits limits = {.age_ns = daemon->config.journal.retain_age_ns,
+                                        .bytes = daemon->config.journal.retain_bytes,
+                                        .records = daemon->config.journal.retain_records,
+                                        .bytes_hard = daemon->config.journal.retain_bytes_hard,
+                                        .no_room = journal_stalled(daemon->journal) != 0};
+  *needs = (struct journal_needs){.state_lsn = journal_state_lsn(daemon->journal),
+                                  .cursor_lsn = cursor_table_needed_lsn(daemon->cursors.table)};
+  return journal_retention_judge(segments, count, &limits, needs, journal_durable_lsn(daemon->journal), wall_ns());
 }
 
 static void look_after(struct daemon *daemon) {
   struct journal_segment *segments = NULL;
+  struct journal_needs needs;
   size_t count = 0;
-  const struct journal_limits limits = {.age_ns = daemon->config.journal.retain_age_ns,
-                                        .bytes = daemon->config.journal.retain_bytes,
-                                        .records = daemon->config.journal.retain_records};
   const int result = journal_segments(daemon->io, &segments, &count);
   if (result < 0) {
     log_warning("journal", "its segments cannot be listed: %s", strerror(-result));
     return;
   }
-  struct journal_retention retention = journal_retention_judge(segments, count, &limits, journal_state_lsn(daemon->journal),
-                                                               journal_durable_lsn(daemon->journal), wall_ns());
-  if (snapshot_due(daemon, segments, count, retention.held)) {
+  struct journal_retention retention = judge(daemon, segments, count, &needs);
+  if (snapshot_due(daemon, segments, count, retention.held_by_state)) {
     snapshot_state(daemon);
-    retention = journal_retention_judge(segments, count, &limits, journal_state_lsn(daemon->journal),
-                                        journal_durable_lsn(daemon->journal), wall_ns());
+    retention = judge(daemon, segments, count, &needs);
   }
-  if (retention.removable > 0) remove_oldest(daemon, segments, retention.removable);
-  report(daemon, segments + retention.removable, count - retention.removable, retention.held);
+  if (count > 0)
+    tell_held(daemon, &retention, needs.cursor_lsn > segments[0].first_lsn ? needs.cursor_lsn : segments[0].first_lsn);
+  const bool stalled = journal_stalled(daemon->journal) != 0;
+  if (stalled && retention.removable > 0) disk_reserve_give_up(daemon);
+  if (!stalled) disk_reserve_keep(daemon);
+  if (retention.removable > 0) remove_oldest(daemon, segments, retention.removable, retention.overtaking);
+  report(daemon, segments + retention.removable, count - retention.removable, &retention);
   free(segments);
 }
 
@@ -175,6 +207,7 @@ static void *keeper_thread(void *argument) {
       looked_ns = monotonic_ns();
     }
     signing_look_after(daemon);
+    cursors_write(daemon);
     if (indexed) usleep(PASS_US);
   }
   return NULL;
@@ -189,4 +222,6 @@ void keeper_stop(struct daemon *daemon) {
   if (!daemon->keeper.thread) return;
   atomic_store_explicit(&daemon->stop_keeper, true, memory_order_release);
   pthread_join(daemon->keeper.thread, NULL);
+  disk_reserve_give_up(daemon);
+  cursors_stop(daemon);
 }

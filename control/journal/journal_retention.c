@@ -56,20 +56,33 @@ static bool over_limit(const struct journal_segment *segments, size_t i, const s
   const struct journal_segment *next = &segments[i + 1];
   if (limits->age_ns && next->created_wall_ns < wall_ns && wall_ns - next->created_wall_ns > limits->age_ns) return true;
   if (limits->bytes && bytes_left > limits->bytes) return true;
+  if (limits->bytes_hard && bytes_left > limits->bytes_hard) return true;
   return limits->records && durable_lsn + 1 >= next->first_lsn && durable_lsn + 1 - next->first_lsn >= limits->records;
 }
 
+/* Who is asked first keeps it: what recovery needs is never removed. */
+static void judge_one(struct journal_retention *retention, const struct journal_segment *segment, uint64_t end_lsn,
+                      const struct journal_limits *limits, const struct journal_needs *needs, uint64_t bytes_left) {
+  const bool may_overtake = limits->no_room || (limits->bytes_hard && bytes_left > limits->bytes_hard);
+  const bool state = end_lsn > needs->state_lsn, cursor = end_lsn > needs->cursor_lsn;
+  if (retention->held_by_state + retention->held_by_cursors == 0 && !state && (!cursor || may_overtake)) {
+    retention->removable++;
+    retention->overtaking += cursor;
+    return;
+  }
+  retention->held_by_state += state;
+  retention->held_by_cursors += !state;
+  retention->held_bytes += segment->bytes;
+}
+
 struct journal_retention journal_retention_judge(const struct journal_segment *segments, size_t count,
-                                                 const struct journal_limits *limits, uint64_t needed_lsn, uint64_t durable_lsn,
-                                                 uint64_t wall_ns) {
+                                                 const struct journal_limits *limits, const struct journal_needs *needs,
+                                                 uint64_t durable_lsn, uint64_t wall_ns) {
   struct journal_retention retention = {0};
   uint64_t bytes_left = 0;
   for (size_t i = 0; i < count; i++) bytes_left += segments[i].bytes;
   for (size_t i = 0; i + 1 < count && over_limit(segments, i, limits, durable_lsn, wall_ns, bytes_left); i++) {
-    if (retention.held == 0 && segments[i + 1].first_lsn <= needed_lsn)
-      retention.removable++;
-    else
-      retention.held++;
+    judge_one(&retention, &segments[i], segments[i + 1].first_lsn, limits, needs, bytes_left);
     bytes_left -= segments[i].bytes;
   }
   return retention;

@@ -1,4 +1,6 @@
 #include "journal_salvage.h"
+#include "cursor_records.h"
+#include "journal_lsn_map_internal.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +35,7 @@ struct salvage {
   struct record_ring *ring;
   const struct journal_scan_handler *handler;
   uint64_t records;
+  struct journal_lsn_map lsns; /* of the records so far */
   int error;
 
   /* A batch that was written to a wrong place is good, and perhaps the only one left: what was found goes over in the order of
@@ -44,6 +47,16 @@ struct salvage {
   uint64_t last_lsn;   /* in this pass */
   uint64_t copied_lsn; /* the last */
 };
+
+/* A cursor stands where its last acknowledged record is now. */
+static void move_cursors(const struct salvage *salvage, uint64_t lsn, struct record_header *record) {
+  uint32_t count;
+  struct cursor_entry *entries = (struct cursor_entry *)(uintptr_t)cursor_record_entries(record, lsn, &count);
+  for (uint32_t i = 0; entries && i < count; i++) {
+    entries[i].lsn = journal_lsn_map_find(&salvage->lsns, entries[i].lsn);
+    entries[i].removed_lsn = journal_lsn_map_find(&salvage->lsns, entries[i].removed_lsn);
+  }
+}
 
 static void note_run(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
   struct salvage *salvage = context;
@@ -97,8 +110,10 @@ static void put(void *context, uint64_t lsn, uint64_t segment, uint64_t offset, 
   }
   if (!room) return;
   memcpy(room, record, record->bytes);
+  move_cursors(salvage, lsn, room);
   record_ring_publish(salvage->ring);
   salvage->records++;
+  if (!journal_lsn_map_add(&salvage->lsns, lsn, salvage->records)) salvage->error = -ENOMEM;
 }
 
 static void tell(void *context, const struct journal_damage *damage) {
@@ -166,6 +181,7 @@ int journal_salvage(struct journal_io *from, struct journal_io *to, uint64_t sal
     result = copy(&salvage, from, scan);
   }
   *records = salvage.records;
+  journal_lsn_map_free(&salvage.lsns);
   journal_close(salvage.journal);
   free(salvage.runs);
   while (memory.count > 0) free(memory.taken[--memory.count]);

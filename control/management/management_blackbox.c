@@ -3,7 +3,6 @@
 #include "management_internal.h"
 #include "text_buffer_internal.h"
 #include <stdlib.h>
-#include <string.h>
 
 #define LIMIT_DEFAULT 1000u
 #define LIMIT_MAX 1000000u
@@ -16,11 +15,7 @@ struct blackbox_filter {
 
 static bool read_argument(const struct management_request *request, const char *name, uint64_t most, uint64_t *number) {
   const char *text = request_argument(request, name);
-  char *end = NULL;
-  if (!text) return true;
-  if (*text < '0' || *text > '9') return false;
-  *number = strtoull(text, &end, 10);
-  return *end == '\0' && *number <= most;
+  return !text || argument_number(text, 0, most, number);
 }
 
 /* What is wrong with the arguments, or NULL. */

@@ -29,6 +29,7 @@ static const struct fixed_route gets[] = {{"/metrics", handle_metrics},
                                           {"/v1/ruleset/history", handle_set_history},
                                           {"/v1/ruleset/diff", handle_set_diff},
                                           {"/v1/ruleset/failed", handle_set_failed},
+                                          {"/v1/cursors", handle_cursors_list},
                                           {"/v1/webhooks", handle_webhooks},
                                           {"/v1/blackbox", handle_blackbox},
                                           {"/v1/blackbox/stats", handle_blackbox_stats},
@@ -52,10 +53,10 @@ static const struct fixed_route *find(const struct fixed_route *routes, size_t c
 }
 
 /* /v1/rules/NAME and /v1/rules/NAME/VERB: the name, and what follows it. NULL: another path. */
-static const char *read_rule_path(const char *path, char name[256]) {
-  static const char prefix[] = "/v1/rules/";
-  if (strncmp(path, prefix, sizeof prefix - 1) != 0) return NULL;
-  path += sizeof prefix - 1;
+static const char *read_named_path(const char *path, const char *prefix, char name[256]) {
+  const size_t prefix_length = strlen(prefix);
+  if (strncmp(path, prefix, prefix_length) != 0) return NULL;
+  path += prefix_length;
   const size_t length = strcspn(path, "/");
   if (length == 0 || length >= 256) return NULL;
   memcpy(name, path, length);
@@ -84,8 +85,21 @@ static enum MHD_Result route_rule(struct management_request *request, const char
   return answer_error(request, 404, "not_found", "no such path, or not by this method");
 }
 
+static enum MHD_Result route_cursor(struct management_request *request, const char *name, const char *verb) {
+  const char *method = request->method;
+  if (strcmp(verb, "/reset") == 0 && (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0))
+    return handle_cursor_reset(request, name);
+  if (*verb != '\0') return answer_error(request, 404, "not_found", "no such path, or not by this method");
+  if (strcmp(method, "GET") == 0) return handle_cursor(request, name);
+  if (strcmp(method, "PUT") == 0) return handle_cursor_put(request, name);
+  if (strcmp(method, "DELETE") == 0) return handle_cursor_delete(request, name);
+  return answer_error(request, 405, "method", "a cursor takes GET, PUT and DELETE");
+}
+
 enum MHD_Result management_route(struct management_request *request) {
   char name[256];
+  struct appliance_start start;
+  if (request->appliance->starting(request->appliance->context, &start)) return management_route_starting(request, &start);
   const bool get = strcmp(request->method, "GET") == 0, post = strcmp(request->method, "POST") == 0;
   if (!get && !request->may_change) return answer_error(request, 405, "read_only", "changes go through the unix socket");
   if (request->too_large) return answer_error(request, 413, "too_large", "the body is larger than 256 MiB");
@@ -96,8 +110,10 @@ enum MHD_Result management_route(struct management_request *request) {
   static const char webhook[] = "/v1/webhooks/";
   if (get && strncmp(request->path, webhook, sizeof webhook - 1) == 0)
     return handle_webhook(request, request->path + sizeof webhook - 1);
-  const char *verb = read_rule_path(request->path, name);
+  const char *verb = read_named_path(request->path, "/v1/rules/", name);
   if (verb) return route_rule(request, name, verb);
+  verb = read_named_path(request->path, "/v1/cursors/", name);
+  if (verb) return route_cursor(request, name, verb);
   if (find(gets, COUNT(gets), request->path) || find(posts, COUNT(posts), request->path))
     return get    ? answer_error(request, 405, "method", "this path takes POST")
            : post ? answer_error(request, 404, "not_found", "no such path takes POST")

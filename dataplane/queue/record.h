@@ -13,6 +13,8 @@ enum record_type {
   RECORD_REPLAY_IDS = 7,   /* control/journal/state_records.h: webhook ids that are remembered, in a snapshot of the state */
   RECORD_STATE_COMMIT = 8, /* the snapshot is whole */
   RECORD_CHECKPOINT = 9,   /* control/journal/journal_checkpoint.h: the hash chain up to here, signed */
+  RECORD_CURSOR = 10,      /* control/journal/cursor_records.h: a reader's cursor as it is now */
+  RECORD_CURSORS = 11,     /* all of them, in a snapshot of the state or where retention overtook some; or one that is deleted */
 };
 
 struct record_header {

@@ -195,7 +195,7 @@ static uint64_t note_published(struct disk_story *story, uint32_t ring, uint32_t
 static void publish_some(struct disk_story *story) {
   for (uint32_t n = random_below(&story->random, 8); n > 0; n--) {
     const uint32_t ring = random_below(&story->random, CONTROL_RING), number = story->published[ring] + 1;
-    if (!rig_record_make(story->config.rings[ring], ring, number, 0)) continue;
+    if (!rig_record_make(story->config.rings[ring], ring, number, story->record_bytes)) continue;
     note_published(story, ring, number, (enum record_durability)(random_below(&story->random, 6) % DURABILITIES));
   }
 }
@@ -258,8 +258,9 @@ static void retain(struct disk_story *story) {
   size_t count;
   if (journal_segments(story->io, &segments, &count) < 0) return;
   const struct journal_limits limits = {.bytes = KEPT_BYTES};
-  const struct journal_retention judged = journal_retention_judge(segments, count, &limits, journal_state_lsn(story->journal),
-                                                                  journal_durable_lsn(story->journal), story->wall_ns);
+  const struct journal_needs needs = {.state_lsn = journal_state_lsn(story->journal), .cursor_lsn = UINT64_MAX};
+  const struct journal_retention judged =
+      journal_retention_judge(segments, count, &limits, &needs, journal_durable_lsn(story->journal), story->wall_ns);
   if (judged.removable > 0) {
     const struct journal_segment *oldest = &segments[judged.removable];
     journal_set_oldest_segment(story->journal, oldest->segment);

@@ -3,6 +3,7 @@
 #include "cases.h"
 #include "report_check.h"
 #include "rule_maker.h"
+#include "rule_spelling.h"
 #include "shrinker.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 struct event_plan {
   uint64_t seed;
   unsigned shards, generations;
+  bool elements; /* webhooks only, whose bodies have arrays */
   uint32_t record_bytes;
   unsigned rule_count, sample_count;
   const struct shape_rule **rules;
@@ -108,7 +110,8 @@ static bool evaluate(struct event_run *run, unsigned shard, const unsigned *samp
     const struct sample *sample = &run->plan->samples[samples[i]];
     struct event_batch *batch = engine_batch(engine, side_kind(sample->subject));
     side_add(batch, sample, &run->random);
-    if (event_batch_full(batch) || batch->count >= rows_most || random_below(&run->random, 40) == 0)
+    const bool large = sample->body && body_size(sample->body) > 200; /* a batch holds so many elements */
+    if (large || event_batch_full(batch) || batch->count >= rows_most || random_below(&run->random, 40) == 0)
       if (!engine_evaluate(engine, batch, SECOND, SECOND)) return false;
   }
   for (unsigned kind = 0; kind < EVENT_KINDS; kind++) {
@@ -240,10 +243,11 @@ static unsigned pick_rule_count(struct test_random *random) {
   return pick == 0 ? 300 : pick < 8 ? 20 + random_below(random, 100) : 1 + random_below(random, 20);
 }
 
-static void make_plan(struct event_plan *plan, uint64_t seed, struct yard *yard) {
+static void make_plan(struct event_plan *plan, uint64_t seed, bool elements, struct yard *yard) {
   struct test_random random = {.state = seed * 0x9e3779b97f4a7c15};
-  struct rule_maker maker = {.yard = yard, .random = &random};
+  struct rule_maker maker = {.yard = yard, .random = &random, .elements = elements};
   *plan = (struct event_plan){.seed = seed,
+                              .elements = elements,
                               .shards = 1 + random_below(&random, SIDE_SHARDS_MAX),
                               .generations = 1 + random_below(&random, GENERATIONS_MAX),
                               .record_bytes = random_below(&random, 3) ? 1u << 22 : 1u << 16,
@@ -255,14 +259,16 @@ static void make_plan(struct event_plan *plan, uint64_t seed, struct yard *yard)
   plan->rule_dropped = yard_take(yard, plan->rule_count);
   plan->sample_dropped = yard_take(yard, plan->sample_count);
   /* Most sets are about one kind of event, as most of what is asked of an event is asked of spans. */
-  const unsigned subjects = random_below(&random, 3) ? 1 : SUBJECTS;
+  const unsigned subjects = elements || random_below(&random, 3) ? 1 : SUBJECTS;
+  const unsigned first = elements ? SUBJECT_WEBHOOK : SUBJECT_SPAN;
   for (unsigned i = 0; i < plan->rule_count; i++) {
-    plan->rules[i] = make_event_rule(&maker, (enum subject)random_below(&random, subjects), i);
+    plan->rules[i] = make_event_rule(&maker, (enum subject)(first + random_below(&random, subjects)), i);
     plan->rule_generations[i] = (uint8_t)(random_below(&random, 3) ? 7 : 1 + random_below(&random, 7));
   }
   for (unsigned i = 0; i < plan->sample_count; i++) {
     struct sample *sample = &plan->samples[i];
-    sample_make(sample, (enum subject)random_below(&random, subjects), &random);
+    sample_make(sample, (enum subject)(first + random_below(&random, subjects)), &random);
+    if (elements) sample->body = body_make(&random, yard);
     sample->span = i + 1;
     if (sample->subject == SUBJECT_SPAN) continue;
     sample->start_ns = POOL_TIME + i * POOL_TIME_STEP;
@@ -275,10 +281,10 @@ static bool still_differs(void *context) {
   return !run_plan(context, &totals, false);
 }
 
-bool event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+static bool run_seed(uint64_t seed, bool elements, struct yard *yard, struct case_totals *totals) {
   struct event_plan plan;
   yard_clear(yard);
-  make_plan(&plan, seed, yard);
+  make_plan(&plan, seed, elements, yard);
   totals->seeds++;
   if (run_plan(&plan, totals, false)) return true;
   shrink(plan.rule_dropped, plan.rule_count, still_differs, &plan);
@@ -287,4 +293,10 @@ bool event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *total
   struct case_totals again = {0};
   run_plan(&plan, &again, true);
   return false;
+}
+
+bool event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) { return run_seed(seed, false, yard, totals); }
+
+bool element_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, true, yard, totals);
 }

@@ -26,8 +26,10 @@ static const struct term *term_of_reference(struct rule_maker *maker, unsigned r
 }
 
 static unsigned pick_reference(struct rule_maker *maker, enum subject subject) {
+  if (maker->elements && subject == SUBJECT_WEBHOOK && below(maker, 3))
+    return element_references_from + below(maker, reference_count - element_references_from);
   for (;;) {
-    const unsigned reference = below(maker, reference_count);
+    const unsigned reference = below(maker, element_references_from);
     if (reference_facts[reference].subjects >> subject & 1) return reference;
   }
 }
@@ -124,6 +126,7 @@ static void make_networks(struct rule_maker *maker, struct condition *made) {
 }
 
 static bool is_numeric(unsigned reference) {
+  if (reference_facts[reference].every) return false; /* no part of arithmetic */
   const enum reference_sort sort = reference_facts[reference].sort;
   return sort == SORT_ANY || sort == SORT_DURATION || sort == SORT_TIME || sort == SORT_TIME_OF_DAY;
 }
@@ -189,7 +192,8 @@ static const struct condition *make_pair(struct rule_maker *maker, enum subject 
   struct condition *made = condition_of(maker, CONDITION_COMPARE);
   const unsigned a = pick_reference(maker, subject);
   unsigned b = pick_reference(maker, subject);
-  while (comparable(a) && comparable(b) && comparable(a) != comparable(b)) b = pick_reference(maker, subject);
+  while ((comparable(a) && comparable(b) && comparable(a) != comparable(b)) || reference_facts[b].every)
+    b = pick_reference(maker, subject);
   const unsigned sort = comparable(a) ? comparable(a) : comparable(b);
   made->a = term_of_reference(maker, a);
   made->b = term_of_reference(maker, b);

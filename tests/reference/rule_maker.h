@@ -5,7 +5,7 @@
 struct rule_maker {
   struct yard *yard;
   struct test_random *random;
-  unsigned leaves_most; /* of one condition */
+  bool elements; /* paths into arrays, too */
 };
 
 const struct condition *make_condition(struct rule_maker *maker, enum subject subject, unsigned depth);

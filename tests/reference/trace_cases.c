@@ -5,6 +5,7 @@
 #include "judge_trace.h"
 #include "line_ring.h"
 #include "report_check.h"
+#include "rule_spelling.h"
 #include "shrinker.h"
 #include "trace_maker.h"
 #include <inttypes.h>
@@ -100,6 +101,7 @@ static void take_violation(struct trace_run *run, unsigned shard, const struct v
     return;
   }
   struct judged_trace *judged = trace_judge_find(&run->judge, trace);
+  if (judged && trace_judge_ripens(&run->judge, judged, rule, run->shard_generation[shard], run->now_ns)) return;
   if (judged && trace_judge_may_raise(&run->judge, judged, rule, run->shard_generation[shard])) return;
   differ(run, "the engine fires", name, trace);
 }
@@ -252,7 +254,7 @@ static void step(struct trace_run *run) {
 static void finish(struct trace_run *run) {
   for (unsigned from = 0; from < run->plan->shards; from++)
     for (unsigned to = 0; to < run->plan->shards; to++) deliver(run, from, to, UINT32_MAX);
-  run->now_ns += run->plan->story.idle_ns + SECOND;
+  run->now_ns += run->plan->story.idle_ns + (run->plan->story.waits ? 12 : 1) * SECOND;
   for (unsigned again = 0; again < 50; again++)
     for (unsigned shard = 0; shard < run->plan->shards; shard++) {
       expire(run, shard);
@@ -319,10 +321,10 @@ static bool still_differs(void *context) {
   return !run_plan(context, &totals, true, false);
 }
 
-static bool run_seed(uint64_t seed, bool facts, struct yard *yard, struct case_totals *totals) {
+static bool run_seed(uint64_t seed, enum story_kind kind, struct yard *yard, struct case_totals *totals) {
   struct trace_plan plan;
   yard_clear(yard);
-  trace_plan_make(&plan, seed, facts, yard);
+  trace_plan_make(&plan, seed, kind, yard);
   totals->seeds++;
   if (run_plan(&plan, totals, false, false)) return true;
   shrink(plan.rule_dropped, plan.story.rule_count, still_differs, &plan);
@@ -334,6 +336,14 @@ static bool run_seed(uint64_t seed, bool facts, struct yard *yard, struct case_t
   return false;
 }
 
-bool trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) { return run_seed(seed, false, yard, totals); }
+bool trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, STORY_OF_SELECTORS, yard, totals);
+}
 
-bool story_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) { return run_seed(seed, true, yard, totals); }
+bool story_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, STORY_OF_FACTS, yard, totals);
+}
+
+bool wait_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, STORY_OF_WAITS, yard, totals);
+}

@@ -78,6 +78,11 @@ static const struct condition *make_fact(struct trace_maker *maker) {
       node(maker, below(maker, 3) ? CONDITION_RELATED : CONDITION_THEN, pick_selector(maker), pick_selector(maker));
   made->negative = made->kind == CONDITION_RELATED && below(maker, 3) == 0;
   made->relation = (enum relation)below(maker, RELATIONS);
+  if (made->kind == CONDITION_THEN && maker->plan->story.waits) {
+    made->negative = below(maker, 2);
+    if (made->negative || below(maker, 2)) made->within_ns = (1 + below(maker, 80)) * (SECOND / 10);
+    return made;
+  }
   if (made->kind == CONDITION_THEN && below(maker, 2)) made->within_ns = (1 + below(maker, 20)) * UINT64_C(50000000);
   return made;
 }
@@ -94,6 +99,16 @@ static const struct condition *make_formula(struct trace_maker *maker, unsigned 
   return node(maker, kind, left, make_formula(maker, depth - 1));
 }
 
+/* A span that its time is counted from. */
+static bool has_anchor(const struct trace_maker *maker, const struct condition *condition) {
+  if (condition->kind == CONDITION_NOT) return condition->left->kind == CONDITION_NOT && has_anchor(maker, condition->left->left);
+  if (condition->kind == CONDITION_AND || condition->kind == CONDITION_OR)
+    return has_anchor(maker, condition->left) || has_anchor(maker, condition->right);
+  for (unsigned s = 0; s < maker->plan->story.selector_count; s++)
+    if (trace_judge_mentions(condition, s)) return true;
+  return false;
+}
+
 static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsigned name, const char *severity) {
   struct shape_rule *shape = YARD_NEW(maker->rules.yard, struct shape_rule);
   const unsigned parts = below(maker, 4);
@@ -103,6 +118,8 @@ static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsign
   if (parts != 0) shape->never = make_formula(maker, below(maker, 3));
   if (parts != 1) shape->always = make_formula(maker, below(maker, 3));
   if (parts == 2) shape->never = NULL;
+  if (maker->plan->story.waits && below(maker, 2) && has_anchor(maker, shape->when))
+    shape->within_ns = (1 + below(maker, 60)) * (SECOND / 10);
   if (below(maker, 3) == 0) make_message(&maker->rules, shape);
   rule->shape = shape;
 }
@@ -139,6 +156,7 @@ static void relate(struct trace_maker *maker, struct sample *samples, unsigned a
     return;
   }
   sample->start_ns = POOL_TIME + below(maker, 30) * UINT64_C(50000000);
+  if (maker->plan->story.waits) sample->start_ns = POOL_TIME + below(maker, 40) * (SECOND / 5);
   sample->end_ns = sample->start_ns + below(maker, 4) * UINT64_C(50000000);
   sample->values[REF_INTRINSICS + 1] = below(maker, 5) ? plain_integer(below(maker, 5)) : plain_null();
   if (below(maker, 4) == 0) sample->values[REF_INTRINSICS + 1] = plain_real((double)below(maker, 20) / 4);
@@ -167,15 +185,19 @@ static void make_samples(struct trace_maker *maker) {
   story->samples = samples;
 }
 
-void trace_plan_make(struct trace_plan *plan, uint64_t seed, bool facts, struct yard *yard) {
+void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kind, struct yard *yard) {
+  const bool facts = kind != STORY_OF_SELECTORS;
   struct test_random random = {.state = seed * 0x9e3779b97f4a7c15 + 1};
   struct trace_maker maker = {.rules = {.yard = yard, .random = &random}, .plan = plan};
   *plan = (struct trace_plan){.seed = seed, .shards = 1 + random_below(&random, SIDE_SHARDS_MAX)};
   plan->generations = random_below(&random, 2) ? 1 : 1 + random_below(&random, STORY_GENERATIONS_MAX);
   plan->tight = plan->generations == 1 && random_below(&random, 5) == 0;
   plan->story.facts = facts;
+  plan->story.waits = kind == STORY_OF_WAITS;
+  if (plan->story.waits) plan->tight = false;
   if (facts) plan->generations = 1;
   if (facts && random_below(&random, 3) == 0) plan->story.clock_tolerance_ns = random_below(&random, 4) * UINT64_C(50000000);
+  if (plan->story.waits && random_below(&random, 2)) plan->story.clock_tolerance_ns = random_below(&random, 6) * (SECOND / 10);
   plan->story.idle_ns = 3 * SECOND;
   if (random_below(&random, 4) == 0) plan->story.root_grace_ns = (1 + random_below(&random, 25)) * (SECOND / 10);
   if (random_below(&random, 3)) plan->story.max_age_ns = (1 + random_below(&random, 20)) * SECOND;

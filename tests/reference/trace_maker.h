@@ -3,6 +3,7 @@
 #include "engine_side.h"
 #include "judge_trace.h"
 #include "rule_maker.h"
+#include "rule_spelling.h"
 
 #define STORY_GENERATIONS_MAX 4
 
@@ -17,6 +18,7 @@ struct trace_plan {
   unsigned event_rule_count;
 };
 
-/* `facts`: rules also count, order and relate spans. */
-void trace_plan_make(struct trace_plan *plan, uint64_t seed, bool facts, struct yard *yard);
+/* Rules also count, order and relate spans; and give them time to come. */
+enum story_kind { STORY_OF_SELECTORS, STORY_OF_FACTS, STORY_OF_WAITS };
+void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kind, struct yard *yard);
 void trace_plan_spell(const struct trace_plan *plan, unsigned generation, struct spelling *text);

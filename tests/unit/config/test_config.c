@@ -72,7 +72,7 @@ static void a_file_overrides_key_by_key(void **state) {
             " max_spans: 99, clock_tolerance: 20ms}\n"
             "windows: {keys_max: 512}\n"
             "journal: {segment_bytes: 16MiB, segments_ahead: 2, index_violations: 5000, hash_chain: no, retain_age: 720h,"
-            " retain_bytes: 10GiB, retain_records: 1000000}\n"
+            " retain_bytes: 10GiB, retain_bytes_hard: 12GiB, retain_records: 1000000, cursor_stale: 90m}\n"
             "tcp: {connections_max: 128, idle_timeout: 1h, keep_alive_idle: 30s, keep_alive_interval: 5s,"
             " keep_alive_count: 4}\n"),
       0);
@@ -82,6 +82,8 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_false(config.journal.hash_chain);
   assert_true(config.journal.retain_age_ns == 720ull * 3600 * 1000000000);
   assert_true(config.journal.retain_bytes == 10ull << 30);
+  assert_true(config.journal.retain_bytes_hard == 12ull << 30);
+  assert_true(config.journal.cursor_stale_ns == 5400ull * 1000000000);
   assert_int_equal(config.journal.retain_records, 1000000);
   assert_string_equal(config.management.listen_address, "[::1]");
   assert_int_equal(config.management.listen_port, 9000);
@@ -138,6 +140,12 @@ static void a_file_overrides_key_by_key(void **state) {
   assert_int_equal(config.http.requests_max, 900);
   assert_int_equal(config.http.requests_per_address, 32);
   assert_int_equal(config.http.body_bytes_per_address, 8388608);
+  assert_int_equal(parse("journal: {retain_bytes: 1GiB}"), 0);
+  assert_true(config.journal.retain_bytes_hard == 2ull << 30);
+  assert_int_equal(parse("journal: {retain_bytes_hard: 0, retain_bytes: 1GiB}"), 0);
+  assert_int_equal(config.journal.retain_bytes_hard, 0);
+  assert_int_equal(parse("journal: {retain_bytes_hard: 1MiB, retain_bytes: 1GiB}"), -EINVAL);
+  assert_non_null(strstr(complaints, "t.yaml:1:30: retain_bytes_hard is how far cursors may hold beyond retain_bytes"));
   assert_int_equal(parse("management: {listen: off}"), 0);
   assert_int_equal(config.management.listen_port, 0);
 }

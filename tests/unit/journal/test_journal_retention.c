@@ -20,13 +20,15 @@ static int set_up(void **state) {
 }
 
 static struct journal_retention judge(struct journal_limits limits, uint64_t needed_lsn) {
-  return journal_retention_judge(segments, 10, &limits, needed_lsn, 1000, 110 * SECOND);
+  const struct journal_needs needs = {.state_lsn = needed_lsn, .cursor_lsn = UINT64_MAX};
+  return journal_retention_judge(segments, 10, &limits, &needs, 1000, 110 * SECOND);
 }
 
 static void test_without_limits_all_stays(void **state) {
   (void)state;
   assert_int_equal(judge((struct journal_limits){0}, 1000).removable, 0);
-  assert_int_equal(journal_retention_judge(segments, 0, &(struct journal_limits){.bytes = 1}, 1, 1, 1).removable, 0);
+  const struct journal_needs needs = {.state_lsn = 1, .cursor_lsn = UINT64_MAX};
+  assert_int_equal(journal_retention_judge(segments, 0, &(struct journal_limits){.bytes = 1}, &needs, 1, 1).removable, 0);
 }
 
 /* A segment's youngest record is as old as the next segment's first use. */
@@ -36,7 +38,8 @@ static void test_age(void **state) {
   assert_int_equal(judge((struct journal_limits){.age_ns = 9 * SECOND}, 1000).removable, 0);
   assert_int_equal(judge((struct journal_limits){.age_ns = 1}, 1000).removable, 9); /* the one in use stays */
   /* A clock that was set back lets nothing go. */
-  assert_int_equal(journal_retention_judge(segments, 10, &(struct journal_limits){.age_ns = 1}, 1000, 1000, 1).removable, 0);
+  const struct journal_needs needs = {.state_lsn = 1000, .cursor_lsn = UINT64_MAX};
+  assert_int_equal(journal_retention_judge(segments, 10, &(struct journal_limits){.age_ns = 1}, &needs, 1000, 1).removable, 0);
 }
 
 static void test_bytes(void **state) {
@@ -58,9 +61,59 @@ static void test_what_is_needed_is_held(void **state) {
   (void)state;
   const struct journal_retention retention = judge((struct journal_limits){.bytes = 3000}, 350);
   assert_int_equal(retention.removable, 3); /* LSN 350 is in the fourth */
-  assert_int_equal(retention.held, 4);
+  assert_int_equal(retention.held_by_state, 4);
   assert_int_equal(judge((struct journal_limits){.bytes = 3000}, 0).removable, 0);
-  assert_int_equal(judge((struct journal_limits){.bytes = 3000}, 0).held, 7);
+  assert_int_equal(judge((struct journal_limits){.bytes = 3000}, 0).held_by_state, 7);
+}
+
+/* Ten segments, 1 to 1000: over a limit of 3,000 bytes are seven. */
+static void test_what_cursors_need_is_held_up_to_the_hard_limit(void **state) {
+  (void)state;
+  static const struct {
+    const char *what;
+    struct journal_limits limits;
+    struct journal_needs needs;
+    struct journal_retention wanted;
+  } rows[] = {
+      {"no cursor", {.bytes = 3000}, {1000, UINT64_MAX}, {.removable = 7}},
+      {"a cursor at the end", {.bytes = 3000}, {1000, 1001}, {.removable = 7}},
+      {"it has had all that goes", {.bytes = 3000}, {1000, 701}, {.removable = 7}},
+      {"one record is missing", {.bytes = 3000}, {1000, 700}, {.removable = 6, .held_by_cursors = 1, .held_bytes = 1000}},
+      {"half of it", {.bytes = 3000}, {1000, 350}, {.removable = 3, .held_by_cursors = 4, .held_bytes = 4000}},
+      {"it needs all", {.bytes = 3000}, {1000, 1}, {.held_by_cursors = 7, .held_bytes = 7000}},
+      {"by age", {.age_ns = 5 * SECOND}, {1000, 1}, {.held_by_cursors = 4, .held_bytes = 4000}},
+      {"by records", {.records = 900}, {1000, 1}, {.held_by_cursors = 1, .held_bytes = 1000}},
+      {"under every limit", {.bytes = 10000}, {1000, 1}, {0}},
+      {"the hard limit",
+       {.bytes = 3000, .bytes_hard = 6000},
+       {1000, 1},
+       {.removable = 4, .overtaking = 4, .held_by_cursors = 3, .held_bytes = 3000}},
+      {"some had, some overtaken",
+       {.bytes = 3000, .bytes_hard = 6000},
+       {1000, 250},
+       {.removable = 4, .overtaking = 2, .held_by_cursors = 3, .held_bytes = 3000}},
+      {"a hard limit that is not reached",
+       {.bytes = 3000, .bytes_hard = 10000},
+       {1000, 1},
+       {.held_by_cursors = 7, .held_bytes = 7000}},
+      {"a hard limit alone", {.bytes_hard = 6000}, {1000, 1}, {.removable = 4, .overtaking = 4}},
+      {"a hard limit alone, no cursor", {.bytes_hard = 6000}, {1000, UINT64_MAX}, {.removable = 4}},
+      {"a full disk", {.bytes = 3000, .no_room = true}, {1000, 1}, {.removable = 7, .overtaking = 7}},
+      {"a full disk without a limit", {.no_room = true}, {1000, 1}, {0}},
+      {"the state comes first",
+       {.bytes = 3000, .bytes_hard = 6000},
+       {150, 1},
+       {.removable = 1, .overtaking = 1, .held_by_state = 6, .held_bytes = 6000}},
+      {"the state and a full disk", {.bytes = 3000, .no_room = true}, {0, 1}, {.held_by_state = 7, .held_bytes = 7000}},
+      {"both hold", {.bytes = 3000}, {350, 150}, {.removable = 1, .held_by_state = 4, .held_by_cursors = 2, .held_bytes = 6000}},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    const struct journal_retention found =
+        journal_retention_judge(segments, 10, &rows[i].limits, &rows[i].needs, 1000, 110 * SECOND);
+    if (memcmp(&found, &rows[i].wanted, sizeof found) != 0)
+      fail_msg("%s: removable %zu, overtaking %zu, held by state %zu, by cursors %zu, %llu bytes", rows[i].what, found.removable,
+               found.overtaking, found.held_by_state, found.held_by_cursors, (unsigned long long)found.held_bytes);
+  }
 }
 
 static void test_segments_are_listed_by_their_headers(void **state) {
@@ -99,6 +152,7 @@ int main(void) {
       TEST(test_bytes),
       TEST(test_records),
       TEST(test_what_is_needed_is_held),
+      TEST(test_what_cursors_need_is_held_up_to_the_hard_limit),
       TEST(test_segments_are_listed_by_their_headers),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

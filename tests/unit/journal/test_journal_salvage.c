@@ -1,5 +1,6 @@
 /* A damaged journal's records in a new one. */
 #include "cmocka_test.h"
+#include "cursor_records.h"
 #include "journal_reader_check.h"
 #include "journal_rig.h"
 #include "journal_salvage.h"
@@ -162,6 +163,57 @@ static void test_an_existing_journal_is_not_written_into(void **state) {
   assert_non_null(strstr(why, "already"));
 }
 
+/* LSNs are others in the copy: a cursor goes with the records. */
+static void publish_cursor(const char *name, uint64_t lsn) {
+  struct cursor_record *record = record_ring_reserve(rig.config.rings[0], sizeof *record);
+  assert_non_null(record);
+  *record = (struct cursor_record){.header = {.type = RECORD_CURSOR, .shard = RECORD_SHARD_CONTROL, .bytes = sizeof *record},
+                                   .event = CURSOR_EVENT_CREATED,
+                                   .cursor = {.lsn = lsn}};
+  strcpy(record->cursor.name, name);
+  record_ring_publish(rig.config.rings[0]);
+  assert_int_equal(journal_drain(rig.journal, rig.now_ns, rig.wall_ns), 0);
+}
+
+struct found_cursors {
+  uint64_t lsns[4];
+  uint32_t count;
+};
+
+static void find_cursors(void *context, uint64_t lsn, const struct record_header *record) {
+  struct found_cursors *found = context;
+  uint32_t count;
+  const struct cursor_entry *entry = cursor_record_entries(record, lsn, &count);
+  if (entry && found->count < 4) found->lsns[found->count++] = entry->lsn;
+}
+
+static void test_cursors_go_with_their_records(void **state) {
+  (void)state;
+  struct found_cursors found = {.count = 0};
+  struct journal_recovery recovery;
+  int error;
+  assert_int_equal(rig_open(&rig), 0);
+  publish_cursor("before", 33);
+  publish_cursor("lost", 36); /* with the block at it: it stands after what is left before it */
+  publish_cursor("after", 50);
+  publish_cursor("first", 0);
+  rig_close(&rig);
+  memset(file(SEGMENT_2) + 4 * BLOCK, 0, 3 * BLOCK); /* LSNs 35 to 37 */
+  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
+  assert_int_equal(records, 71);
+  struct journal_config config = rig.config;
+  config.io = to;
+  config.ring_count = 0;
+  struct journal *journal = journal_open(&config, find_cursors, &found, &recovery, &error);
+  assert_non_null(journal);
+  assert_int_equal(found.count, 4);
+  assert_int_equal(found.lsns[0], 33);
+  assert_int_equal(found.lsns[1], 34);
+  assert_int_equal(found.lsns[2], 47);
+  assert_int_equal(found.lsns[3], 0);
+  journal_close(journal);
+}
+
 static void test_nothing_to_salvage(void **state) {
   (void)state;
   struct journal_io *empty = new_disk();
@@ -184,6 +236,7 @@ int main(void) {
       TEST(test_a_batch_in_a_wrong_place_goes_over_in_order),
       TEST(test_a_foreign_first_segment_hides_nothing),
       TEST(test_an_existing_journal_is_not_written_into),
+      TEST(test_cursors_go_with_their_records),
       TEST(test_nothing_to_salvage),
       TEST(test_a_full_disk_is_said),
   };

@@ -92,7 +92,76 @@ static int certificates_reload(void *context, char *error, size_t room) {
   return appliance->reload_result;
 }
 
+static bool starting(void *context, struct appliance_start *start) {
+  *start = ((struct appliance_double *)context)->start;
+  return start->phase != APPLIANCE_RUNNING;
+}
+
+static void index_view(void *context, struct appliance_index *index) {
+  const struct appliance_double *appliance = context;
+  *index = appliance->snapshot.journal.index;
+  index->extent = violation_store_extent(appliance->violations);
+}
+
 static struct violation_store *violations(void *context) { return ((struct appliance_double *)context)->violations; }
+
+static uint64_t durable_lsn(void *context) { return journal_durable_lsn(((struct appliance_double *)context)->journal.journal); }
+
+/* Each record is durable at once. */
+static bool publish_cursor(void *context, const void *record, uint32_t bytes, uint64_t *position) {
+  struct appliance_double *appliance = context;
+  struct record_ring *ring = appliance->journal.config.rings[0];
+  void *room = record_ring_reserve(ring, bytes);
+  assert_non_null(room);
+  memcpy(room, record, bytes);
+  *position = record_ring_publish(ring);
+  return journal_drain(appliance->journal.journal, appliance->journal.now_ns, appliance->journal.wall_ns) == 0;
+}
+
+static bool is_durable(void *context, uint64_t position) {
+  return record_ring_durable(((struct appliance_double *)context)->journal.config.rings[0]) >= position;
+}
+
+static int wait_durable(void *context, uint64_t position) { return is_durable(context, position) ? 0 : -ETIMEDOUT; }
+
+static int journal_trouble(void *context) { return ((struct appliance_double *)context)->journal_trouble; }
+
+/* No cursor has to wait for its next record. */
+static uint64_t much_later(void *context) { return ((struct appliance_double *)context)->journal.now_ns += 1000000000; }
+
+static uint64_t wall_now(void *context) { return ((struct appliance_double *)context)->journal.wall_ns; }
+
+static void no_pause(void *context, uint64_t ns) { (void)context, (void)ns; }
+
+static int cursor_read(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
+                       bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
+                       struct cursor_reading *reading) {
+  struct appliance_double *appliance = context;
+  (void)wait_ns;
+  return cursor_readers_read(appliance->cursor_readers, after_lsn, durable_lsn(appliance), limit, each, each_context, reading);
+}
+
+static struct cursor_table *cursors(void *context) { return ((struct appliance_double *)context)->cursors; }
+
+static void open_cursors(struct appliance_double *appliance) {
+  const struct cursor_journal journal = {.context = appliance,
+                                         .publish = publish_cursor,
+                                         .is_durable = is_durable,
+                                         .wait_durable = wait_durable,
+                                         .durable_lsn = durable_lsn,
+                                         .trouble = journal_trouble,
+                                         .now_ns = much_later,
+                                         .wall_ns = wall_now,
+                                         .pause = no_pause};
+  appliance->face.cursors = cursors;
+  appliance->cursors = cursor_table_create(&journal);
+  appliance->face.cursor_read = cursor_read;
+  appliance->face.cursor_stale_ns = 3600000000000;
+  appliance->cursor_readers = cursor_readers_create(appliance->io);
+  assert_non_null(appliance->cursors);
+  assert_non_null(appliance->cursor_readers);
+  cursor_table_recovered(appliance->cursors, 1);
+}
 
 static struct webhook_store *webhooks(void *context) { return ((struct appliance_double *)context)->webhooks; }
 
@@ -118,6 +187,7 @@ void appliance_double_open(struct appliance_double *appliance) {
   memset(appliance, 0, sizeof *appliance);
   appliance->face = (struct appliance){
       .context = appliance,
+      .starting = starting,
       .snapshot = snapshot,
       .rules_read = rules_read,
       .rules_release = rules_release,
@@ -130,6 +200,8 @@ void appliance_double_open(struct appliance_double *appliance) {
       .shard_count = shard_count,
       .blackbox = blackbox,
       .violations = violations,
+      .violations_as_they_are = violations,
+      .index = index_view,
   };
   appliance->book = make_book(appliance);
   appliance->io =
@@ -137,9 +209,12 @@ void appliance_double_open(struct appliance_double *appliance) {
   rig_init(&appliance->journal, appliance->io, 1);
   assert_int_equal(rig_open(&appliance->journal), 0);
   appliance->violations = violation_store_create(appliance->io, 1000);
+  open_cursors(appliance);
   appliance->webhooks = webhook_store_create(appliance->io);
   assert_true(appliance->violations && appliance->webhooks);
   violation_store_observe(appliance->violations, see, appliance->webhooks);
+  strcpy(appliance->face.node, "018f0000-0000-7000-8000-000000000000");
+  appliance->start.phase = APPLIANCE_RUNNING;
   appliance->snapshot.version = "test";
   strcpy(appliance->snapshot.node, "018f0000-0000-7000-8000-000000000000");
   appliance->snapshot.shard_count = 2;
@@ -176,6 +251,8 @@ void appliance_double_add_webhook(struct appliance_double *appliance, const stru
 
 void appliance_double_close(struct appliance_double *appliance) {
   violation_store_destroy(appliance->violations);
+  cursor_readers_destroy(appliance->cursor_readers);
+  cursor_table_destroy(appliance->cursors);
   webhook_store_destroy(appliance->webhooks);
   rig_free(&appliance->journal);
   appliance->io->operations->destroy(appliance->io);

@@ -8,11 +8,15 @@
 
 struct appliance_double {
   struct appliance face;
+  struct appliance_start start;
   struct appliance_snapshot snapshot;
   struct rule_book *book;
   struct journal_io *io;
   struct journal_rig journal;
   struct violation_store *violations;
+  struct cursor_table *cursors;
+  struct cursor_readers *cursor_readers;
+  int journal_trouble; /* what cursors are told of it */
   struct webhook_store *webhooks;
   int flush_result;
   int record_result; /* what the book is told of a record */
