@@ -48,7 +48,7 @@ daemon=$!
 trap 'kill $daemon 2>/dev/null; wait 2>/dev/null; rm -rf "$work" "$data"' EXIT
 tries=0
 # Not /readyz: a port without a link, as this one until the generator comes, is not ready.
-until [ -S memif.sock ] && curl -s -o /dev/null http://127.0.0.1:9464/healthz; do
+until [ -S memif.sock ] && curl -s http://127.0.0.1:9464/v1/status | grep -q '"state": *"\(not \)\?ready"'; do
   tries=$((tries + 1))
   [ $tries -le 100 ] || { cat daemon.log >&2; exit 1; }
   sleep 0.2

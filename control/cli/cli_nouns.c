@@ -111,6 +111,19 @@ static void add_filter(char *path, size_t room, const struct cli *cli) {
   cli_add_argument(path, room, "until", cli->until);
 }
 
+/* What a table alone would not say. */
+static void warn_of_extent(const struct cli *cli, json_t *json) {
+  if (cli->output != OUTPUT_TABLE) return;
+  json_t *from = json_object_get(json, "index_from");
+  if (json_is_false(json_object_get(json, "index_complete")))
+    fputs("tripline: the index is still being read: there is more than this\n", stderr);
+  if (json_is_object(from)) {
+    const char *time = json_string_value(json_object_get(from, "time"));
+    fprintf(stderr, "tripline: violations before LSN %lld (%s) have left the index\n",
+            (long long)json_integer_value(json_object_get(from, "lsn")), time ? time : "none is left");
+  }
+}
+
 static int count_violations(const struct cli *cli) {
   static const struct cli_column columns[] = {{"KEY", "key"}, {"COUNT", "count"}, {NULL, NULL}};
   char path[4096] = "/v1/violations/counts";
@@ -121,6 +134,7 @@ static int count_violations(const struct cli *cli) {
   const int result = cli_get(cli, path, &json);
   if (result != CLI_OK) return result;
   cli_print(cli, json, json_object_get(json, "counts"), columns);
+  warn_of_extent(cli, json);
   json_decref(json);
   return CLI_OK;
 }
@@ -138,6 +152,7 @@ static int list_violations(const struct cli *cli) {
   const int result = cli_get(cli, path, &json);
   if (result != CLI_OK) return result;
   cli_print(cli, json, json_object_get(json, "violations"), columns);
+  warn_of_extent(cli, json);
   json_decref(json);
   return CLI_OK;
 }

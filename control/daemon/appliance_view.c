@@ -63,6 +63,14 @@ static void read_ports(struct daemon *daemon, struct appliance_snapshot *snapsho
   }
 }
 
+void appliance_index_view(struct daemon *daemon, struct appliance_index *index) {
+  const uint64_t first = daemon->recovery.first_lsn, end = daemon->recovery.next_lsn;
+  *index = (struct appliance_index){.extent = violation_store_extent(daemon->violations)};
+  const uint64_t next = index->extent.last_lsn + 1;
+  index->complete = next >= end;
+  index->ratio = index->complete ? 1 : next <= first ? 0 : (double)(next - first) / (double)(end - first);
+}
+
 static void read_journal(struct daemon *daemon, struct appliance_journal *journal) {
   const struct journal_counters *counters = journal_counters(daemon->journal);
   struct daemon_keeper *keeper = &daemon->keeper;
@@ -79,6 +87,9 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
       .flush_ns_max = counters->flush_ns_max,
       .space_refusals = counters->space_refusals,
       .failed = journal_failed(daemon->journal),
+      .records_pending = records_pending(daemon),
+      .records_discarded = counters->records_discarded,
+      .violations_discarded = counters->violations_discarded,
       .stalled = journal_stalled(daemon->journal),
       .kept = {.segments = keeper->segments,
                .bytes = keeper->segment_bytes,
@@ -95,11 +106,12 @@ static void read_journal(struct daemon *daemon, struct appliance_journal *journa
                .record_limit = daemon->config.journal.retain_records},
       .state_lsn = journal_state_lsn(daemon->journal),
       .snapshots = keeper->snapshots,
-      .indexed_lsn = violation_store_last_lsn(daemon->violations),
-      .indexing = keeper->indexing,
       .checkpoints = daemon->signing.checkpoints,
       .signed_lsn = daemon->signing.signed_lsn,
   };
+  start_recovery_view(daemon, &journal->recovery);
+  appliance_index_view(daemon, &journal->index);
+  journal_failure(daemon->journal, &journal->failure);
 }
 
 static void add_check(struct appliance_snapshot *snapshot, const char *name, bool passed, const char *detail) {
@@ -126,6 +138,16 @@ static void check_overload(struct appliance_snapshot *snapshot) {
   add_check(snapshot, "overload", !refusing, used ? detail : refusing ? "requests are refused" : "no resource is short");
 }
 
+static void check_journal(struct appliance_snapshot *snapshot) {
+  const struct appliance_journal *journal = &snapshot->journal;
+  char said[sizeof snapshot->checks[0].detail] = "writes are durable";
+  if (journal->failed)
+    records_describe_failure(&journal->failure, journal->durable_lsn, said, sizeof said);
+  else if (journal->stalled)
+    snprintf(said, sizeof said, "%s", journal->stalled == -ETIMEDOUT ? "the disk does not answer" : strerror(-journal->stalled));
+  add_check(snapshot, "journal", !journal->failed && !journal->stalled, said);
+}
+
 static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapshot, bool answered) {
   bool adopted = true, linked = true;
   for (uint32_t i = 0; i < daemon->shard_count; i++)
@@ -135,11 +157,7 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   snapshot->live = answered;
   snapshot->ready = true;
   add_check(snapshot, "shards", answered, answered ? "all answer" : "a shard does not answer within a second");
-  const int trouble = snapshot->journal.failed ? snapshot->journal.failed : journal_stalled(daemon->journal);
-  const char *const said = trouble == -ETIMEDOUT ? "the disk does not answer"
-                           : trouble             ? strerror(-trouble)
-                                                 : "writes are durable";
-  add_check(snapshot, "journal", trouble == 0, said);
+  check_journal(snapshot);
   add_check(snapshot, "rules", adopted, adopted ? "every shard has the current set" : "no set is in force on every shard");
   add_check(snapshot, "ports", linked, linked ? "links are up" : "a link is down");
   check_overload(snapshot);
@@ -147,18 +165,26 @@ static void run_checks(struct daemon *daemon, struct appliance_snapshot *snapsho
   add_check(snapshot, "drain", !draining, draining ? "stopping" : "taking traffic");
 }
 
-static struct violation_store *violations(void *context) {
-  struct daemon *daemon = context;
-  const int result = violation_store_catch_up_within(daemon->violations, journal_durable_lsn(daemon->journal), INDEX_WAIT_NS);
+static struct violation_store *violations_within(struct daemon *daemon, uint64_t wait_ns) {
+  const int result = violation_store_catch_up_within(daemon->violations, journal_durable_lsn(daemon->journal), wait_ns);
   if (result < 0 && result != -ETIMEDOUT)
     log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
   return daemon->violations;
 }
 
+static struct violation_store *violations(void *context) { return violations_within(context, INDEX_WAIT_NS); }
+
+static struct violation_store *violations_as_they_are(void *context) { return ((struct daemon *)context)->violations; }
+
 static struct webhook_store *webhooks(void *context) {
   struct daemon *daemon = context;
   violations(daemon); /* they are read together */
   return daemon->webhooks;
+}
+
+/* Of this run. While the log of earlier ones is read into the index there is none yet, and nobody waits for that. */
+static uint64_t count_durable(struct daemon *daemon, const struct appliance_index *index) {
+  return index->complete ? violation_store_run_total(violations_within(daemon, INDEX_WAIT_NS)) : 0;
 }
 
 static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
@@ -176,12 +202,14 @@ static int take_snapshot(void *context, struct appliance_snapshot *snapshot) {
   read_journal(daemon, &snapshot->journal);
   rules_view(daemon, &snapshot->rules);
   certificates_view(daemon, snapshot);
-  snapshot->violations_durable = violation_store_run_total(violations(daemon));
+  snapshot->violations_durable = count_durable(daemon, &snapshot->journal.index);
   run_checks(daemon, snapshot, result == 0);
   snapshot->logs_suppressed = log_suppressed();
   pthread_mutex_unlock(&daemon->snapshot_lock);
   return result;
 }
+
+static void index_view(void *context, struct appliance_index *index) { appliance_index_view(context, index); }
 
 static uint32_t shard_count(void *context) { return ((struct daemon *)context)->shard_count; }
 
@@ -205,6 +233,7 @@ static struct cursor_table *cursors_table(void *context) { return ((struct daemo
 void appliance_view_init(struct daemon *daemon) {
   daemon->appliance = (struct appliance){
       .context = daemon,
+      .starting = start_view,
       .snapshot = take_snapshot,
       .rules_read = rules_read,
       .rules_release = rules_release,
@@ -220,5 +249,8 @@ void appliance_view_init(struct daemon *daemon) {
       .cursors = cursors_table,
       .cursor_read = cursors_read,
       .cursor_stale_ns = daemon->config.journal.cursor_stale_ns,
+      .violations_as_they_are = violations_as_they_are,
+      .index = index_view,
   };
+  uuid7_text(daemon->node_id, daemon->appliance.node);
 }

@@ -85,6 +85,16 @@ struct daemon_cursors {
   struct cursor_readers *readers;
 };
 
+/* startup.c. Written by the main thread, but for the progress. */
+struct daemon_start {
+  _Atomic int phase; /* enum appliance_phase; main:rw any:ro */
+  _Atomic(const char *) step;
+  struct journal_progress progress; /* recovery:rw any:ro */
+  _Atomic uint64_t recovery_began_ns, recovery_ended_ns;
+  bool stopped;   /* by a signal */
+  char told[256]; /* to systemd, last */
+};
+
 struct daemon {
   struct config config;
   char config_sha256[65];
@@ -112,6 +122,7 @@ struct daemon {
   struct remembered_ids *remembered;
   bool ids_lost; /* recovery found no memory for one: the start fails */
   struct daemon_cursors cursors;
+  struct daemon_start start;
   struct daemon_keeper keeper;
   struct daemon_signing signing;
 
@@ -157,12 +168,17 @@ void shards_stop(struct daemon *daemon);
 
 /* record_keeping.c: the journal and what recovery brings back */
 int records_open(struct daemon *daemon);
+int records_recover(struct daemon *daemon); /* on any thread; only what is marked for any may be looked at meanwhile */
 int records_start(struct daemon *daemon);
 /* Room for a control record, with records_lock, which publish gives back: one at a time. Waits while the journal is behind, as
  * long as neither it has failed nor `stopping` says so. NULL: none, and no lock. */
 void *records_reserve(struct daemon *daemon, uint32_t bytes, bool (*stopping)(struct daemon *daemon));
 uint64_t records_publish(struct daemon *daemon);
 /* Until all up to there is durable: 0, -EIO, or -ETIMEDOUT after ten seconds. */
+/* What failed, where, what is safe and what nobody knows yet, in one line. */
+void records_describe_failure(const struct journal_failure *failure, uint64_t durable_lsn, char *text, size_t room);
+/* Of all rings: given to the journal, and neither durable nor discarded. Any thread. */
+uint64_t records_pending(const struct daemon *daemon);
 int records_wait_durable(struct daemon *daemon, uint64_t position);
 /* The same without that end, for what must be known either way: 0, -EIO, or -ECANCELED when the journal's thread has ended. */
 int records_wait_settled(struct daemon *daemon, uint64_t position);
@@ -229,3 +245,16 @@ void crash_dump_thread(unsigned shard);
 
 /* appliance_view.c */
 void appliance_view_init(struct daemon *daemon);
+void appliance_index_view(struct daemon *daemon, struct appliance_index *index);
+
+/* startup.c */
+void start_enter(struct daemon *daemon, enum appliance_phase phase, const char *step);
+bool start_stopped(struct daemon *daemon); /* SIGTERM or SIGINT came; both are blocked until the start is over */
+int start_recovery(struct daemon *daemon); /* records_recover, while signals and systemd are looked after; -ECANCELED: stopped */
+bool start_view(void *context, struct appliance_start *start); /* see struct appliance */
+void start_recovery_view(struct daemon *daemon, struct appliance_recovery *recovery);
+/* Whether the journal itself is why: starting again changes nothing. */
+bool start_journal_refused(const struct daemon *daemon, int error);
+void start_failed(struct daemon *daemon, int error);
+/* The unit's status line, when it changed; with READY=1 when all is up. */
+void start_tell_systemd(struct daemon *daemon, bool ready);

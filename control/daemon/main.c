@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #define DRAIN_NS 8000000000ull
+#define LOOK_S 1 /* between two looks at what systemd is told */
 #define EXIT_USAGE 2
+#define EXIT_JOURNAL 3 /* refused: a restart changes nothing */
 
 static struct daemon daemon_state; /* too large for a stack */
 
@@ -68,25 +70,43 @@ static int start_management(struct daemon *daemon) {
   return -EIO;
 }
 
-static int start(struct daemon *daemon) {
-  int result = identity_open(daemon);
-  if (result == 0) result = cores_choose(daemon);
-  /* Threads that libraries start inherit this: none of them lands on a polling core. */
-  if (result == 0) result = cores_pin(pthread_self(), daemon->cores.control);
-  if (result == 0) result = ports_start(daemon);
-  if (result == 0) result = rules_create(daemon);
-  if (result == 0) result = records_open(daemon);
-  if (result == 0) result = certificates_start(daemon);
-  if (result == 0) result = signing_start(daemon);
-  if (result == 0) result = shards_create(daemon);
-  if (result == 0) result = crash_dump_install(daemon);
-  if (result == 0) result = records_start(daemon);
-  if (result == 0) result = rules_start(daemon);
-  if (result == 0) result = keeper_start(daemon);
-  if (result != 0) return result;
+/* Threads that libraries start inherit this: none of them lands on a polling core. */
+static int pin_control(struct daemon *daemon) { return cores_pin(pthread_self(), daemon->cores.control); }
+
+static int start_ports(struct daemon *daemon) {
   ports_run(daemon);
-  result = shards_start(daemon);
-  return result == 0 ? start_management(daemon) : result;
+  return shards_start(daemon);
+}
+
+/* Management answers from early on, though only about the start until all is up: a recovery may take minutes. */
+static int start(struct daemon *daemon) {
+  static const struct {
+    enum appliance_phase phase;
+    const char *name;
+    int (*begin)(struct daemon *daemon);
+  } steps[] = {{APPLIANCE_STARTING, "data directory", identity_open},
+               {APPLIANCE_STARTING, "cores", cores_choose},
+               {APPLIANCE_STARTING, "cores", pin_control},
+               {APPLIANCE_STARTING, "management", start_management},
+               {APPLIANCE_STARTING, "ports", ports_start},
+               {APPLIANCE_STARTING, "rules", rules_create},
+               {APPLIANCE_STARTING, "journal", records_open},
+               {APPLIANCE_RECOVERING, "journal", start_recovery},
+               {APPLIANCE_STARTING, "certificates", certificates_start},
+               {APPLIANCE_STARTING, "signing", signing_start},
+               {APPLIANCE_STARTING, "shards", shards_create},
+               {APPLIANCE_STARTING, "crash dump", crash_dump_install},
+               {APPLIANCE_STARTING, "journal", records_start},
+               {APPLIANCE_STARTING, "rules", rules_start},
+               {APPLIANCE_STARTING, "index", keeper_start},
+               {APPLIANCE_STARTING, "ports", start_ports}};
+  for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+    start_enter(daemon, steps[i].phase, steps[i].name);
+    const int result = start_stopped(daemon) ? -ECANCELED : steps[i].begin(daemon);
+    if (result != 0) return result;
+  }
+  start_enter(daemon, APPLIANCE_RUNNING, "");
+  return 0;
 }
 
 static const char *port_or_off(uint16_t port, char text[8]) {
@@ -95,7 +115,7 @@ static const char *port_or_off(uint16_t port, char text[8]) {
   return text;
 }
 
-static void announce(const struct daemon *daemon) {
+static void announce(struct daemon *daemon) {
   const struct config *config = &daemon->config;
   char zipkin[8], jaeger[8];
   for (uint32_t i = 0; i < daemon->port_count; i++) {
@@ -107,14 +127,16 @@ static void announce(const struct daemon *daemon) {
              port_or_off(config->zipkin.port, zipkin), port_or_off(config->jaeger_port, jaeger), config->webhooks.port);
   }
   log_info("start", "ready: %u shards, management at %s", daemon->shard_count, daemon->config.management.socket);
-  sd_notify(0, "READY=1");
+  start_tell_systemd(daemon, true);
 }
 
 /* SIGTERM or SIGINT drains; a second one ends at once. SIGHUP reads rules.files, certificates and the signing key again. */
 static void run(struct daemon *daemon, const sigset_t *signals) {
   char error[512];
   for (;;) {
-    const int number = sigwaitinfo(signals, NULL);
+    const struct timespec look = {.tv_sec = LOOK_S};
+    const int number = sigtimedwait(signals, NULL, &look);
+    start_tell_systemd(daemon, false);
     if (number == SIGHUP) {
       rules_reload(daemon);
       certificates_reload(daemon, error, sizeof error);
@@ -179,6 +201,7 @@ int main(int count, char **arguments) {
   if (optind != count) return usage(stderr);
   daemon->certificates.memory_installed = tls_memory_install(&heap); /* before OpenSSL is asked for anything */
   const int configured = read_config(daemon, path);
+  if (!check && configured != 0) sd_notify(0, "STATUS=refused: the configuration; the log says where\nERRNO=22");
   if (check || configured != 0) return configured;
   pthread_mutex_init(&daemon->records_lock, NULL);
   pthread_mutex_init(&daemon->snapshot_lock, NULL);
@@ -196,7 +219,10 @@ int main(int count, char **arguments) {
   if (result == 0) {
     announce(daemon);
     run(daemon, &signals);
+  } else {
+    start_failed(daemon, result);
   }
   stop(daemon);
-  return result == 0 ? 0 : 1;
+  if (result == 0 || daemon->start.stopped) return 0;
+  return start_journal_refused(daemon, result) ? EXIT_JOURNAL : 1;
 }

@@ -11,6 +11,7 @@
 #define CONTROL_RING_BYTES (64u << 20)
 #define JOURNAL_WAIT_NS 200000ull
 #define JOURNAL_NICE (-20)
+#define FAILED_PAUSE_NS 1000000l /* between two times of letting go of what shards raise */
 #define DURABLE_WAIT_NS 10000000000ull
 #define ROOM_WAIT_NS 10000000000ull
 
@@ -70,7 +71,13 @@ int records_open(struct daemon *daemon) {
   daemon->webhooks = webhook_store_create(daemon->io);
   daemon->remembered = remembered_ids_create();
   if (!daemon->violations || !daemon->webhooks || !daemon->remembered || cursors_create(daemon) != 0) return -ENOMEM;
+  return 0;
+}
+
+int records_recover(struct daemon *daemon) {
+  int error = 0;
   struct journal_config config = {.io = daemon->io,
+                                  .progress = &daemon->start.progress,
                                   .segment_bytes = daemon->config.journal.segment_bytes,
                                   .batch_bytes_max = daemon->config.journal.batch_bytes_max,
                                   .segments_ahead = daemon->config.journal.segments_ahead,
@@ -82,7 +89,10 @@ int records_open(struct daemon *daemon) {
   const uint64_t before_ns = monotonic_ns();
   daemon->journal = journal_open(&config, visit, daemon, &daemon->recovery, &error);
   if (!daemon->journal) {
-    log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
+    if (error == -ECANCELED)
+      log_info("journal", "recovery %s: the journal is as it was", daemon->recovery.refusal);
+    else
+      log_error("journal", "does not open: %s (%s)", daemon->recovery.refusal, strerror(error < 0 ? -error : error));
     return error < 0 ? error : -error;
   }
   if (daemon->ids_lost) {
@@ -102,12 +112,33 @@ int records_open(struct daemon *daemon) {
   return 0;
 }
 
-static void announce_failure(struct daemon *daemon, int error) {
-  log_error(
-      "journal",
-      "failed: %s. Nothing is acknowledged as durable from now on; what was acknowledged is safe up to LSN %llu. Restart after "
-      "the disk is mended",
-      strerror(-error), (unsigned long long)journal_durable_lsn(daemon->journal));
+void records_describe_failure(const struct journal_failure *failure, uint64_t durable_lsn, char *text, size_t room) {
+  char unknown[96] = "";
+  if (failure->first_lsn)
+    snprintf(unknown, sizeof unknown, "; of LSN %llu to %llu, which were under way, the next start tells",
+             (unsigned long long)failure->first_lsn, (unsigned long long)failure->last_lsn);
+  snprintf(text, room, "%s: %s%s%s at %llu; safe up to LSN %llu, which is all that was acknowledged as durable%s",
+           failure->operation, strerror(-failure->error), failure->file[0] ? ", " : "", failure->file,
+           (unsigned long long)failure->offset, (unsigned long long)durable_lsn, unknown);
+}
+
+uint64_t records_pending(const struct daemon *daemon) {
+  const struct journal_counters *counters = journal_counters(daemon->journal);
+  const uint64_t settled = counters->records + counters->records_discarded;
+  uint64_t published = record_ring_read_counters(daemon->control_records).published;
+  for (uint32_t i = 0; i < daemon->shard_count; i++) published += record_ring_read_counters(daemon->shards[i].records).published;
+  return published > settled ? published - settled : 0;
+}
+
+static void announce_failure(struct daemon *daemon) {
+  struct journal_failure failure;
+  char text[512];
+  if (!journal_failure(daemon->journal, &failure)) return;
+  records_describe_failure(&failure, journal_durable_lsn(daemon->journal), text, sizeof text);
+  log_error("journal",
+            "failed: %s. Nothing is acknowledged from now on; spans are judged and counted, their violations are not kept. "
+            "Restart when the disk is good",
+            text);
   for (uint32_t i = 0; i < daemon->shard_count; i++) shard_set_journal_failed(daemon->shards[i].shard, true);
 }
 
@@ -137,9 +168,9 @@ static void *journal_thread(void *argument) {
     const int result = journal_step(daemon->journal, monotonic_ns(), wall_ns(), JOURNAL_WAIT_NS);
     if (result > 0 && !pinned) pinned = workers_pinned(daemon);
     if (result >= 0) continue;
-    if (!failed) announce_failure(daemon, result);
+    if (!failed) announce_failure(daemon);
     failed = true;
-    struct timespec pause = {.tv_nsec = 10000000};
+    struct timespec pause = {.tv_nsec = FAILED_PAUSE_NS};
     nanosleep(&pause, NULL);
   }
   if (!failed && journal_drain(daemon->journal, monotonic_ns(), wall_ns()) < 0)

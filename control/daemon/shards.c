@@ -107,6 +107,7 @@ static void fill_limits(const struct config *config, struct shard_config *shard)
   shard->webhooks.sources = config->webhooks.sources;
   shard->webhooks.source_count = config->webhooks.source_count;
   shard->webhooks.replay_capacity = config->webhooks.replay_capacity;
+  shard->webhooks.unit_bytes_max = journal_unit_bytes_max(config->journal.batch_bytes_max);
   shard->parked_max = parked_max(config);
   shard->column_capacity = SHARD_COLUMN_CAPACITY;
   shard->traces_max = config->traces.live_max;

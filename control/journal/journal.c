@@ -13,14 +13,6 @@
 #define ANSWER_WAIT_NS 10000000000u
 #define CLOSE_WAITS_MAX 10000u /* times WAIT_SLICE_NS: a disk that does not answer keeps its buffers */
 
-int journal_fail(struct journal *journal, int error) {
-  ALWAYS_ASSERT(error < 0);
-  const int earlier = atomic_load_explicit(&journal->failed, memory_order_relaxed);
-  if (earlier) return earlier;
-  atomic_store_explicit(&journal->failed, error, memory_order_release);
-  return error;
-}
-
 static bool config_is_sound(const struct journal_config *config) {
   return config->io && config->segment_bytes % JOURNAL_BLOCK_BYTES == 0 && config->batch_bytes_max % JOURNAL_BLOCK_BYTES == 0 &&
          config->batch_bytes_max >= JOURNAL_BATCH_BYTES_LEAST && config->batch_bytes_max <= JOURNAL_BATCH_BYTES_MOST &&
@@ -129,7 +121,11 @@ static uint64_t wait_of(const struct journal *journal, uint64_t now_ns, uint64_t
 
 int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns) {
   const int failed = journal_failed(journal);
-  if (failed) return failed;
+  if (failed) {
+    journal_discard(journal);
+    return failed;
+  }
+  journal->wall_ns = wall_ns;
   int handled;
   const int durable = reap(journal, now_ns, 0, &handled);
   if (durable < 0) return journal_fail(journal, durable);

@@ -3,8 +3,8 @@
  * Format: docs/journal-format.md. The caller drives it with journal_step (a thread, or the simulator).
  *
  * Durability: a record is durable when the write of its batch has completed; record_ring_set_durable then moves on, and
- * `durable_lsn`. A write error is final (design: fsync errors are): no more durable marks, `failed` is set, rings are no longer
- * drained. Threads: the journal thread; *_lsn, counters and `failed` may be read by any. */
+ * `durable_lsn`. A write error is final (design: fsync errors are): no more durable marks, `failed` is set, and what the rings
+ * hold is discarded by each step. Threads: the journal thread; *_lsn, counters and `failed` may be read by any. */
 #include "journal_io.h"
 #include "record.h"
 #include "record_ring.h"
@@ -14,6 +14,14 @@
 #define JOURNAL_BATCH_BYTES_LEAST (72u * 1024u) /* holds the largest record */
 #define JOURNAL_BATCH_BYTES_MOST (16u * 1024u * 1024u)
 #define JOURNAL_SEGMENTS_AHEAD_MAX 16
+
+/* How far a recovery is. Zero before journal_open; any thread may look at it meanwhile, and ask it to stop. */
+struct journal_progress {
+  _Atomic uint64_t bytes_to_read, segments_to_read;    /* known from the files' lengths before the first batch is judged */
+  _Atomic uint64_t bytes_read, segments_read, segment; /* bytes: at bytes_to_read when all is judged; segment: its id */
+  _Atomic uint64_t records;                            /* visited */
+  _Atomic bool stop; /* asked: journal_open says -ECANCELED, unless it has judged all; the files are as they were */
+};
 
 struct journal_config {
   struct journal_io *io;
@@ -26,12 +34,14 @@ struct journal_config {
   bool chain_thread;        /* long batches are hashed by a thread of its own, which runs where the caller of journal_open may */
   uint32_t ring_count;
   struct record_ring *rings[JOURNAL_RINGS_MAX]; /* consumer ends */
+  struct journal_progress *progress;            /* of journal_open; NULL: nobody looks */
 };
 
 struct journal_counters {
   _Atomic uint64_t records, record_bytes, batches, batch_bytes, writes_retried, segments_prepared;
   _Atomic uint64_t flush_ns_sum, flush_ns_max;
-  _Atomic uint64_t space_refusals; /* preparing a segment found the disk full */
+  _Atomic uint64_t space_refusals;                          /* preparing a segment found the disk full */
+  _Atomic uint64_t records_discarded, violations_discarded; /* once failed: never written */
 };
 
 /* What recovery found. */
@@ -62,6 +72,10 @@ int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
 int journal_rest(struct journal *journal);
 void journal_close(struct journal *journal);
 
+/* Records that are published together and take no more than this in their ring (record_ring_reserved_bytes) are in one batch: a
+ * crash keeps them all or none. Larger ones it may keep in part, if nobody was told that they are durable. */
+uint32_t journal_unit_bytes_max(uint32_t batch_bytes_max);
+
 /* What has gathered goes out at once, whatever durability it was published with. Any thread. */
 void journal_request_flush(struct journal *journal);
 
@@ -70,8 +84,21 @@ uint64_t journal_durable_lsn(const struct journal *journal); /* all records at o
  * journal has no chain of hashes. Any thread. */
 bool journal_chain_mark(const struct journal *journal, uint64_t *lsn, uint8_t chain[32]);
 int journal_failed(const struct journal *journal); /* 0 or -errno */
-/* 0, or -ENOSPC while the disk has no room for another segment, or -ETIMEDOUT while it has not completed anything for ten seconds:
- * what is in the rings waits there, so producers are pushed back, and it goes on by itself once there is room, or an answer. */
+/* What failed. Safe is every record up to the durable LSN; of those in [first_lsn, last_lsn] the next recovery tells; what came
+ * after was never written and is discarded, and counted. */
+struct journal_failure {
+  int error; /* -errno */
+  uint64_t since_wall_ns;
+  const char *operation; /* static text */
+  char file[32];         /* empty: none */
+  uint64_t offset, bytes;
+  uint64_t first_lsn, last_lsn; /* of the batch that was under way; 0: none */
+};
+/* False: it has not failed. Any thread. */
+bool journal_failure(const struct journal *journal, struct journal_failure *failure);
+/* 0, or -ENOSPC while the disk has no room for another segment, or -ETIMEDOUT while it has not completed anything for ten
+ * seconds: what is in the rings waits there, so producers are pushed back, and it goes on by itself once there is room, or an
+ * answer. */
 int journal_stalled(const struct journal *journal);
 const struct journal_counters *journal_counters(const struct journal *journal);
 

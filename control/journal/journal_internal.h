@@ -92,6 +92,9 @@ struct journal {
   uint32_t prepared_count;
   struct journal_preparer preparer;
 
+  uint64_t wall_ns;               /* of the last step */
+  struct journal_failure failure; /* any:ro once `failed` is set */
+
   /* journal:rw any:ro */
   _Atomic uint64_t durable_lsn;
   _Atomic int failed;
@@ -111,6 +114,10 @@ static inline void journal_count(_Atomic uint64_t *counter, uint64_t add) {
   atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + add, memory_order_relaxed);
 }
 
+/* What failed, should it turn out to be final; who goes on all the same sets failure.error to 0. */
+void journal_note_error(struct journal *journal, const struct journal_write *write, int error);
+/* Lets go of what can no longer be written, so that shards go on judging and counting. Once failed. */
+void journal_discard(struct journal *journal);
 /* The first error is final. Returns it. */
 int journal_fail(struct journal *journal, int error);
 

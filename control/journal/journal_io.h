@@ -61,6 +61,7 @@ struct journal_io_operations {
   /* Completions so far, up to `most`; waits up to `wait_ns` for the first (0: does not wait), also when nothing is under way. */
   int (*reap)(struct journal_io *io, struct journal_io_completion *completions, uint32_t most, uint64_t wait_ns);
   void (*destroy)(struct journal_io *io);
+  bool reads_on_any_thread; /* `read` may be called by several threads at a time */
 };
 
 struct journal_io {

@@ -186,6 +186,7 @@ static const struct journal_io_operations uring_operations = {
     .submit = uring_submit,
     .reap = uring_reap,
     .destroy = uring_destroy,
+    .reads_on_any_thread = true,
 };
 
 /* Opens the directory, making it (and its name durable) when it is missing. */

@@ -41,6 +41,7 @@ static int give_up(struct journal *journal, int error, uint64_t now_ns) {
   const bool may_retry = is_full_disk(error) && preparer->stage <= PREPARE_SYNC;
   preparer->stage = PREPARE_IDLE;
   if (!may_retry) return error;
+  journal->failure.error = 0;
   journal->io->operations->remove(journal->io, preparer->temporary);
   preparer->retry_at_ns = now_ns + SPACE_RETRY_NS;
   journal_count(&journal->counters.space_refusals, 1);
@@ -77,7 +78,10 @@ int journal_prepare_completed(struct journal *journal, int result, uint64_t now_
   const uint64_t slice = preparer->operation.request.offset + preparer->operation.request.bytes;
   int done = journal_write_completed(journal, &preparer->operation, result);
   /* Some filesystems cannot preallocate; the zeros that follow take the room. */
-  if (done == -EOPNOTSUPP && preparer->stage == PREPARE_ALLOCATE) done = 1;
+  if (done == -EOPNOTSUPP && preparer->stage == PREPARE_ALLOCATE) {
+    journal->failure.error = 0;
+    done = 1;
+  }
   if (done < 0) return give_up(journal, done, now_ns);
   if (done == 0) return 0;
   switch (preparer->stage) {

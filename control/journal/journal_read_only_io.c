@@ -78,6 +78,7 @@ struct journal_io *journal_read_only_io_create(const char *directory, int *error
       .submit = read_only_submit,
       .reap = read_only_reap,
       .destroy = read_only_destroy,
+      .reads_on_any_thread = true,
   };
   struct read_only_io *made = calloc(1, sizeof *made);
   *error_number = -ENOMEM;

@@ -1,5 +1,6 @@
 #include "always_assert.h"
 #include "journal_internal.h"
+#include "journal_stream_internal.h"
 #include "journal_window_internal.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -8,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_BYTES (4u * 1024u * 1024u)
-
 /* Everything is judged before anything is written: a refused journal is left as it was found. */
 struct recovery {
   struct journal *journal;
@@ -17,7 +16,10 @@ struct recovery {
   journal_record_visitor *visit;
   void *context;
   struct journal_recovery *report;
-  struct journal_window window;
+  struct journal_progress *progress;
+  uint64_t bytes_before;         /* of the segments before the one that is judged, as bytes_to_read counts them */
+  struct journal_window window;  /* headers, and the last batch again */
+  struct journal_stream *stream; /* the segment that is judged */
 
   bool any_used;
   uint64_t last_used;  /* segment */
@@ -57,7 +59,26 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct recovery *recover
 }
 
 static int unreadable(struct recovery *recovery, const char *name, uint64_t offset, int error) {
+  if (error == -ECANCELED) return refuse(recovery, error, "stopped at %s, offset %" PRIu64, name, offset);
   return refuse(recovery, error, "%s: offset %" PRIu64 ": cannot read: %s", name, offset, strerror(-error));
+}
+
+static void report_progress(struct recovery *recovery, uint64_t offset) {
+  struct journal_progress *progress = recovery->progress;
+  const uint64_t most = atomic_load_explicit(&progress->bytes_to_read, memory_order_relaxed);
+  const uint64_t bytes = recovery->bytes_before + offset;
+  atomic_store_explicit(&progress->bytes_read, bytes < most ? bytes : most, memory_order_relaxed);
+  atomic_store_explicit(&progress->records, recovery->report->records, memory_order_relaxed);
+}
+
+/* The next bytes of the segment that is judged, unless recovery is asked to stop. */
+static const uint8_t *judged_bytes(struct recovery *recovery, uint64_t offset, uint32_t bytes, int *error) {
+  if (atomic_load_explicit(&recovery->progress->stop, memory_order_relaxed)) {
+    *error = -ECANCELED;
+    return NULL;
+  }
+  report_progress(recovery, offset);
+  return journal_stream_at(recovery->stream, offset, bytes, error);
 }
 
 static void note_retention(struct recovery *recovery, const struct record_header *record) {
@@ -86,7 +107,7 @@ static int judge_tail(struct recovery *recovery, const struct subject *subject) 
   uint64_t torn_end = end + subject->header.batch_bytes_max;
   for (uint64_t offset = end; offset < segment_bytes; offset += JOURNAL_BLOCK_BYTES) {
     int error = 0;
-    const uint8_t *block = journal_window_at(&recovery->window, offset, JOURNAL_BLOCK_BYTES, segment_bytes - offset, &error);
+    const uint8_t *block = judged_bytes(recovery, offset, JOURNAL_BLOCK_BYTES, &error);
     if (!block) return unreadable(recovery, subject->name, offset, error);
     if (journal_is_zero(block, JOURNAL_BLOCK_BYTES)) continue;
     recovery->last_dirty = true;
@@ -99,7 +120,7 @@ static int judge_tail(struct recovery *recovery, const struct subject *subject) 
                     "%s: offset %" PRIu64 ": damaged where LSN %" PRIu64 " should be: there is data after it, at offset %" PRIu64,
                     subject->name, end, recovery->next_lsn, offset);
     if (offset == end || claimed == 0 || claimed > subject->header.batch_bytes_max) continue;
-    block = journal_window_at(&recovery->window, offset, claimed, left, &error);
+    block = judged_bytes(recovery, offset, claimed, &error);
     if (!block) return unreadable(recovery, subject->name, offset, error);
     if (batch_check(block, claimed, subject->segment, subject->seed, subject->header.version) < BATCH_MALFORMED) continue;
     return refuse(recovery, -EBADMSG,
@@ -116,11 +137,11 @@ static int judge_batches(struct recovery *recovery, const struct subject *subjec
   while (offset < segment_bytes) {
     int error = 0;
     const uint64_t left = segment_bytes - offset;
-    const uint8_t *bytes = journal_window_at(&recovery->window, offset, JOURNAL_BLOCK_BYTES, left, &error);
+    const uint8_t *bytes = judged_bytes(recovery, offset, JOURNAL_BLOCK_BYTES, &error);
     const uint32_t claimed = bytes ? batch_claimed_bytes(bytes, left) : 0;
     if (claimed > subject->header.batch_bytes_max) break;
     const uint32_t needed = claimed ? claimed : JOURNAL_BLOCK_BYTES;
-    if (bytes) bytes = journal_window_at(&recovery->window, offset, needed, left, &error);
+    if (bytes) bytes = judged_bytes(recovery, offset, needed, &error);
     if (!bytes) return unreadable(recovery, subject->name, offset, error);
     const enum batch_state state = batch_check(bytes, needed, subject->segment, subject->seed, subject->header.version);
     if (state == BATCH_ZERO || state == BATCH_INVALID) break;
@@ -183,7 +204,7 @@ static int judge_place(struct recovery *recovery, const struct subject *subject)
                 recovery->last_end, recovery->next_lsn, subject->name, header->first_lsn);
 }
 
-static int judge_used(struct recovery *recovery, struct subject *subject) {
+static int judge_used(struct recovery *recovery, struct subject *subject, int file) {
   const struct segment_header *header = &subject->header;
   struct journal *journal = recovery->journal;
   int result = judge_header(recovery, subject);
@@ -206,22 +227,25 @@ static int judge_used(struct recovery *recovery, struct subject *subject) {
     recovery->report->segments_passed++;
     return 0;
   }
-  if (journal_window_reserve(&recovery->window, header->batch_bytes_max) < 0) return -ENOMEM;
+  result = journal_stream_begin(recovery->stream, file, JOURNAL_BLOCK_BYTES, header->segment_bytes, header->batch_bytes_max);
+  if (result < 0) return result;
   return judge_batches(recovery, subject);
 }
 
 /* No batch is written before its segment's header is durable, so there can be none here. */
-static int judge_unused(struct recovery *recovery, const struct subject *subject, enum segment_state state) {
+static int judge_unused(struct recovery *recovery, const struct subject *subject, enum segment_state state, int file) {
   const uint64_t expected = (recovery->any_unused ? recovery->last_unused : recovery->last_used) + 1;
   if (subject->segment != expected)
     return refuse(recovery, -EBADMSG,
                   "%s: segment %" PRIu64 " before it is missing; it was prepared before this one, and may have held LSN %" PRIu64
                   " and up",
                   subject->name, expected, recovery->next_lsn);
+  const uint64_t end = (subject->file_bytes + JOURNAL_BLOCK_BYTES - 1) / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_BYTES;
+  const int begun = journal_stream_begin(recovery->stream, file, JOURNAL_BLOCK_BYTES, end, JOURNAL_BATCH_BYTES_LEAST);
+  if (begun < 0) return begun;
   for (uint64_t offset = JOURNAL_BLOCK_BYTES; offset < subject->file_bytes; offset += JOURNAL_BLOCK_BYTES) {
     int error = 0;
-    const uint8_t *block =
-        journal_window_at(&recovery->window, offset, JOURNAL_BLOCK_BYTES, journal_blocks_up(READ_BYTES), &error);
+    const uint8_t *block = judged_bytes(recovery, offset, JOURNAL_BLOCK_BYTES, &error);
     if (!block) return unreadable(recovery, subject->name, offset, error);
     if (!journal_is_zero(block, JOURNAL_BLOCK_BYTES))
       return refuse(recovery, -EBADMSG,
@@ -247,18 +271,22 @@ static int judge_open_segment(struct recovery *recovery, struct subject *subject
   if (size < 0) return unreadable(recovery, subject->name, 0, (int)size);
   subject->file_bytes = (uint64_t)size;
   journal_window_reset(&recovery->window, file);
-  const uint32_t room = subject->file_bytes < READ_BYTES ? (uint32_t)subject->file_bytes : READ_BYTES;
-  int error = journal_window_reserve(&recovery->window, room > JOURNAL_BLOCK_BYTES ? room : JOURNAL_BLOCK_BYTES);
+  int error = journal_window_reserve(&recovery->window, JOURNAL_BLOCK_BYTES);
   if (error < 0) return error;
-  const uint8_t *block = journal_window_at(&recovery->window, 0, JOURNAL_BLOCK_BYTES, READ_BYTES, &error);
+  const uint8_t *block = journal_window_at(&recovery->window, 0, JOURNAL_BLOCK_BYTES, JOURNAL_BLOCK_BYTES, &error);
   if (!block) return unreadable(recovery, subject->name, 0, error);
   const enum segment_state state = segment_header_check(block);
   memcpy(&subject->header, block, sizeof subject->header);
   if (state == SEGMENT_NEWER)
     return refuse(recovery, -EPROTONOSUPPORT, "%s: format version %" PRIu32 "; this program reads up to %u", subject->name,
                   subject->header.version, JOURNAL_VERSION);
-  if (state == SEGMENT_VALID) return judge_used(recovery, subject);
-  return judge_unused(recovery, subject, state);
+  if (state == SEGMENT_VALID) return judge_used(recovery, subject, file);
+  return judge_unused(recovery, subject, state, file);
+}
+
+/* What a segment adds to the bytes to read: of those that are passed, the header. */
+static uint64_t bytes_to_judge(const struct recovery *recovery, const struct subject *subject) {
+  return subject->segment < recovery->state_segment ? JOURNAL_BLOCK_BYTES : subject->file_bytes;
 }
 
 static int judge_segment(struct recovery *recovery, uint64_t segment) {
@@ -266,9 +294,15 @@ static int judge_segment(struct recovery *recovery, uint64_t segment) {
   segment_name(subject.name, segment, NAME_SEGMENT);
   const int file = recovery->io->operations->open(recovery->io, subject.name, false);
   if (file < 0) return unreadable(recovery, subject.name, 0, file);
+  atomic_store_explicit(&recovery->progress->segment, segment, memory_order_relaxed);
   const int result = judge_open_segment(recovery, &subject, file);
+  journal_stream_end(recovery->stream);
   recovery->io->operations->close(recovery->io, file);
-  return result;
+  if (result < 0) return result;
+  recovery->bytes_before += bytes_to_judge(recovery, &subject);
+  report_progress(recovery, 0);
+  if (segment >= recovery->state_segment) journal_count(&recovery->progress->segments_read, 1);
+  return 0;
 }
 
 /* The header of a segment, if it is good. 0 or -errno. */
@@ -308,6 +342,28 @@ static int survey(struct recovery *recovery, const uint64_t *segments, size_t co
       high = middle;
   }
   if (low > 0) recovery->state_segment = segments[low - 1];
+  return 0;
+}
+
+/* How much there is to read, before any of it is. */
+static int measure(struct recovery *recovery, const uint64_t *segments, size_t count) {
+  uint64_t bytes = 0, read = 0;
+  for (size_t i = 0; i < count; i++) {
+    struct subject subject = {.segment = segments[i]};
+    segment_name(subject.name, segments[i], NAME_SEGMENT);
+    if (segments[i] >= recovery->state_segment) {
+      const int file = recovery->io->operations->open(recovery->io, subject.name, false);
+      if (file < 0) return unreadable(recovery, subject.name, 0, file);
+      const int64_t size = recovery->io->operations->size(recovery->io, file);
+      recovery->io->operations->close(recovery->io, file);
+      if (size < 0) return unreadable(recovery, subject.name, 0, (int)size);
+      subject.file_bytes = (uint64_t)size;
+      read++;
+    }
+    bytes += bytes_to_judge(recovery, &subject);
+  }
+  atomic_store_explicit(&recovery->progress->segments_to_read, read, memory_order_relaxed);
+  atomic_store_explicit(&recovery->progress->bytes_to_read, bytes, memory_order_relaxed);
   return 0;
 }
 
@@ -428,7 +484,7 @@ static int resume(struct recovery *recovery, const uint64_t *segments, size_t co
     if (fits < 0) result = fits;
     if (fits == 1) kept++;
   }
-  return result < 0 ? result : remove_unused(recovery, segments + kept, count - kept);
+  return result < 0 || kept == count ? result : remove_unused(recovery, segments + kept, count - kept);
 }
 
 struct temporaries {
@@ -445,19 +501,23 @@ static void remove_temporary(void *context, const char *name) {
 }
 
 int journal_recover(struct journal *journal, journal_record_visitor *visit, void *context, struct journal_recovery *report) {
+  struct journal_progress unwatched = {0};
   struct recovery recovery = {.journal = journal,
                               .io = journal->io,
                               .visit = visit,
                               .context = context,
                               .report = report,
+                              .progress = journal->config.progress ? journal->config.progress : &unwatched,
                               .window = {.io = journal->io, .file = -1},
+                              .stream = journal_stream_create(journal->io),
                               .next_lsn = 1};
   memcpy(journal->identity.node_id, journal->config.node_id, sizeof journal->identity.node_id);
   journal->identity.salt = journal->config.salt;
   uint64_t *segments = NULL;
   size_t count = 0;
-  int result = journal_list_segments(journal->io, &segments, &count);
+  int result = recovery.stream ? journal_list_segments(journal->io, &segments, &count) : -ENOMEM;
   if (result == 0) result = survey(&recovery, segments, count);
+  if (result == 0) result = measure(&recovery, segments, count);
   for (size_t i = 0; i < count && result == 0; i++) result = judge_segment(&recovery, segments[i]);
   if (result == 0) result = judge_oldest(&recovery);
   if (result == 0) result = resume(&recovery, segments, count);
@@ -468,6 +528,7 @@ int journal_recover(struct journal *journal, journal_record_visitor *visit, void
   atomic_store_explicit(&journal->state_lsn, recovery.state_lsn, memory_order_relaxed);
   atomic_store_explicit(&journal->oldest_segment, recovery.oldest_allowed, memory_order_relaxed);
   journal_window_free(&recovery.window);
+  journal_stream_destroy(recovery.stream);
   free(segments);
   return result;
 }

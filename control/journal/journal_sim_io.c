@@ -38,6 +38,8 @@ struct sim_io {
   struct journal_io io;
   struct journal_sim_io_options options;
   uint64_t random;
+  uint64_t (*choose)(void *context, uint64_t bound); /* instead of chance */
+  void *choose_context;
   uint64_t now_ns;
   uint64_t sequence;
   struct sim_file files[FILES_MAX];
@@ -63,7 +65,10 @@ static uint64_t random_next(struct sim_io *sim) {
   return z ^ (z >> 31);
 }
 
-static uint64_t random_below(struct sim_io *sim, uint64_t bound) { return bound ? random_next(sim) % bound : 0; }
+static uint64_t random_below(struct sim_io *sim, uint64_t bound) {
+  if (bound < 2) return 0;
+  return sim->choose ? sim->choose(sim->choose_context, bound) : random_next(sim) % bound;
+}
 
 static int resize(struct sim_content *content, size_t length) {
   if (length > content->room) {
@@ -362,6 +367,11 @@ void journal_sim_io_set_time(struct journal_io *io, uint64_t now_ns) {
 
 void journal_sim_io_reseed(struct journal_io *io, uint64_t seed) { sim_of(io)->random = seed; }
 
+void journal_sim_io_choose(struct journal_io *io, uint64_t (*choose)(void *context, uint64_t bound), void *context) {
+  sim_of(io)->choose = choose;
+  sim_of(io)->choose_context = context;
+}
+
 void journal_sim_io_set_capacity(struct journal_io *io, uint64_t bytes) { sim_of(io)->options.capacity_bytes = bytes; }
 
 uint64_t journal_sim_io_next_due_ns(const struct journal_io *io) {
@@ -369,8 +379,22 @@ uint64_t journal_sim_io_next_due_ns(const struct journal_io *io) {
   return first ? first->due_ns : UINT64_MAX;
 }
 
-/* Carries over any subset of the pieces of [from, to) from `source` into the stable content: all, none, or some by seed. */
+/* Whether it makes a difference that these bytes are carried over. */
+static bool differs(const struct sim_content *stable, const uint8_t *source, uint64_t offset, size_t length) {
+  for (size_t i = 0; i < length; i++)
+    if (source[i] != (offset + i < stable->length ? stable->bytes[offset + i] : 0)) return true;
+  return false;
+}
+
+/* Carries over any subset of the pieces of [from, to) from `source` into the stable content: all, none, or some by seed. One who
+ * chooses is asked for each sector of which it matters. */
 static void tear(struct sim_io *sim, struct sim_content *stable, const uint8_t *source, uint64_t offset, size_t length) {
+  for (size_t at = 0; sim->choose && at < length; at += SECTOR_BYTES) {
+    const size_t bytes = length - at < SECTOR_BYTES ? length - at : SECTOR_BYTES;
+    if (!differs(stable, source + at, offset + at, bytes) || random_below(sim, 2) == 0) continue;
+    ALWAYS_ASSERT(put(stable, source + at, bytes, offset + at) == 0);
+  }
+  if (sim->choose) return;
   const uint64_t fate = random_below(sim, 4);
   if (fate == 0) return;
   const size_t piece = fate == 1 ? length : fate == 2 ? SECTOR_BYTES : BLOCK_BYTES;
@@ -386,7 +410,7 @@ static void crash_operation(struct sim_io *sim, const struct journal_io_request 
     struct sim_file *file = file_of(sim, request->file);
     if (file && has_room(sim, file, request->offset + request->bytes))
       tear(sim, &file->stable, request->buffer, request->offset, (size_t)request->bytes);
-  } else if (random_next(sim) & 1) {
+  } else if (random_below(sim, 2)) {
     perform(sim, request);
   }
 }
@@ -398,7 +422,7 @@ static void crash_file(struct sim_io *sim, struct sim_file *file) {
     const bool same = at + bytes <= file->stable.length && memcmp(file->seen.bytes + at, file->stable.bytes + at, bytes) == 0;
     if (!same && at < file->stable.length) tear(sim, &file->stable, file->seen.bytes + at, at, bytes);
   }
-  if (file->seen.length > file->stable.length && (random_next(sim) & 1))
+  if (file->seen.length > file->stable.length && random_below(sim, 2))
     ALWAYS_ASSERT(resize(&file->stable, file->seen.length) == 0);
   ALWAYS_ASSERT(resize(&file->seen, file->stable.length) == 0);
   ALWAYS_ASSERT(put(&file->seen, file->stable.bytes, file->stable.length, 0) == 0);

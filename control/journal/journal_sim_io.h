@@ -21,6 +21,9 @@ void journal_sim_io_set_time(struct journal_io *io, uint64_t now_ns);
 void journal_sim_io_crash(struct journal_io *io);
 /* From here on chance goes another way: several crashes of one history. */
 void journal_sim_io_reseed(struct journal_io *io, uint64_t seed);
+/* Whoever wants to see all outcomes of a crash decides instead of chance: 0 to bound - 1, for each unsynced sector of 512 bytes
+ * that would change something, each length, each operation under way, and how many of the latest names are kept. NULL: chance. */
+void journal_sim_io_choose(struct journal_io *io, uint64_t (*choose)(void *context, uint64_t bound), void *context);
 void journal_sim_io_set_capacity(struct journal_io *io, uint64_t bytes);
 /* When the next operation completes; UINT64_MAX: none is under way. */
 uint64_t journal_sim_io_next_due_ns(const struct journal_io *io);

@@ -8,18 +8,21 @@ static int hand_over(struct journal *journal, struct journal_write *write) {
   return write->waiting ? 0 : result;
 }
 
+static int checked(struct journal *journal, struct journal_write *write, int result) {
+  if (result >= 0) return result;
+  write->active = false;
+  journal_note_error(journal, write, result);
+  return result;
+}
+
 int journal_write_start(struct journal *journal, struct journal_write *write, const struct journal_io_request *request) {
   *write = (struct journal_write){.request = *request, .active = true};
-  const int result = hand_over(journal, write);
-  if (result < 0) write->active = false;
-  return result;
+  return checked(journal, write, hand_over(journal, write));
 }
 
 int journal_write_poke(struct journal *journal, struct journal_write *write) {
   if (!write->active || !write->waiting) return 0;
-  const int result = hand_over(journal, write);
-  if (result < 0) write->active = false;
-  return result;
+  return checked(journal, write, hand_over(journal, write));
 }
 
 int journal_write_completed(struct journal *journal, struct journal_write *write, int result) {
@@ -28,7 +31,7 @@ int journal_write_completed(struct journal *journal, struct journal_write *write
   /* Cancelled is never begun: neither a write nor a sync has failed. */
   const bool again = result == -EAGAIN || result == -EINTR || result == -ECANCELED;
   write->active = false;
-  if (result < 0 && !again) return result;
+  if (result < 0 && !again) return checked(journal, write, result);
   if (!again) {
     if (!moves_bytes || (uint64_t)result >= request->bytes) return 1;
     /* A short write: whole blocks count, the rest of a block is written again. */
@@ -38,10 +41,8 @@ int journal_write_completed(struct journal *journal, struct journal_write *write
     request->bytes -= whole;
     if (whole > 0) write->retries = 0;
   }
-  if (++write->retries > WRITE_RETRIES_MAX) return -EIO;
+  if (++write->retries > WRITE_RETRIES_MAX) return checked(journal, write, -EIO);
   journal_count(&journal->counters.writes_retried, 1);
   write->active = true;
-  const int submitted = hand_over(journal, write);
-  if (submitted < 0) write->active = false;
-  return submitted;
+  return checked(journal, write, hand_over(journal, write));
 }

@@ -48,14 +48,26 @@ static void be_due(struct journal_batch *batch, enum record_durability urgency, 
   if (due_ns < batch->due_ns) batch->due_ns = due_ns;
 }
 
-/* Up to RECORDS_A_TURN. Returns how many; *full when the next does not fit. */
+/* A record takes as much in a batch as in its ring. */
+uint32_t journal_unit_bytes_max(uint32_t batch_bytes_max) { return batch_bytes_max - JOURNAL_BATCH_HEADER_BYTES; }
+
+/* What must fit for the peeked record to go into a batch: all that was published with it, so that a crash keeps it whole or not
+ * at all: a webhook's id with its violations. Only what no batch holds goes into several. */
+static uint32_t bytes_needed(const struct journal *journal, const struct record_ring *ring, uint32_t record_bytes) {
+  const uint32_t unit_bytes = record_ring_unit_bytes(ring);
+  return unit_bytes > 0 && unit_bytes <= journal_unit_bytes_max(journal->config.batch_bytes_max)
+             ? unit_bytes
+             : record_frame_bytes(record_bytes);
+}
+
+/* Up to RECORDS_A_TURN, and on to the end of what was published together. Returns how many; *full when the next does not fit. */
 static uint32_t gather_ring(struct journal *journal, struct journal_batch *batch, struct record_ring *ring, uint64_t now_ns,
                             bool *full) {
   const uint64_t from = record_ring_read_position(ring);
   uint32_t count = 0, bytes;
   const void *record;
-  while (count < RECORDS_A_TURN && (record = record_ring_peek(ring, &bytes))) {
-    if (record_frame_bytes(bytes) > journal->config.batch_bytes_max - batch->used) {
+  while ((record = record_ring_peek(ring, &bytes)) && (count < RECORDS_A_TURN || record_ring_unit_bytes(ring) == 0)) {
+    if (bytes_needed(journal, ring, bytes) > journal->config.batch_bytes_max - batch->used) {
       *full = true;
       break;
     }

@@ -14,6 +14,10 @@ void violation_index_destroy(struct violation_index *index) {
   free(index->groups);
 }
 
+uint64_t violation_index_bytes(const struct violation_index *index) {
+  return (uint64_t)index->capacity * sizeof *index->entries + (uint64_t)index->group_count * sizeof *index->groups;
+}
+
 /* Two bits a key. */
 static void mark(uint64_t *words, uint32_t count, uint64_t key) {
   const uint64_t mixed = key * 0x9e3779b97f4a7c15u;

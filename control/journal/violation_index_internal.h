@@ -47,6 +47,7 @@ struct index_query {
 
 bool violation_index_create(struct violation_index *index, uint32_t capacity); /* false: out of memory */
 void violation_index_destroy(struct violation_index *index);
+uint64_t violation_index_bytes(const struct violation_index *index); /* of memory, when it is full */
 void violation_index_add(struct violation_index *index, const struct index_entry *entry);
 /* How many of the entries held (from the oldest) have an LSN below `lsn`. */
 uint64_t violation_index_below(const struct violation_index *index, uint64_t lsn);

@@ -6,8 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#define REMOVALS_MAX 100u /* a reader that retention overtakes again and again */
-#define CANDIDATES 256u   /* taken from the index at a time, so that a long query never holds the lock while it reads */
+#define REMOVALS_MAX 100u      /* a reader that retention overtakes again and again */
+#define DEADLINE_RECORDS 4096u /* between two looks at the clock */
+#define CANDIDATES 256u        /* taken from the index at a time, so that a long query never holds the lock while it reads */
 
 struct violation_store *violation_store_create(struct journal_io *io, uint32_t capacity) {
   ALWAYS_ASSERT(capacity > 0);
@@ -94,15 +95,17 @@ static int open_reader(struct violation_store *store) {
   return error;
 }
 
-static int read_new(struct violation_store *store, uint64_t durable_lsn) {
+/* Up to `durable_lsn`, or until `deadline_ns`, on the journal's clock: then -ETIMEDOUT. */
+static int read_new(struct violation_store *store, uint64_t durable_lsn, uint64_t deadline_ns) {
   if (durable_lsn <= violation_store_last_lsn(store)) return 0;
   if (!store->reader) {
     const int opened = open_reader(store);
     if (opened < 0) return opened;
   }
-  for (uint32_t removals = 0;;) {
-    uint64_t lsn;
-    const struct record_header *record;
+  uint64_t lsn;
+  const struct record_header *record;
+  for (uint32_t removals = 0, read = 1;; read++) {
+    if (read % DEADLINE_RECORDS == 0 && store->io->operations->now(store->io) >= deadline_ns) return -ETIMEDOUT;
     switch (journal_reader_next(store->reader, durable_lsn, &lsn, &record)) {
     case JOURNAL_READ_RECORD:
       if (store->see) store->see(store->see_context, lsn, record, journal_reader_position(store->reader));
@@ -126,12 +129,13 @@ static int read_new(struct violation_store *store, uint64_t durable_lsn) {
 
 int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn) {
   pthread_mutex_lock(&store->catching_up);
-  const int result = read_new(store, durable_lsn);
+  const int result = read_new(store, durable_lsn, UINT64_MAX);
   pthread_mutex_unlock(&store->catching_up);
   return result;
 }
 
 int violation_store_catch_up_within(struct violation_store *store, uint64_t durable_lsn, uint64_t wait_ns) {
+  const uint64_t deadline_ns = store->io->operations->now(store->io) + wait_ns;
   struct timespec until;
   clock_gettime(CLOCK_REALTIME, &until);
   const uint64_t nanoseconds = (uint64_t)until.tv_nsec + wait_ns;
@@ -139,7 +143,7 @@ int violation_store_catch_up_within(struct violation_store *store, uint64_t dura
   until.tv_nsec = (long)(nanoseconds % 1000000000u);
   const int locked = pthread_mutex_timedlock(&store->catching_up, &until);
   if (locked != 0) return -locked;
-  const int result = read_new(store, durable_lsn);
+  const int result = read_new(store, durable_lsn, deadline_ns);
   pthread_mutex_unlock(&store->catching_up);
   return result;
 }
@@ -285,6 +289,22 @@ uint64_t violation_store_run_total(struct violation_store *store) {
   const uint64_t total = store->run_total;
   pthread_mutex_unlock(&store->lock);
   return total;
+}
+
+struct violation_extent violation_store_extent(struct violation_store *store) {
+  const struct violation_index *index = &store->index;
+  pthread_mutex_lock(&store->lock);
+  struct violation_extent extent = {.count = index->count,
+                                    .capacity = index->capacity,
+                                    .bytes = violation_index_bytes(index),
+                                    .let_go = index->added - index->count,
+                                    .last_lsn = store->last_lsn};
+  if (index->count > 0) {
+    extent.first_lsn = violation_index_at(index, 0)->lsn;
+    extent.first_wall_ns = violation_index_at(index, 0)->wall_ns;
+  }
+  pthread_mutex_unlock(&store->lock);
+  return extent;
 }
 
 uint64_t violation_store_last_lsn(struct violation_store *store) {

@@ -31,7 +31,8 @@ void violation_store_observe(struct violation_store *store,
 void violation_store_begin_run(struct violation_store *store, uint64_t first_lsn);
 /* Reads what has become durable since the last call (the whole log at first). 0 or -errno. */
 int violation_store_catch_up(struct violation_store *store, uint64_t durable_lsn);
-/* The same, but does not wait longer than `wait_ns` for another thread that is at it: -ETIMEDOUT, and what is there is there. */
+/* The same, but for `wait_ns` at most, waiting for another thread that is at it or reading: then -ETIMEDOUT, and what is there is
+ * there. */
 int violation_store_catch_up_within(struct violation_store *store, uint64_t durable_lsn, uint64_t wait_ns);
 /* Before the segments below this LSN are removed: no query reads them any more. */
 void violation_store_forget(struct violation_store *store, uint64_t before_lsn);
@@ -56,6 +57,14 @@ int violation_store_count_groups(struct violation_store *store, const struct vio
 uint64_t violation_store_total(struct violation_store *store);
 uint64_t violation_store_count(struct violation_store *store);
 uint64_t violation_store_run_total(struct violation_store *store); /* of those read so far, those of this run */
+/* What the index holds. Violations before `first_lsn` have left it, when `let_go`: for newer ones, or with their segments. */
+struct violation_extent {
+  uint64_t count, capacity, bytes; /* bytes: of memory, when it is full */
+  uint64_t let_go;
+  uint64_t first_lsn, first_wall_ns; /* the oldest held; 0: none */
+  uint64_t last_lsn;                 /* of any type of record, that was read */
+};
+struct violation_extent violation_store_extent(struct violation_store *store);
 /* The last LSN, of any type of record, that was read. */
 uint64_t violation_store_last_lsn(struct violation_store *store);
 /* Of all violations read so far: by rule, "" for all rules beyond the first thousand together. The lock is held meanwhile. */

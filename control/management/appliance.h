@@ -24,11 +24,28 @@ struct appliance_port {
   struct appliance_impairment received, sent; /* when it is */
 };
 
+/* The index of violations over the journal. */
+struct appliance_index {
+  bool complete; /* false: the log of earlier runs is still being read into it */
+  double ratio;  /* of that log */
+  struct violation_extent extent;
+};
+
+/* What recovery reads and has read; after it, what it read and how long it took. */
+struct appliance_recovery {
+  double ratio;
+  uint64_t bytes_read, bytes_to_read, segments_read, segments_to_read, segment, records;
+  uint64_t elapsed_ns, rest_ns; /* rest: as it went until now; 0 when nothing is known */
+};
+
 struct appliance_journal {
   uint64_t durable_lsn, recovered_records, recovered_truncated_bytes;
   uint64_t records, record_bytes, batches, batch_bytes, segments_prepared;
   uint64_t flush_ns_sum, flush_ns_max, space_refusals;
-  int failed;  /* 0 or -errno */
+  int failed;                     /* 0 or -errno */
+  struct journal_failure failure; /* when it has */
+  uint64_t records_pending;       /* given to the journal, and neither durable nor discarded */
+  uint64_t records_discarded, violations_discarded;
   int stalled; /* 0, -ENOSPC while there is no room for another segment, or -ETIMEDOUT while the disk does not answer */
   struct {
     uint64_t segments, bytes, oldest_lsn; /* in use */
@@ -39,10 +56,24 @@ struct appliance_journal {
     uint64_t age_limit_ns, byte_limit, record_limit, byte_limit_hard; /* 0: none */
   } kept;
   uint64_t state_lsn, snapshots;
-  uint64_t indexed_lsn;             /* violations up to it can be asked for */
   uint64_t checkpoints, signed_lsn; /* of this run; 0: none */
-  bool indexing;                    /* the log of earlier runs is still being read into the index */
+  struct appliance_recovery recovery;
+  struct appliance_index index;
 };
+
+/* A start: until APPLIANCE_RUNNING only this may be asked. */
+enum appliance_phase { APPLIANCE_STARTING, APPLIANCE_RECOVERING, APPLIANCE_RUNNING };
+struct appliance_start {
+  enum appliance_phase phase;
+  char reason[64]; /* "recovering 43 %" */
+  const char *version;
+  char node[37];
+  uint64_t wall_ns, started_wall_ns;
+  struct appliance_recovery recovery;
+};
+
+/* Whole per cents; 100 only when it is all. */
+static inline unsigned appliance_percent(double ratio) { return ratio >= 1 ? 100 : (unsigned)(ratio * 100); }
 
 struct appliance_rules {
   uint64_t generation;
@@ -59,7 +90,7 @@ struct appliance_rules {
 struct appliance_check { /* for /readyz and status */
   const char *name;
   bool passed;
-  char detail[128];
+  char detail[320];
 };
 
 #define APPLIANCE_CHECKS_MAX 8
@@ -98,6 +129,9 @@ struct appliance_snapshot {
 
 struct appliance {
   void *context;
+  char node[37];
+  /* False: it runs, and all below may be asked. True, and `start`: not yet. */
+  bool (*starting)(void *context, struct appliance_start *start);
   /* Counters of everything, one consistent snapshot a shard. 0 or -ETIMEDOUT when a shard did not answer in time (its last one is
    * given). The caller provides the (large) memory. */
   int (*snapshot)(void *context, struct appliance_snapshot *snapshot);
@@ -118,12 +152,15 @@ struct appliance {
   /* Copies what the shard's flight recorder still holds, oldest first, into `events`, and returns how many; with no `events` how
    * much room is enough, 0 when nothing is recorded. */
   uint32_t (*blackbox)(void *context, uint32_t shard, struct flight_event *events, uint32_t room);
-  struct violation_store *(*violations)(void *context); /* caught up to the durable mark */
   struct cursor_table *(*cursors)(void *context);
   uint64_t cursor_stale_ns; /* one that holds and has not moved for so long is told of; 0: never */
   /* Violations after an LSN, oldest first, until `each` returns false; waits for the first one at most `wait_ns`. 0 or -errno. */
   int (*cursor_read)(void *context, uint64_t after_lsn, uint32_t limit, uint64_t wait_ns,
                      bool (*each)(void *context, uint64_t lsn, const struct violation *violation), void *each_context,
                      struct cursor_reading *reading);
-  struct webhook_store *(*webhooks)(void *context);     /* likewise */
+  /* Caught up to the durable mark, as far as that goes within three seconds; or as it is. */
+  struct violation_store *(*violations)(void *context);
+  struct violation_store *(*violations_as_they_are)(void *context);
+  void (*index)(void *context, struct appliance_index *index);
+  struct webhook_store *(*webhooks)(void *context); /* caught up likewise */
 };

@@ -30,12 +30,3 @@ bool argument_uuid(const char *text, uint8_t id[16]) {
   }
   return true;
 }
-
-bool request_node(const struct management_request *request, char node[37]) {
-  struct appliance_snapshot *snapshot = malloc(sizeof *snapshot);
-  if (!snapshot) return false;
-  request->appliance->snapshot(request->appliance->context, snapshot);
-  memcpy(node, snapshot->node, 37);
-  free(snapshot);
-  return true;
-}

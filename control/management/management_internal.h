@@ -22,6 +22,7 @@ struct management_request {
   char *body;
   size_t body_length, body_capacity;
   bool too_large;
+  unsigned retry_after_s; /* of a 503; 0: one second */
 };
 
 /* Each queues exactly one answer and returns what libmicrohttpd wants back. */
@@ -34,10 +35,14 @@ void correlation_text(char text[40]);
 bool argument_number(const char *text, uint64_t least, uint64_t most, uint64_t *number);
 bool argument_uuid(const char *text, uint8_t id[16]);
 uint64_t argument_now_ns(void);
-bool request_node(const struct management_request *request, char node[37]); /* false: no memory */
 const char *request_argument(const struct management_request *request, const char *name);
 
 enum MHD_Result management_route(struct management_request *request);
+/* Before the appliance runs: its health, its status and its metrics; all else is answered 503. */
+enum MHD_Result management_route_starting(struct management_request *request, const struct appliance_start *start);
+json_t *recovery_json(const struct appliance_recovery *recovery);
+/* The index that an answer came from. */
+json_t *index_json(const struct appliance_index *index);
 enum MHD_Result handle_metrics(struct management_request *request);
 enum health { HEALTH_LIVE, HEALTH_READY, HEALTH_BETRACE_LIVE, HEALTH_BETRACE_READY };
 enum MHD_Result handle_health(struct management_request *request, enum health health);

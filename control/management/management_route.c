@@ -98,6 +98,8 @@ static enum MHD_Result route_cursor(struct management_request *request, const ch
 
 enum MHD_Result management_route(struct management_request *request) {
   char name[256];
+  struct appliance_start start;
+  if (request->appliance->starting(request->appliance->context, &start)) return management_route_starting(request, &start);
   const bool get = strcmp(request->method, "GET") == 0, post = strcmp(request->method, "POST") == 0;
   if (!get && !request->may_change) return answer_error(request, 405, "read_only", "changes go through the unix socket");
   if (request->too_large) return answer_error(request, 413, "too_large", "the body is larger than 256 MiB");

@@ -18,7 +18,9 @@ enum MHD_Result answer_text(struct management_request *request, unsigned status,
     return MHD_NO;
   }
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-  if (status == 503) MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+  char seconds[12];
+  snprintf(seconds, sizeof seconds, "%u", request->retry_after_s ? request->retry_after_s : 1);
+  if (status == 503) MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
   const enum MHD_Result queued = MHD_queue_response(request->connection, status, response);
   MHD_destroy_response(response);
   return queued;

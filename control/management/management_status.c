@@ -19,7 +19,7 @@ enum MHD_Result handle_metrics(struct management_request *request) {
   size_t length = 0;
   char *text = snapshot ? metrics_render(appliance, snapshot, &length) : NULL;
   free(snapshot);
-  return text ? answer_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text, length) : MHD_NO;
+  return text ? answer_text(request, 200, METRICS_TYPE, text, length) : MHD_NO;
 }
 
 static json_t *checks_of(const struct appliance_snapshot *snapshot) {
@@ -103,17 +103,47 @@ enum MHD_Result handle_config_reload(struct management_request *request) {
   return answer_json(request, 200, json);
 }
 
+static json_t *failure_of(const struct appliance_journal *journal) {
+  const struct journal_failure *failure = &journal->failure;
+  if (!journal->failed) return json_null();
+  return json_pack("{s:o, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:s}", "since", json_time(failure->since_wall_ns), "error",
+                   strerror(-failure->error), "operation", failure->operation, "file", failure->file, "offset",
+                   (json_int_t)failure->offset, "bytes", (json_int_t)failure->bytes, "safe_lsn", (json_int_t)journal->durable_lsn,
+                   "unknown_first_lsn", failure->first_lsn ? json_integer((json_int_t)failure->first_lsn) : json_null(),
+                   "unknown_last_lsn", failure->first_lsn ? json_integer((json_int_t)failure->last_lsn) : json_null(), "meaning",
+                   "safe: all up to safe_lsn, which is all that was acknowledged as durable; unknown until the next start: "
+                   "unknown_first_lsn to unknown_last_lsn; lost: the discarded records");
+}
+
 static json_t *journal_of(const struct appliance_journal *journal) {
   const double mean_us = journal->batches ? (double)journal->flush_ns_sum / (double)journal->batches / 1e3 : 0;
-  return json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o}", "failed",
-                   journal->failed != 0, "out_of_space", journal->stalled == -ENOSPC, "durable_lsn", (json_int_t)journal->durable_lsn,
-                   "records", (json_int_t)journal->records, "batches", (json_int_t)journal->batches, "batch_bytes",
-                   (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us, "flush_max_us",
-                   (double)journal->flush_ns_max / 1e3, "recovered_records", (json_int_t)journal->recovered_records,
-                   "recovered_truncated_bytes", (json_int_t)journal->recovered_truncated_bytes, "state_lsn",
-                   (json_int_t)journal->state_lsn, "snapshots", (json_int_t)journal->snapshots, "indexed_lsn",
-                   (json_int_t)journal->indexed_lsn, "indexing", journal->indexing, "signed_lsn", (json_int_t)journal->signed_lsn,
-                   "kept", kept_of(journal));
+  return json_pack(
+      "{s:b, s:b, s:I, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:I, s:I, s:I}", "failed",
+      journal->failed != 0, "out_of_space", journal->stalled == -ENOSPC, "durable_lsn", (json_int_t)journal->durable_lsn,
+      "records", (json_int_t)journal->records, "batches", (json_int_t)journal->batches, "batch_bytes",
+      (json_int_t)journal->batch_bytes, "flush_mean_us", mean_us, "flush_max_us", (double)journal->flush_ns_max / 1e3,
+      "recovered_records", (json_int_t)journal->recovered_records, "recovered_truncated_bytes",
+      (json_int_t)journal->recovered_truncated_bytes, "state_lsn", (json_int_t)journal->state_lsn, "snapshots",
+      (json_int_t)journal->snapshots, "indexed_lsn", (json_int_t)journal->index.extent.last_lsn, "indexing",
+      !journal->index.complete, "signed_lsn", (json_int_t)journal->signed_lsn, "kept", kept_of(journal), "recovery",
+      recovery_json(&journal->recovery), "index", index_json(&journal->index), "failure", failure_of(journal), "records_pending",
+      (json_int_t)journal->records_pending, "records_discarded", (json_int_t)journal->records_discarded, "violations_discarded",
+      (json_int_t)journal->violations_discarded);
+}
+
+json_t *index_json(const struct appliance_index *index) {
+  const struct violation_extent *extent = &index->extent;
+  return json_pack("{s:b, s:i, s:I, s:I, s:I, s:I, s:I, s:o, s:I}", "complete", index->complete, "percent",
+                   (int)appliance_percent(index->ratio), "violations", (json_int_t)extent->count, "capacity",
+                   (json_int_t)extent->capacity, "let_go", (json_int_t)extent->let_go, "memory_bytes", (json_int_t)extent->bytes,
+                   "from_lsn", (json_int_t)extent->first_lsn, "from_time",
+                   extent->count ? json_time(extent->first_wall_ns) : json_null(), "lsn", (json_int_t)extent->last_lsn);
+}
+
+static const char *state_of(const struct appliance_snapshot *snapshot) {
+  for (uint32_t i = 0; i < snapshot->check_count; i++)
+    if (strcmp(snapshot->checks[i].name, "drain") == 0 && !snapshot->checks[i].passed) return "stopping";
+  return snapshot->ready ? "ready" : "not ready";
 }
 
 static json_t *park_of(const struct appliance_snapshot *snapshot, enum record_durability durability) {
@@ -182,6 +212,7 @@ enum MHD_Result handle_status(struct management_request *request) {
                 (json_int_t)live, "lost_in_a_crash", "live traces (memory only); nothing acknowledged as durable");
   json_object_set_new(json, "certificates", certificates_of(snapshot));
   json_object_set_new(json, "cursors", json_cursors_state(request->appliance));
+  json_object_set_new(json, "state", json_string(state_of(snapshot)));
   free(snapshot);
   return answer_json(request, 200, json);
 }

@@ -42,6 +42,18 @@ static const char *read_filter(const struct management_request *request, struct 
   return NULL;
 }
 
+/* What an answer does not hold: `index_complete` false while the log of earlier runs is still read into the index, and
+ * `index_from`, the oldest violation that can be given, when older ones have left. From before the query, so that it never
+ * promises too much. */
+static void say_extent(json_t *answer, const struct appliance_index *index) {
+  const struct violation_extent *extent = &index->extent;
+  json_object_set_new(answer, "index_complete", json_boolean(index->complete));
+  json_object_set_new(answer, "index_from",
+                      extent->let_go == 0 ? json_null()
+                                          : json_pack("{s:I, s:o}", "lsn", (json_int_t)extent->first_lsn, "time",
+                                                      extent->count ? json_time(extent->first_wall_ns) : json_null()));
+}
+
 struct listing {
   json_t *list;
   const char *node;
@@ -64,14 +76,14 @@ static bool add_violation(void *context, uint64_t lsn, const struct violation *v
 
 enum MHD_Result handle_violations(struct management_request *request) {
   struct violation_filter filter;
-  char node[37];
   const bool of_cursor = request_argument(request, "cursor") != NULL;
   const char *wrong = of_cursor ? NULL : read_filter(request, &filter);
   if (wrong) return answer_error(request, 400, "argument", wrong);
-  if (!request_node(request, node)) return MHD_NO;
-  if (of_cursor) return handle_violations_of_cursor(request, node);
+  if (of_cursor) return handle_violations_of_cursor(request, request->appliance->node);
   struct violation_store *store = request->appliance->violations(request->appliance->context);
-  struct listing listing = {.list = json_array(), .node = node, .room = filter.limit};
+  struct appliance_index index;
+  request->appliance->index(request->appliance->context, &index);
+  struct listing listing = {.list = json_array(), .node = request->appliance->node, .room = filter.limit};
   filter.limit++; /* one more tells whether there are more */
   const int given = violation_store_query(store, &filter, add_violation, &listing);
   if (given < 0) {
@@ -80,9 +92,9 @@ enum MHD_Result handle_violations(struct management_request *request) {
   }
   char cursor[24];
   snprintf(cursor, sizeof cursor, "%llu", (unsigned long long)listing.last_lsn);
-  return answer_json(
-      request, 200,
-      json_pack("{s:o, s:o}", "violations", listing.list, "next", listing.more ? json_string(cursor) : json_null()));
+  json_t *json = json_pack("{s:o, s:o}", "violations", listing.list, "next", listing.more ? json_string(cursor) : json_null());
+  say_extent(json, &index);
+  return answer_json(request, 200, json);
 }
 
 #define BUCKET_DEFAULT_NS 3600000000000ull
@@ -126,6 +138,8 @@ enum MHD_Result handle_violations_counts(struct management_request *request) {
   if (bucket && !read_bucket(bucket, &bucket_ns))
     return answer_error(request, 400, "argument", "bucket is a time such as 10s, 5m, 1h, 1d");
   struct violation_store *store = request->appliance->violations(request->appliance->context);
+  struct appliance_index index;
+  request->appliance->index(request->appliance->context, &index);
   const int result =
       violation_store_count_groups(store, &filter, (enum violation_group)group, bucket_ns, &counts, &count, &total);
   if (result == -E2BIG) return answer_error(request, 400, "argument", "more than 10000 groups: a longer bucket, or less time");
@@ -133,7 +147,9 @@ enum MHD_Result handle_violations_counts(struct management_request *request) {
   json_t *list = json_array();
   for (size_t i = 0; i < count; i++) json_array_append_new(list, count_json((enum violation_group)group, &counts[i]));
   free(counts);
-  return answer_json(request, 200, json_pack("{s:s, s:I, s:o}", "by", words[group], "total", (json_int_t)total, "counts", list));
+  json_t *json = json_pack("{s:s, s:I, s:o}", "by", words[group], "total", (json_int_t)total, "counts", list);
+  say_extent(json, &index);
+  return answer_json(request, 200, json);
 }
 
 struct tail {
@@ -157,12 +173,11 @@ static bool add_line(void *context, uint64_t lsn, const struct violation *violat
 enum MHD_Result handle_violations_tail(struct management_request *request) {
   const char *after = request_argument(request, "after");
   struct violation_filter filter = {.severity = -1, .source = -1, .oldest_first = true, .limit = TAIL_LIMIT};
-  char node[37], position[24];
+  char position[24];
   if (after && !argument_number(after, 0, INT64_MAX, &filter.after_lsn))
     return answer_error(request, 400, "argument", "after is an LSN");
-  if (!request_node(request, node)) return MHD_NO;
   struct violation_store *store = request->appliance->violations(request->appliance->context);
-  struct tail tail = {.node = node, .last_lsn = filter.after_lsn};
+  struct tail tail = {.node = request->appliance->node, .last_lsn = filter.after_lsn};
   const uint64_t now_lsn = violation_store_last_lsn(store);
   const int given = after ? violation_store_query(store, &filter, add_line, &tail) : 0;
   if (given < 0 || tail.out.failed) {

@@ -385,7 +385,15 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
   const uint64_t durable = snapshot->violations_durable < emitted ? snapshot->violations_durable : emitted;
   single(out, "tripline_violations_durable_total", "counter", "Violations raised since start that are past fsync.",
          (double)durable);
-  single(out, "tripline_violations_pending", "gauge", "Violations raised and not durable yet.", (double)(emitted - durable));
+  const uint64_t not_durable = emitted - durable, shed = journal->violations_discarded;
+  head(out, "tripline_violations_shed_total", "counter", "Violations raised that will never be durable.");
+  text_append(out, "tripline_violations_shed_total{reason=\"journal_failed\"} %llu\n", (unsigned long long)shed);
+  single(out, "tripline_violations_pending", "gauge", "Violations raised and not durable yet.",
+         shed < not_durable ? (double)(not_durable - shed) : 0);
+  single(out, "tripline_records_pending", "gauge", "Records given to the journal and not durable yet.",
+         (double)journal->records_pending);
+  single(out, "tripline_records_discarded_total", "counter", "Records given to a journal that had failed.",
+         (double)journal->records_discarded);
   single(out, "tripline_records_published_total", "counter", "Records that shards gave to the journal.", (double)published);
   single(out, "tripline_records_taken_total", "counter", "Records that the journal took from the shards.", (double)read);
   single(out, "tripline_journal_durable_lsn", "gauge", "The highest LSN past fsync.", (double)journal->durable_lsn);
@@ -411,7 +419,7 @@ static void render_journal(struct text_buffer *out, const struct appliance_snaps
   single(out, "tripline_journal_state_snapshots_total", "counter", "Snapshots of rule set and remembered ids.",
          (double)journal->snapshots);
   single(out, "tripline_journal_indexed_lsn", "gauge", "Violations up to this LSN can be asked for.",
-         (double)journal->indexed_lsn);
+         (double)journal->index.extent.last_lsn);
   single(out, "tripline_journal_checkpoints_total", "counter", "Signed checkpoints written.", (double)journal->checkpoints);
   single(out, "tripline_journal_signed_lsn", "gauge", "Records up to it are signed.", (double)journal->signed_lsn);
   single(out, "tripline_journal_recovered_records", "gauge", "Records found at start.", (double)journal->recovered_records);
@@ -523,7 +531,9 @@ char *metrics_render(const struct appliance *appliance, const struct appliance_s
   render_histograms(&out, snapshot);
   render_journal(&out, snapshot);
   metrics_render_cursors(&out, appliance, &snapshot->journal);
-  render_rules(&out, appliance->violations(appliance->context));
+  render_rules(&out, appliance->violations_as_they_are(appliance->context));
+  metrics_render_recovery(&out, &snapshot->journal.recovery);
+  metrics_render_index(&out, &snapshot->journal.index);
   metrics_render_rule_set(&out, &snapshot->rules);
   metrics_render_rule_matches(&out, appliance);
   if (out.failed) {

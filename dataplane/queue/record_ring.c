@@ -7,8 +7,8 @@
 
 /* Stands before each record; both are 8-byte aligned, so there is always room for one before the ring's end. */
 struct prefix {
-  uint32_t bytes; /* of the record, before rounding up */
-  uint32_t unused;
+  uint32_t bytes;      /* of the record, before rounding up */
+  uint32_t unit_bytes; /* the first of those that are published together: all their footprints; the others: 0 */
 };
 _Static_assert(sizeof(struct prefix) == 8, "record_ring_footprint counts it");
 
@@ -23,7 +23,9 @@ struct record_ring {
   CACHE_ALIGNED uint64_t reserved_end;
   uint64_t known_read;     /* the consumer's position when last looked at */
   struct prefix *reserved; /* the last reserved record's */
+  struct prefix *unit;     /* the first reserved record's */
   uint32_t reserved_count;
+  uint32_t reserved_bytes;           /* their footprints */
   enum record_durability durability; /* of the next publish */
 
   /* producer:rw consumer:ro any:ro */
@@ -37,6 +39,7 @@ struct record_ring {
   CACHE_ALIGNED uint64_t read_at;
   uint64_t known_published; /* the producer's position when last looked at */
   uint32_t peeked_bytes;    /* 0: nothing is peeked */
+  uint32_t peeked_unit_bytes;
 
   /* consumer:rw producer:ro any:ro */
   CACHE_ALIGNED _Atomic uint64_t read_end;
@@ -92,20 +95,24 @@ void *record_ring_reserve(struct record_ring *ring, uint32_t bytes) {
   ring->reserved = prefix_at(ring, ring->reserved_end + padding);
   *ring->reserved = (struct prefix){.bytes = bytes};
   ring->reserved_end += padding + footprint;
-  ring->reserved_count++;
+  if (ring->reserved_count++ == 0) ring->unit = ring->reserved;
+  ring->reserved_bytes += footprint;
   return ring->reserved + 1;
 }
 
 void record_ring_trim(struct record_ring *ring, uint32_t bytes) {
   ALWAYS_ASSERT(ring->reserved_count > 0 && bytes > 0 && bytes <= ring->reserved->bytes);
-  ring->reserved_end -= record_ring_footprint(ring->reserved->bytes) - record_ring_footprint(bytes);
+  const uint32_t less = record_ring_footprint(ring->reserved->bytes) - record_ring_footprint(bytes);
+  ring->reserved_end -= less;
+  ring->reserved_bytes -= less;
   ring->reserved->bytes = bytes;
 }
 
 uint64_t record_ring_publish(struct record_ring *ring) {
   if (ring->reserved_count > 0) {
     counter_add(&ring->published, ring->reserved_count);
-    ring->reserved_count = 0;
+    ring->unit->unit_bytes = ring->reserved_bytes;
+    ring->reserved_count = ring->reserved_bytes = 0;
     if (ring->durability == DURABILITY_STRICT)
       atomic_store_explicit(&ring->strict_end, ring->reserved_end, memory_order_relaxed);
     else if (ring->durability == DURABILITY_BALANCED)
@@ -119,12 +126,14 @@ uint64_t record_ring_publish(struct record_ring *ring) {
 void record_ring_set_durability(struct record_ring *ring, enum record_durability durability) { ring->durability = durability; }
 
 void record_ring_rollback(struct record_ring *ring) {
-  ring->reserved_count = 0;
+  ring->reserved_count = ring->reserved_bytes = 0;
   ring->durability = DURABILITY_STRICT;
   ring->reserved_end = atomic_load_explicit(&ring->published_end, memory_order_relaxed);
 }
 
 uint32_t record_ring_reserved_count(const struct record_ring *ring) { return ring->reserved_count; }
+
+uint32_t record_ring_reserved_bytes(const struct record_ring *ring) { return ring->reserved_bytes; }
 
 uint64_t record_ring_published_position(const struct record_ring *ring) {
   return atomic_load_explicit(&ring->published_end, memory_order_acquire);
@@ -150,10 +159,16 @@ const void *record_ring_peek(struct record_ring *ring, uint32_t *bytes) {
     prefix = prefix_at(ring, ring->read_at);
   }
   ring->peeked_bytes = prefix->bytes;
+  ring->peeked_unit_bytes = prefix->unit_bytes;
   ALWAYS_ASSERT(ring->peeked_bytes > 0 && ring->peeked_bytes <= ring->record_bytes_max);
   ALWAYS_ASSERT(record_ring_footprint(ring->peeked_bytes) <= ring->known_published - ring->read_at);
   *bytes = ring->peeked_bytes;
   return prefix + 1;
+}
+
+uint32_t record_ring_unit_bytes(const struct record_ring *ring) {
+  ALWAYS_ASSERT(ring->peeked_bytes > 0);
+  return ring->peeked_unit_bytes;
 }
 
 void record_ring_advance(struct record_ring *ring) {

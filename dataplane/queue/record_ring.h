@@ -32,6 +32,8 @@ uint64_t record_ring_publish(struct record_ring *ring);
 void record_ring_rollback(struct record_ring *ring);
 /* Records reserved and not yet published. */
 uint32_t record_ring_reserved_count(const struct record_ring *ring);
+/* Their footprints together. */
+uint32_t record_ring_reserved_bytes(const struct record_ring *ring);
 /* Any thread. Of all that was published: durable when record_ring_durable is there. */
 uint64_t record_ring_published_position(const struct record_ring *ring);
 /* Any thread. */
@@ -45,6 +47,8 @@ static inline uint32_t record_ring_footprint(uint32_t bytes) { return 8 + ((byte
  * its space; the record's end position is then `record_ring_read_position`. */
 const void *record_ring_peek(struct record_ring *ring, uint32_t *bytes);
 void record_ring_advance(struct record_ring *ring);
+/* Of the peeked record, when it is the first of those that were published together: all their footprints. Otherwise 0. */
+uint32_t record_ring_unit_bytes(const struct record_ring *ring);
 uint64_t record_ring_read_position(const struct record_ring *ring);
 /* The most urgent durability that records after `position` were published with. */
 enum record_durability record_ring_urgency(const struct record_ring *ring, uint64_t position);

@@ -126,11 +126,13 @@ static void add_broken(struct trace_story *story, uint32_t *count, uint16_t rule
   story->broken[(*count)++] = rule;
 }
 
-/* `always` may be met, and what `never` counts may come, until the end of the rule's time. */
+/* `always` may be met, and what `never` counts may come, until the end of the rule's time. The trace is looked at then also when
+ * nothing is to be waited for yet: until then spans may come that break the rule. */
 static void mature_rule(struct trace_story *story, const struct story_question *question, const struct image_rule *rule,
                         uint32_t *count) {
   struct rule_view view = {.story = story, .question = question, .rule = rule, .limit_ns = STORY_NEVER};
-  if (rule->since_generation > question->opened_generation || !holds_when(&view)) return;
+  struct story_head *head = &story->heads[question->trace];
+  if (rule->since_generation > question->opened_generation) return;
   const struct anchor anchor = anchor_of(story, question->trace, rule);
   if (anchor.start_ns == STORY_NEVER || is_partial(story, question->trace)) return;
   const uint64_t at_ns = end_of(story, rule, anchor.arrival_ns);
@@ -138,9 +140,10 @@ static void mature_rule(struct trace_story *story, const struct story_question *
     if (broken(&view, false)) add_broken(story, count, (uint16_t)rule->trace_rule);
     return;
   }
+  if (at_ns < head->wake_ns) head->wake_ns = at_ns;
+  if (!holds_when(&view)) return;
   view.limit_ns = end_of(story, rule, anchor.start_ns);
-  if (rule->never.count || !program_of_view(&view, &rule->always))
-    note_deadline(&story->heads[question->trace], at_ns, question->now_ns, true);
+  if (rule->never.count || !program_of_view(&view, &rule->always)) note_deadline(head, at_ns, question->now_ns, false);
 }
 
 /* The next arrival deadline of a left span that is not followed yet; of `then`, the last one, unless some is followed. */

@@ -73,6 +73,7 @@ struct shard_config {
     const struct webhook_source *sources;
     uint32_t source_count;
     uint32_t replay_capacity;
+    uint32_t unit_bytes_max; /* what the journal keeps whole over a crash: a webhook with an id may raise no more */
   } webhooks;
   struct tls_config tls; /* publication NULL: no listener has TLS; the shard makes the memory */
   uint32_t parked_max;   /* answers that wait for durability or for another shard */

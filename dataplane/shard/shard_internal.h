@@ -146,6 +146,7 @@ struct shard {
 
 #define SHARD_DATAGRAM_BYTES_MAX 65535u
 #define SHARD_RETRY_AFTER_S 1u
+#define SHARD_JOURNAL_FAILED "the journal has failed; nothing can be made durable"
 
 /* shard_application.c: routes and admission */
 void shard_application_init(struct shard *shard);

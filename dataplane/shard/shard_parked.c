@@ -92,7 +92,7 @@ void shard_fail_parked(struct shard *shard) {
   for (struct parked *parked; (parked = parked_queue_pop(&shard->durable));) {
     shard_flight_resume(shard, parked);
     if (parked->exchange)
-      shard_refuse(shard, parked->exchange, 503, "journal_failed", "the journal has failed; nothing can be made durable");
+      shard_refuse(shard, parked->exchange, 503, "journal_failed", SHARD_JOURNAL_FAILED);
     shard_unpark(shard, parked);
   }
 }

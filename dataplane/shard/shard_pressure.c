@@ -123,9 +123,10 @@ static void decide(struct shard *shard) {
     if (state >= PRESSURE_SOFT) apply(shard, &policies[i], &policies[i].soft);
     if (state == PRESSURE_HARD) apply(shard, &policies[i], &policies[i].hard);
   }
+  /* Spans are judged and counted still, and answered 503 all the same; a webhook that is not accepted is not judged. */
   if (shard->journal_failed_seen) {
-    shard->shed |= RECEIVED | BIT(SHED_DURABLE_SPANS) | BIT(SHED_DURABLE_WEBHOOKS);
-    shard->shed_message = "the journal has failed; nothing can be made durable";
+    shard->shed |= BIT(SHED_WEBHOOKS) | BIT(SHED_DURABLE_WEBHOOKS);
+    shard->shed_message = SHARD_JOURNAL_FAILED;
   }
   shard->withheld_durable_spans &= shard->withheld_received;
   network_shed_connections(shard->network, listeners_shed(shard));

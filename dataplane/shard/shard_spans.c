@@ -40,7 +40,8 @@ static void refuse_undecoded(struct shard *shard, struct http_exchange *exchange
 enum http_disposition shard_take_spans(struct shard *shard, struct http_exchange *exchange, const struct http_request *request,
                                        const struct shard_span_listener *listener, const struct span_format *format) {
   struct parked *parked = NULL;
-  if (listener->acknowledge_durable && !(parked = shard_park(shard, exchange))) {
+  const bool unrecorded = shard->journal_failed_seen;
+  if (listener->acknowledge_durable && !unrecorded && !(parked = shard_park(shard, exchange))) {
     shard_refuse(shard, exchange, 503, "overloaded", "too many answers wait for the journal; try again");
     return HTTP_ANSWERED;
   }
@@ -54,6 +55,12 @@ enum http_disposition shard_take_spans(struct shard *shard, struct http_exchange
   const bool raised = record_ring_reserved_count(shard->config.records) > 0;
   record_ring_set_durability(shard->config.records, listener->durability);
   const uint64_t position = engine_commit(shard->engine);
+  if (unrecorded) {
+    /* Judged and counted; the journal's thread lets go of what was raised, and who sent it may try elsewhere. */
+    shard->counters.overload_answers++;
+    shard_refuse(shard, exchange, 503, "journal_failed", SHARD_JOURNAL_FAILED);
+    return HTTP_ANSWERED;
+  }
   if (parked && raised) {
     parked->format = format;
     parked->result = result;

@@ -138,12 +138,19 @@ static bool judge(struct shard *shard, struct parked *parked, const struct http_
   return false;
 }
 
+/* An id must not outlive its webhook's effect, nor the effect its id: both go into one batch of the journal. */
+static bool stays_whole(struct shard *shard, struct parked *parked) {
+  if (!parked->claimed || record_ring_reserved_bytes(shard->config.records) <= shard->config.webhooks.unit_bytes_max) return true;
+  refuse_and_release(shard, parked, REFUSAL_TOO_LARGE, 413, too_much);
+  return false;
+}
+
 static void accept(struct shard *shard, struct parked *parked) {
   const struct http_request *request = http_exchange_request(parked->exchange);
   parked->answer.status = parked->source->acknowledge_durable ? 200 : 202;
   uuid7_next(&shard->correlation, shard->wall_ns, parked->answer.correlation_id);
   engine_set_correlation(shard->engine, parked->answer.correlation_id);
-  if (!judge(shard, parked, request)) return;
+  if (!judge(shard, parked, request) || !stays_whole(shard, parked)) return;
   record_ring_set_durability(shard->config.records, parked->source->durability);
   const uint64_t position = engine_commit(shard->engine);
   shard->counters.webhooks_accepted++;

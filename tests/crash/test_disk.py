@@ -110,7 +110,7 @@ def read_only(appliance, disk, loads):
     wait_for("refused with 503", lambda: load.statuses.get(503, 0) > refused, 60)
     expect("nothing is acknowledged any more", len(load.acknowledged), count)
     load.stop()
-    expect_true("the log says what is safe", "what was acknowledged is safe up to LSN" in appliance.log())
+    expect_true("the log says what is safe", "which is all that was acknowledged as durable" in appliance.log())
     loads.append(load)
 
 

@@ -150,7 +150,7 @@ def damage_and_salvage(appliance, dump):
         file.write(bytes([byte[0] ^ 0xff]))
     refused = subprocess.run([TRIPLINED, "--config", "appliance.yaml"], capture_output=True, text=True, timeout=60, check=False)
     place = f"journal-0000000000000001.seg: offset {victim['batch_offset']}"
-    expect_true(f"the daemon names the place: {refused.stderr[-500:]}", refused.returncode == 1 and place in refused.stderr)
+    expect_true(f"the daemon names the place: {refused.stderr[-500:]}", refused.returncode == 3 and place in refused.stderr)
     verified = journal(appliance, "verify", code=FAILED)
     expect_true(f"verify names the place: {verified.stderr}", "first break: " + place in verified.stderr)
     report = json.loads(journal(appliance, "verify", "-o", "json", code=FAILED).stdout)["first_damage"]

@@ -1,7 +1,8 @@
 """kill -9 while rules change: each rule is afterwards what its last acknowledged change made it, or what the one under way would have;
 a whole set is one or the other, never between; versions and history survive, also over snapshots of the state.
 
-usage: test_rule_changes.py TRIPLINED TRIPLINE SOURCE ROUNDS. Runs in a network namespace of its own.
+usage: test_rule_changes.py TRIPLINED TRIPLINE SOURCE ROUNDS [SEED]. TRIPLINED may be triplined_at_points: then each round is also killed
+where a change is written or published. Runs in a network namespace of its own.
 """
 import http.client
 import json
@@ -14,9 +15,13 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from appliance_process import Appliance, enter_namespace, expect, expect_true, metric, wait_for  # noqa: E402
+from crash_points import environment_of, points_of  # noqa: E402
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
 ROUNDS = int(sys.argv[4])
+SEED = int(sys.argv[5]) if len(sys.argv) > 5 else int.from_bytes(os.urandom(4), "little")
+AT_POINTS = os.path.basename(TRIPLINED) == "triplined_at_points"
+TIMES = (1, 2, 3, 5, 8, 13, 30)
 CONFIG = """rules: {files: [rules.yaml]}
 journal: {segment_bytes: 2MiB}
 """
@@ -172,21 +177,52 @@ def check_generations(before):
     return numbers[0]
 
 
+def arm(appliance, points, number):
+    """Started anew to be killed at the next of the points; where that is in the start, started once more."""
+    name, when, _ = points[number % len(points)]
+    appliance.kill()
+    appliance.spawn(environment_of(name, when, TIMES[number // len(points) % len(TIMES)]))
+    try:
+        wait_for("ready, or gone", lambda: appliance.process.poll() is not None or get("/v1/rules") is not None, 60, 0.02)
+    except (OSError, http.client.HTTPException):
+        appliance.process.wait(60)
+    if appliance.process.poll() is not None:
+        appliance.start()
+
+
+def is_gone(appliance, seconds):
+    """Whether the daemon was killed within that time, at a point of its own."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and appliance.process.poll() is None:
+        time.sleep(0.01)
+    return appliance.process.poll() is not None
+
+
+def snapshot_written(appliance):
+    return appliance.process.poll() is not None or metric("tripline_journal_state_snapshots_total") > 0
+
+
 def main():
-    seed = int.from_bytes(os.urandom(4), "little")
-    print("seed", seed)
-    chance, known, set_number, acknowledged, snapshots, generation = random.Random(seed), {}, None, 0, 0, 1
+    print("seed", SEED, flush=True)
+    chance, known, set_number, acknowledged, snapshots, generation = random.Random(SEED), {}, None, 0, 0, 1
+    points, reached = points_of(TRIPLINED, "rules") if AT_POINTS else [], set()
+    first = chance.randrange(len(points) * len(TIMES)) if AT_POINTS else 0
     with Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, {"rules.yaml": "rules:\n" + LOAD_RULES}) as appliance:
         for number in range(ROUNDS):
+            if AT_POINTS:
+                arm(appliance, points, first + number)
             changers = [Changer(client, chance.randrange(1 << 30), dict(known)) for client in range(CLIENTS)]
             changer_of_set, loads = SetChanger(set_number), [Load(daemon=True) for _ in range(3)]
             for thread in [*changers, changer_of_set, *loads]:
                 thread.start()
-            time.sleep(chance.uniform(0.3, 2.5))
-            if number % 4 == 3:  # changes after a snapshot, and soon after it
-                wait_for("a snapshot of the state", lambda: metric("tripline_journal_state_snapshots_total") > 0, 60)
+            gone = is_gone(appliance, chance.uniform(0.3, 2.5))
+            if number % 4 == 3 and not gone:  # changes after a snapshot, and soon after it
+                wait_for("a snapshot of the state", lambda: snapshot_written(appliance), 60)
                 snapshots += 1
             time.sleep(chance.uniform(0, 0.1))
+            if gone and AT_POINTS:
+                reached.add(points[(first + number) % len(points)])
+            expect("how it ended", appliance.process.poll() in ((None, -9) if AT_POINTS else (None,)), True)
             appliance.kill()
             for thread in [*changers, changer_of_set, *loads]:
                 thread.join()
@@ -197,8 +233,9 @@ def main():
             check_rules(changers, known)
             set_number = check_set(changer_of_set)
             generation = check_generations(generation)
-    expect_true("something was acknowledged", acknowledged > ROUNDS)
-    print(f"{ROUNDS} rounds of kill -9, {snapshots} after a snapshot: {acknowledged} changes acknowledged, none lost, none in part")
+    expect_true("something was acknowledged", AT_POINTS or acknowledged > ROUNDS)
+    expect_true(f"points were reached: {reached}", not AT_POINTS or ROUNDS < 2 * len(points) or len(reached) == len(points))
+    print(f"{ROUNDS} rounds of kill -9, {snapshots} after a snapshot, {len(reached)} points: {acknowledged} changes acknowledged, none lost, none in part")
 
 
 enter_namespace("TRIPLINE_RULE_CHANGES")

@@ -72,6 +72,8 @@ static const struct fault_case durable_writes[] = {
     {"EAGAIN, done", FAULT_DONE, -EAGAIN, 0, 0, GOES_ON},
     {"EINTR", FAULT_NOT_DONE, -EINTR, 0, 0, GOES_ON},
     {"EINTR, 50 times", FAULT_NOT_DONE, -EINTR, 0, 50, GOES_ON},
+    {"ECANCELED", FAULT_NOT_DONE, -ECANCELED, 0, 0, GOES_ON},
+    {"ECANCELED, done", FAULT_DONE, -ECANCELED, 0, 0, GOES_ON},
     {"short by all", FAULT_SHORT, 0, 0, 0, GOES_ON},
     {"short within a block", FAULT_SHORT, 0, 1000, 0, GOES_ON},
     {"short by blocks", FAULT_SHORT, 0, 4096, 0, GOES_ON},

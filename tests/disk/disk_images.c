@@ -8,6 +8,7 @@
 #include "disk_story.h"
 #include "seed_runner.h"
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,4 +147,9 @@ static void run_seed(uint64_t seed) {
   free(run);
 }
 
-int main(int argument_count, char **arguments) { return seed_runner(argument_count, arguments, run_seed); }
+int main(int argument_count, char **arguments) {
+  /* Recovery's large buffers, a thousand times a second, from the heap and not from the kernel. */
+  mallopt(M_MMAP_THRESHOLD, 1 << 26);
+  mallopt(M_TRIM_THRESHOLD, 1 << 27);
+  return seed_runner(argument_count, arguments, run_seed);
+}

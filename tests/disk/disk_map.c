@@ -29,7 +29,6 @@ static void take_record(void *context, uint64_t lsn, uint64_t segment, uint64_t 
     const struct batch_header *batch = (const void *)(map->image.files[file].bytes + offset);
     add_unit(map, (struct disk_unit){DISK_BATCH, (uint32_t)file, segment, offset, batch->batch_bytes, lsn,
                                      lsn + batch->record_count - 1});
-    map->end = offset + batch->batch_bytes;
   }
   if (map->first_lsn == 0) map->first_lsn = lsn;
   map->last_lsn = lsn;
@@ -43,7 +42,6 @@ static void take_segment(void *context, const struct segment_header *header) {
                                    JOURNAL_BLOCK_BYTES, 0, 0});
   map->newest = header->segment;
   map->state_lsn = header->state_lsn;
-  map->end = JOURNAL_BLOCK_BYTES;
 }
 
 static void refuse_damage(void *context, const struct journal_damage *damage) {
@@ -69,6 +67,13 @@ int disk_map_file(const struct disk_map *map, uint64_t segment) {
   for (uint32_t i = 0; i < map->image.count; i++)
     if (map->segments[i] == segment) return (int)i;
   return -1;
+}
+
+uint64_t disk_map_end(const struct disk_map *map, uint64_t segment) {
+  uint64_t end = 0;
+  for (uint32_t i = 0; i < map->unit_count; i++)
+    if (map->units[i].segment == segment) end = map->units[i].offset + map->units[i].bytes;
+  return end;
 }
 
 bool disk_unit_intact(const struct disk_map *map, const struct disk_unit *unit, struct journal_io *sim) {

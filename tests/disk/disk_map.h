@@ -23,7 +23,6 @@ struct disk_map {
   uint32_t unit_count;
   uint64_t first_lsn, last_lsn;
   uint64_t state_lsn, newest; /* segment in use, and what its header says */
-  uint64_t end;               /* in the newest: where its batches end */
   uint32_t unit_of[DISK_MAP_LSNS_MAX];
   uint32_t record[DISK_MAP_LSNS_MAX]; /* checksum; 0: none */
   uint16_t type[DISK_MAP_LSNS_MAX];
@@ -35,5 +34,7 @@ void disk_map_make(struct disk_map *map, struct journal_io *sim);
 void disk_map_free(struct disk_map *map);
 /* The index of a segment's file, or -1. */
 int disk_map_file(const struct disk_map *map, uint64_t segment);
+/* Where its batches end; 0: it is not in use. */
+uint64_t disk_map_end(const struct disk_map *map, uint64_t segment);
 /* Whether the unit is on the disk as the map has it, byte by byte. */
 bool disk_unit_intact(const struct disk_map *map, const struct disk_unit *unit, struct journal_io *sim);

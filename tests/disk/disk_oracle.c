@@ -213,10 +213,9 @@ static bool names_file(const char *refusal, const struct disk_case *disk) {
     const uint8_t *bytes = journal_sim_io_bytes(disk->sim, name, &length);
     if (file < 0) return bytes != NULL;
     if (!bytes || length != map->image.files[file].length) return true;
-    const bool used = segment <= map->newest;
-    if (!used && memcmp(bytes, map->image.files[file].bytes, length) != 0) return true;
-    if (segment == map->newest && memcmp(bytes + map->end, map->image.files[file].bytes + map->end, length - map->end) != 0)
-      return true;
+    /* After its last batch, if any. */
+    const uint64_t end = disk_map_end(map, segment);
+    if (memcmp(bytes + end, map->image.files[file].bytes + end, length - end) != 0) return true;
   }
   return false;
 }
@@ -254,7 +253,7 @@ static void hold_refused(const struct disk_case *disk, int error, const char *re
   for (uint32_t i = 0; i < map->unit_count && !named; i++) named = !disk->intact[i] && names(refusal, map, &map->units[i]);
   for (uint32_t i = 0; i < map->image.count && !named; i++) named = names_missing(refusal, disk, i);
   /* What retention removed is known from the newest segment. */
-  if (!named && lost_from(disk) < map->unit_count) named = strstr(refusal, "1 with LSN 1 and up is missing") != NULL;
+  if (!named && lost_from(disk) < map->unit_count) named = strstr(refusal, "is missing") != NULL;
   if (!named && !names_file(refusal, disk) && !names_gap_after_stranger(refusal, disk))
     broken(disk, "the place is not that of the damage: %s", refusal);
   tally->refused++;

@@ -195,7 +195,7 @@ static uint64_t note_published(struct disk_story *story, uint32_t ring, uint32_t
 static void publish_some(struct disk_story *story) {
   for (uint32_t n = random_below(&story->random, 8); n > 0; n--) {
     const uint32_t ring = random_below(&story->random, CONTROL_RING), number = story->published[ring] + 1;
-    if (!rig_record_make(story->config.rings[ring], ring, number, 0)) continue;
+    if (!rig_record_make(story->config.rings[ring], ring, number, story->record_bytes)) continue;
     note_published(story, ring, number, (enum record_durability)(random_below(&story->random, 6) % DURABILITIES));
   }
 }

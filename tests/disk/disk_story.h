@@ -38,8 +38,9 @@ struct disk_story {
   uint64_t now_ns, wall_ns;
   enum disk_actor actor;
   uint64_t turns;
-  bool cut_off; /* no restarts any more */
-  int failed;   /* the journal's, or that of its start */
+  bool cut_off;          /* no restarts any more */
+  uint32_t record_bytes; /* of each; 0: by its number */
+  int failed;            /* the journal's, or that of its start */
   uint64_t reader_errors, restarts, power_cuts, segments_removed, snapshots, checkpoints;
 
   struct disk_life life;

@@ -158,6 +158,20 @@ static int slot_of(const struct event_batch *batch, const struct reference_fact 
   return event_path_slot(batch->image, batch->kind, node);
 }
 
+/* As a decoder walks a body. */
+static void fill_body(struct event_batch *batch, uint32_t row, int at, const struct body_node *node) {
+  if (node->is_array && !event_path_has_elements(batch->image, batch->kind, at)) return;
+  for (unsigned i = 0; i < node->child_count; i++) {
+    const struct body_node *child = &node->children[i];
+    const int below = node->is_array ? event_path_element(batch->image, batch->kind, at, i)
+                                     : event_path_child(batch->image, batch->kind, at, child->key, (uint32_t)strlen(child->key));
+    if (below < 0) continue;
+    const struct value value = value_of(&child->value);
+    event_path_set(batch, row, below, &value);
+    fill_body(batch, row, below, child);
+  }
+}
+
 static void fill(struct event_batch *batch, const struct sample *sample, struct test_random *random) {
   const uint32_t row = event_batch_add(batch);
   struct event_fields *fields = &batch->fields[row];
@@ -172,7 +186,8 @@ static void fill(struct event_batch *batch, const struct sample *sample, struct 
   fields->service = text_of(&sample->service);
   fields->start_ns = sample->start_ns;
   fields->end_ns = sample->end_ns;
-  for (unsigned i = REF_INTRINSICS; i < reference_count; i++) {
+  if (sample->body) fill_body(batch, row, 0, sample->body);
+  for (unsigned i = REF_INTRINSICS; i < element_references_from; i++) {
     if (!(reference_facts[i].subjects >> sample->subject & 1)) continue;
     const int slot = slot_of(batch, &reference_facts[i]);
     if (slot < 0) continue;

@@ -71,6 +71,40 @@ static bool matches(const struct condition *condition, const struct plain *value
   return pattern_found(condition->pattern, value) != condition->negative;
 }
 
+static bool leaf_holds(const struct judge *judge, const struct condition *condition, const struct plain *value,
+                       const struct sample *sample) {
+  switch (condition->kind) {
+  case CONDITION_BARE:
+    return value->type == PLAIN_BOOLEAN && value->boolean;
+  case CONDITION_IN:
+    return is_in(condition, value);
+  case CONDITION_MATCH:
+    return matches(condition, value);
+  case CONDITION_EXISTS:
+    return value->type != PLAIN_NULL;
+  case CONDITION_IN_CIDR:
+    return in_networks(condition, value);
+  default: {
+    const struct plain other = judge_term(judge, condition->b, sample);
+    return compare(condition->comparison, value, &other);
+  }
+  }
+}
+
+/* True of some value of a path with `[*]`; `not in` and `= null` are the opposite of what they deny. */
+static bool judge_leaf(const struct judge *judge, const struct condition *condition, const struct sample *sample) {
+  const bool opposite = condition->kind != CONDITION_MATCH && condition->negative;
+  if (condition->a->kind != TERM_REFERENCE || !reference_facts[condition->a->reference].every) {
+    const struct plain value = judge_term(judge, condition->a, sample);
+    return leaf_holds(judge, condition, &value, sample) != opposite;
+  }
+  struct plain values[BODY_VALUES_MAX];
+  bool holds = false;
+  const unsigned count = sample_values(sample, condition->a->reference, values, judge->yard);
+  for (unsigned i = 0; i < count && !holds; i++) holds = leaf_holds(judge, condition, &values[i], sample);
+  return holds != opposite;
+}
+
 bool judge_condition(const struct judge *judge, const struct condition *condition, const struct sample *sample) {
   switch (condition->kind) {
   case CONDITION_AND:
@@ -84,23 +118,6 @@ bool judge_condition(const struct judge *judge, const struct condition *conditio
   case CONDITION_SELECTOR:
     return judge_condition(judge, condition->left, sample);
   default:
-    break;
-  }
-  const struct plain value = judge_term(judge, condition->a, sample);
-  switch (condition->kind) {
-  case CONDITION_BARE:
-    return value.type == PLAIN_BOOLEAN && value.boolean;
-  case CONDITION_IN:
-    return is_in(condition, &value) != condition->negative;
-  case CONDITION_MATCH:
-    return matches(condition, &value);
-  case CONDITION_EXISTS:
-    return (value.type != PLAIN_NULL) != condition->negative;
-  case CONDITION_IN_CIDR:
-    return in_networks(condition, &value) != condition->negative;
-  default: {
-    const struct plain other = judge_term(judge, condition->b, sample);
-    return compare(condition->comparison, &value, &other);
-  }
+    return judge_leaf(judge, condition, sample);
   }
 }

@@ -1,4 +1,4 @@
-#include "judge_trace.h"
+#include "judge_waits.h"
 #include "trace_facts.h"
 #include <stdlib.h>
 #include <string.h>
@@ -13,21 +13,20 @@ bool story_has_rule(const struct story *story, unsigned rule, unsigned generatio
   return !story->rule_dropped[rule] && story->rules[rule].from <= generation && generation <= story->rules[rule].to;
 }
 
-static bool mentions(const struct condition *condition, unsigned selector);
-
 static bool measure_mentions(const struct measure *measure, unsigned selector) {
-  return measure && mentions(measure->selector, selector);
+  return measure && trace_judge_mentions(measure->selector, selector);
 }
 
-static bool mentions(const struct condition *condition, unsigned selector) {
+bool trace_judge_mentions(const struct condition *condition, unsigned selector) {
   if (!condition) return false;
   if (measure_mentions(condition->measures[0], selector) || measure_mentions(condition->measures[1], selector)) return true;
   if (condition->kind == CONDITION_SELECTOR) return condition->selector == selector;
-  return mentions(condition->left, selector) || mentions(condition->right, selector);
+  return trace_judge_mentions(condition->left, selector) || trace_judge_mentions(condition->right, selector);
 }
 
 static bool rule_mentions(const struct shape_rule *rule, unsigned selector) {
-  return mentions(rule->when, selector) || mentions(rule->always, selector) || mentions(rule->never, selector);
+  return trace_judge_mentions(rule->when, selector) || trace_judge_mentions(rule->always, selector) ||
+         trace_judge_mentions(rule->never, selector);
 }
 
 static bool selector_is_in(const struct trace_judge *judge, unsigned selector, unsigned generation) {
@@ -62,47 +61,59 @@ bool trace_judge_met(struct trace_judge *judge, unsigned selector, const struct 
   return *cell;
 }
 
-static bool some_met(struct trace_judge *judge, unsigned selector, const struct judged_trace *trace, unsigned generation) {
+static bool some_met(struct trace_judge *judge, unsigned selector, const struct judged_trace *trace, unsigned generation,
+                     uint64_t limit_ns) {
   for (unsigned i = 0; i < trace->arrival_count; i++)
-    if (trace_judge_met(judge, selector, &trace->arrivals[i], generation)) return true;
+    if (judge->story->samples[trace->arrivals[i].sample].start_ns <= limit_ns &&
+        trace_judge_met(judge, selector, &trace->arrivals[i], generation))
+      return true;
   return false;
 }
 
-static bool holds(struct trace_judge *judge, const struct condition *condition, const struct judged_trace *trace,
-                  unsigned generation) {
+bool trace_judge_holds(const struct trace_view *view, const struct condition *condition) {
   switch (condition->kind) {
   case CONDITION_AND:
-    return holds(judge, condition->left, trace, generation) && holds(judge, condition->right, trace, generation);
+    return trace_judge_holds(view, condition->left) && trace_judge_holds(view, condition->right);
   case CONDITION_OR:
-    return holds(judge, condition->left, trace, generation) || holds(judge, condition->right, trace, generation);
+    return trace_judge_holds(view, condition->left) || trace_judge_holds(view, condition->right);
   case CONDITION_NOT:
-    return !holds(judge, condition->left, trace, generation);
+    return !trace_judge_holds(view, condition->left);
   case CONDITION_SELECTOR:
-    return some_met(judge, condition->selector, trace, generation);
+    return some_met(view->judge, condition->selector, view->trace, view->generation, view->limit_ns);
   default:
-    return trace_fact_holds(judge, condition, trace, generation);
+    return trace_fact_holds(view, condition);
   }
 }
 
-/* Once true, true whatever comes: no negation, but two in a row are none. */
-static bool is_positive(const struct condition *condition) {
+bool trace_judge_breaks(struct trace_judge *judge, const struct judged_trace *trace, unsigned rule, unsigned generation,
+                        uint64_t matured_ns, bool never_alone) {
+  const struct shape_rule *shape = judge->story->rules[rule].shape;
+  struct trace_view view = {
+      .judge = judge, .trace = trace, .generation = generation, .limit_ns = UINT64_MAX, .matured_ns = matured_ns};
+  if (!trace_judge_holds(&view, shape->when)) return false;
+  if (shape->within_ns) view.limit_ns = trace_waits_limit(judge, trace, shape, generation);
+  return (shape->never && trace_judge_holds(&view, shape->never)) ||
+         (!never_alone && shape->always && !trace_judge_holds(&view, shape->always));
+}
+
+bool trace_judge_stays(const struct condition *condition, bool or_matures) {
   switch (condition->kind) {
   case CONDITION_AND:
   case CONDITION_OR:
-    return is_positive(condition->left) && is_positive(condition->right);
+    return trace_judge_stays(condition->left, or_matures) && trace_judge_stays(condition->right, or_matures);
   case CONDITION_NOT:
-    return condition->left->kind == CONDITION_NOT && is_positive(condition->left->left);
+    return condition->left->kind == CONDITION_NOT && trace_judge_stays(condition->left->left, or_matures);
   case CONDITION_SELECTOR:
     return true;
   default:
-    return trace_fact_stays(condition);
+    return trace_fact_stays(condition) || (or_matures && condition->kind == CONDITION_THEN);
   }
 }
 
 static bool meets_some(struct trace_judge *judge, const struct condition *condition, const struct arrival *arrival,
                        unsigned generation) {
   for (unsigned s = 0; s < judge->story->selector_count; s++)
-    if (mentions(condition, s) && trace_judge_met(judge, s, arrival, generation)) return true;
+    if (trace_judge_mentions(condition, s) && trace_judge_met(judge, s, arrival, generation)) return true;
   return false;
 }
 
@@ -158,10 +169,10 @@ static bool can_judge(const struct trace_judge *judge, const struct judged_trace
 static bool is_news(struct trace_judge *judge, struct judged_trace *trace, const struct shape_rule *shape, unsigned generation) {
   const struct arrival *last = &trace->arrivals[trace->arrival_count - 1];
   for (unsigned s = 0; s < judge->story->selector_count; s++) {
-    if (!mentions(shape->when, s) && !mentions(shape->never, s)) continue;
+    if (!trace_judge_mentions(shape->when, s) && !trace_judge_mentions(shape->never, s)) continue;
     if (!trace_judge_met(judge, s, last, generation)) continue;
     trace->arrival_count--;
-    const bool before = some_met(judge, s, trace, generation);
+    const bool before = some_met(judge, s, trace, generation, UINT64_MAX);
     trace->arrival_count++;
     if (!before) return true;
   }
@@ -170,19 +181,49 @@ static bool is_news(struct trace_judge *judge, struct judged_trace *trace, const
 
 static void complete(struct trace_judge *judge, struct judged_trace *trace, unsigned now_generation) {
   for (unsigned r = 0; r < judge->story->rule_count; r++) {
-    const struct shape_rule *shape = judge->story->rules[r].shape;
     if (!can_judge(judge, trace, r, now_generation)) continue;
     judge->judged++;
-    if (!holds(judge, shape->when, trace, now_generation)) continue;
-    if ((shape->never && holds(judge, shape->never, trace, now_generation)) ||
-        (shape->always && !holds(judge, shape->always, trace, now_generation)))
-      raise(judge, trace, r, now_generation);
+    if (trace_judge_breaks(judge, trace, r, now_generation, UINT64_MAX, false)) raise(judge, trace, r, now_generation);
   }
   trace->state = TRACE_IS_REMEMBERED;
 }
 
-static bool is_over(const struct trace_judge *judge, const struct judged_trace *trace, uint64_t now_ns) {
-  return trace->state == TRACE_IS_LIVE && (now_ns >= trace->last_arrival_ns + judge->story->idle_ns || now_ns >= trace->limit_ns);
+static bool is_over(struct trace_judge *judge, const struct judged_trace *trace, unsigned generation, uint64_t now_ns) {
+  if (trace->state != TRACE_IS_LIVE) return false;
+  if (now_ns >= trace->limit_ns) return true;
+  if (now_ns < trace->last_arrival_ns + judge->story->idle_ns) return false;
+  return !judge->story->waits || !trace_waits(judge, trace, generation, now_ns);
+}
+
+/* Rules whose own time has passed since the trace was looked at last. */
+static void mature(struct trace_judge *judge, struct judged_trace *trace, unsigned generation, uint64_t now_ns) {
+  for (unsigned r = 0; r < judge->story->rule_count && trace->state == TRACE_IS_LIVE && judge->story->waits; r++) {
+    if (!can_judge(judge, trace, r, generation)) continue;
+    if (!trace_waits_are_over(judge, trace, r, generation, trace->looked_ns, now_ns)) continue;
+    judge->judged++;
+    if (trace_judge_breaks(judge, trace, r, generation, now_ns, !judge->story->rules[r].shape->within_ns))
+      raise(judge, trace, r, generation);
+  }
+  trace->looked_ns = now_ns;
+}
+
+static bool is_ripe(struct trace_judge *judge, const struct judged_trace *trace, unsigned rule, unsigned generation,
+                    uint64_t now_ns) {
+  return can_judge(judge, trace, rule, generation) && trace_waits_are_over(judge, trace, rule, generation, 0, now_ns) &&
+         trace_judge_breaks(judge, trace, rule, generation, now_ns, !judge->story->rules[rule].shape->within_ns);
+}
+
+bool trace_judge_ripens(struct trace_judge *judge, struct judged_trace *trace, unsigned rule, unsigned now_generation,
+                        uint64_t now_ns) {
+  if (!judge->story->waits || trace->raised[rule]) return false;
+  if (trace->ripe[rule]) {
+    trace->raised[rule] = true;
+    return true;
+  }
+  if (trace->state != TRACE_IS_LIVE || !is_ripe(judge, trace, rule, now_generation, now_ns)) return false;
+  raise(judge, trace, rule, now_generation);
+  judge->verdicts->matched = true;
+  return true;
 }
 
 /* Its arrival may be what completes the trace. */
@@ -198,13 +239,18 @@ void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned samp
   struct judged_trace *trace = trace_judge_find(judge, span->trace);
   if (!trace) trace = open_trace(judge, owner, span->trace, generation, now_ns);
   if (trace->owner != owner) abort();
-  if (trace->arrival_count > 0 && is_over(judge, trace, now_ns)) complete(judge, trace, now_generation);
+  if (trace->arrival_count > 0) {
+    mature(judge, trace, now_generation, now_ns);
+    for (unsigned r = 0; r < judge->story->rule_count; r++)
+      trace->ripe[r] = judge->story->waits && trace->state == TRACE_IS_LIVE && is_ripe(judge, trace, r, now_generation, now_ns);
+    if (is_over(judge, trace, now_generation, now_ns)) complete(judge, trace, now_generation);
+  }
   const uint64_t end_ns = span->end_ns > span->start_ns ? span->end_ns : span->start_ns;
   if (generation < trace->opened) trace->opened = generation;
   if (span->start_ns < trace->first_ns) trace->first_ns = span->start_ns;
   if (end_ns > trace->last_ns) trace->last_ns = end_ns;
   struct arrival *arrival = &trace->arrivals[trace->arrival_count++];
-  *arrival = (struct arrival){.sample = sample, .generation = generation};
+  *arrival = (struct arrival){.sample = sample, .generation = generation, .at_ns = now_ns};
   for (struct arrival *other = trace->arrivals; other < arrival; other++)
     arrival->again |= judge->story->samples[other->sample].span == span->span;
   const bool late = trace->state == TRACE_IS_REMEMBERED;
@@ -212,25 +258,28 @@ void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned samp
   for (unsigned r = 0; r < judge->story->rule_count; r++) {
     const struct shape_rule *shape = judge->story->rules[r].shape;
     if (!shape->never || !can_judge(judge, trace, r, now_generation)) continue;
-    if (!late && !(is_positive(shape->when) && is_positive(shape->never))) continue;
+    const bool stays = !shape->within_ns && trace_judge_stays(shape->when, false) && trace_judge_stays(shape->never, false);
+    if (!late && !stays) continue;
     judge->judged++;
     if (!judge->story->facts && !is_news(judge, trace, shape, now_generation)) continue;
-    if (holds(judge, shape->when, trace, now_generation) && holds(judge, shape->never, trace, now_generation))
-      raise(judge, trace, r, now_generation);
+    if (trace_judge_breaks(judge, trace, r, now_generation, UINT64_MAX, true)) raise(judge, trace, r, now_generation);
   }
   if (!late && judge->story->max_spans && trace->arrival_count >= judge->story->max_spans) complete(judge, trace, now_generation);
 }
 
 void trace_judge_pass(struct trace_judge *judge, unsigned owner, unsigned now_generation, uint64_t now_ns) {
   for (struct judged_trace *trace = judge->traces; trace; trace = trace->next)
-    if (trace->owner == owner && is_over(judge, trace, now_ns)) complete(judge, trace, now_generation);
+    if (trace->owner == owner) {
+      mature(judge, trace, now_generation, now_ns);
+      if (is_over(judge, trace, now_generation, now_ns)) complete(judge, trace, now_generation);
+    }
 }
 
 bool trace_judge_may_raise(struct trace_judge *judge, struct judged_trace *trace, unsigned rule, unsigned now_generation) {
   const struct story_rule *of_story = &judge->story->rules[rule];
   const struct shape_rule *shape = of_story->shape;
   if (of_story->from <= trace->opened || !shape->never || !can_judge(judge, trace, rule, now_generation)) return false;
-  if (!holds(judge, shape->when, trace, now_generation) || !holds(judge, shape->never, trace, now_generation)) return false;
+  if (!trace_judge_breaks(judge, trace, rule, now_generation, UINT64_MAX, true)) return false;
   trace->raised[rule] = true;
   return true;
 }

@@ -23,13 +23,15 @@ struct story {
   uint64_t clock_tolerance_ns;
   uint64_t idle_ns, root_grace_ns, max_age_ns; /* the last two: 0 is off */
   bool facts;                                  /* rules speak of more than selectors: what any span changes is news */
+  bool waits;                                  /* and give spans time to come */
   unsigned max_spans;                          /* 0: off */
 };
 
 struct arrival {
   unsigned sample;
   unsigned generation; /* of the shard that judged the span */
-  bool again;          /* the trace had this span already */
+  uint64_t at_ns;
+  bool again; /* the trace had this span already */
 };
 
 bool story_has_rule(const struct story *story, unsigned rule, unsigned generation);
@@ -45,6 +47,17 @@ struct judged_trace {
   struct arrival *arrivals;
   unsigned arrival_count;
   bool raised[STORY_RULES_MAX];
+  uint64_t looked_ns;         /* when what had matured was judged last */
+  bool ripe[STORY_RULES_MAX]; /* rules that could have been raised for what had matured before the last span came */
+};
+
+/* What is looked at of a trace. */
+struct trace_view {
+  struct trace_judge *judge;
+  const struct judged_trace *trace;
+  unsigned generation;
+  uint64_t limit_ns;   /* spans that start later are not seen */
+  uint64_t matured_ns; /* a span whose time to be followed is not over by then still may be */
 };
 
 struct trace_verdict {
@@ -78,5 +91,15 @@ void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned samp
 void trace_judge_pass(struct trace_judge *judge, unsigned owner, unsigned now_generation, uint64_t now_ns);
 /* Whether a span met a selector, as far as it was asked. */
 bool trace_judge_met(struct trace_judge *judge, unsigned selector, const struct arrival *arrival, unsigned generation);
+/* The trace breaks the rule. `never_alone`: while `always` may still be met. */
+bool trace_judge_breaks(struct trace_judge *judge, const struct judged_trace *trace, unsigned rule, unsigned generation,
+                        uint64_t matured_ns, bool never_alone);
+bool trace_judge_holds(const struct trace_view *view, const struct condition *condition);
+/* Once true, true whatever comes: no negation, but two in a row are none. `or_matures`: or once time has passed. */
+bool trace_judge_stays(const struct condition *condition, bool or_matures);
+bool trace_judge_mentions(const struct condition *condition, unsigned selector);
+/* Of a rule whose time has passed, at any moment after that; the verdict is then among the expected ones. */
+bool trace_judge_ripens(struct trace_judge *judge, struct judged_trace *trace, unsigned rule, unsigned now_generation,
+                        uint64_t now_ns);
 /* A rule that came while the trace was open, with selectors that were there: it may be raised at once or at completion. */
 bool trace_judge_may_raise(struct trace_judge *judge, struct judged_trace *trace, unsigned rule, unsigned now_generation);

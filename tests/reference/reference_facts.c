@@ -8,6 +8,11 @@
 #define ATTRIBUTE(name, of_group, where, attribute)                                                                              \
   { .spelling = name, .group = of_group, .sort = SORT_ANY, .subjects = where, .key = attribute }
 
+#define ELEMENT(name, ...)                                                                                                       \
+  { .spelling = name, .group = GROUP_BODY, .subjects = ON_WEBHOOKS, .path = {__VA_ARGS__}, .of_elements = true }
+#define EVERY(name, ...)                                                                                                         \
+  { .spelling = name, .group = GROUP_BODY, .subjects = ON_WEBHOOKS, .path = {__VA_ARGS__}, .of_elements = true, .every = true }
+
 const struct reference_fact reference_facts[] = {
     [REF_NAME] = INTRINSIC("name", SORT_TEXT, ON_SPANS | ON_WEBHOOKS | ON_ALERTS),
     [REF_SERVICE] = INTRINSIC("service", SORT_TEXT, ON_SPANS | ON_ALERTS),
@@ -42,6 +47,20 @@ const struct reference_fact reference_facts[] = {
      .subjects = ON_WEBHOOKS,
      .path = {"order", "line-items", "total"}},
     {.spelling = "body.\"order.amount\"", .group = GROUP_BODY, .subjects = ON_WEBHOOKS, .path = {"order.amount"}},
+    ELEMENT("body.items[0].sku", "items", "[0]", "sku"),
+    ELEMENT("body.items[1].price", "items", "[1]", "price"),
+    ELEMENT("body.items[1]", "items", "[1]"),
+    ELEMENT("body.items", "items"),
+    ELEMENT("body.tags[0]", "tags", "[0]"),
+    ELEMENT("body.grid[1][0]", "grid", "[1]", "[0]"),
+    EVERY("body.items[*].sku", "items", "[*]", "sku"),
+    EVERY("body.items[*].price", "items", "[*]", "price"),
+    EVERY("body.items[*]", "items", "[*]"),
+    EVERY("body.tags[*]", "tags", "[*]"),
+    EVERY("body.grid[*][*]", "grid", "[*]", "[*]"),
+    EVERY("body.grid[*][0]", "grid", "[*]", "[0]"),
+    EVERY("body.grid[0][*]", "grid", "[0]", "[*]"),
 };
+const unsigned element_references_from = sizeof reference_facts / sizeof reference_facts[0] - 13;
 const unsigned reference_count = sizeof reference_facts / sizeof reference_facts[0];
 _Static_assert(sizeof reference_facts / sizeof reference_facts[0] <= REFERENCES_MAX, "samples have a value of each");

@@ -27,7 +27,8 @@ struct reference_fact {
   enum reference_sort sort;
   unsigned subjects;              /* bits */
   const char *key;                /* attributes */
-  const char *path[PATH_MEMBERS]; /* body */
+  const char *path[PATH_MEMBERS]; /* body; "[0]" and "[*]" are elements */
+  bool of_elements, every;        /* into an array; with `[*]` somewhere */
 };
 
 enum {
@@ -45,10 +46,11 @@ enum {
   REF_TIME_OF_DAY,
   REF_WEEKDAY,
   REF_INTRINSICS, /* attributes from here on */
-  REFERENCES_MAX = 40
+  REFERENCES_MAX = 64
 };
 extern const struct reference_fact reference_facts[];
-extern const unsigned reference_count;
+/* Those into arrays stand behind all others. */
+extern const unsigned reference_count, element_references_from;
 
 enum term_kind { TERM_CONSTANT, TERM_REFERENCE, TERM_MINUS, TERM_OPERATION };
 
@@ -133,7 +135,8 @@ struct message_part {
 
 enum rule_subject { ON_SPAN, ON_WEBHOOK, ON_ALERT, ON_TRACE };
 
-struct window_shape; /* judge_window.h */
+struct window_shape;     /* judge_window.h */
+struct exceptions_shape; /* exception_shape.h */
 
 struct shape_rule {
   char name[24];
@@ -142,7 +145,10 @@ struct shape_rule {
   const char *timezone;                          /* NULL: UTC */
   const struct condition *condition;             /* one event */
   const struct condition *when, *always, *never; /* a trace */
+  uint64_t within_ns;                            /* 0: without */
   const struct window_shape *window;             /* NULL: none */
+  const struct exceptions_shape *exceptions;     /* NULL: none; the condition, or `when`, is what they make of it */
+  uint8_t betrace; /* not 0: in BeTrace's notation, whose form can say it; its lowest bit picks among spellings */
   bool has_message, disabled, shadow;
   struct message_part message[MESSAGE_PARTS_MAX];
   unsigned message_parts;
@@ -151,17 +157,3 @@ struct shape_rule {
 static inline enum subject rule_subject_of(const struct shape_rule *rule) {
   return rule->on == ON_ALERT ? SUBJECT_ALERT : rule->on == ON_WEBHOOK ? SUBJECT_WEBHOOK : SUBJECT_SPAN;
 }
-
-/* Text that grows. */
-struct spelling {
-  char *text;
-  size_t length, capacity;
-  struct spelling *macros, *lists; /* where parts of it may be written under a name; NULL: they may not */
-  unsigned *names;
-};
-void spelling_free(struct spelling *spelling);
-void spell(struct spelling *spelling, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void spell_condition(struct spelling *spelling, const struct condition *condition);
-void spell_plain(struct spelling *spelling, const struct plain *value, unsigned style);
-/* A whole file; rules whose `skip` is set are left out. */
-void spell_rules(struct spelling *spelling, const struct shape_rule *const *rules, unsigned count);

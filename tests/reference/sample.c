@@ -150,7 +150,7 @@ void sample_make(struct sample *sample, enum subject subject, struct test_random
   sample->end_ns = sample->start_ns + pool_duration(random);
   if (random_below(random, 30) == 0) sample->end_ns = sample->start_ns - 5;
   if (random_below(random, 60) == 0) sample->start_ns = 0, sample->end_ns = UINT64_MAX;
-  for (unsigned i = REF_INTRINSICS; i < reference_count; i++)
+  for (unsigned i = REF_INTRINSICS; i < element_references_from; i++)
     if (reference_facts[i].subjects >> subject & 1) sample->values[i] = pool_value(random);
 }
 
@@ -165,6 +165,18 @@ static struct plain identifier(struct yard *yard, uint64_t number, unsigned digi
 static struct plain duration_of(const struct sample *sample) {
   const uint64_t duration = sample->end_ns > sample->start_ns ? sample->end_ns - sample->start_ns : 0;
   return plain_integer(duration > INT64_MAX ? INT64_MAX : (int64_t)duration);
+}
+
+unsigned sample_values(const struct sample *sample, unsigned reference, struct plain values[BODY_VALUES_MAX], struct yard *yard) {
+  if (reference_facts[reference].of_elements)
+    return sample->body ? body_values(sample->body, &reference_facts[reference], values) : 0;
+  values[0] = sample_read(sample, reference, yard);
+  return values[0].type != PLAIN_NULL;
+}
+
+static struct plain read_element(const struct sample *sample, unsigned reference) {
+  struct plain values[BODY_VALUES_MAX];
+  return sample_values(sample, reference, values, NULL) ? values[0] : plain_null();
 }
 
 struct plain sample_read(const struct sample *sample, unsigned reference, struct yard *yard) {
@@ -195,7 +207,7 @@ struct plain sample_read(const struct sample *sample, unsigned reference, struct
   case REF_END:
     return sample->end_ns > INT64_MAX ? plain_null() : plain_integer((int64_t)sample->end_ns);
   default:
-    return sample->values[reference];
+    return reference_facts[reference].of_elements ? read_element(sample, reference) : sample->values[reference];
   }
 }
 
@@ -211,6 +223,16 @@ void plain_print(const struct plain *value) {
   }
 }
 
+static void print_body(const struct body_node *node) {
+  if (node->child_count == 0) plain_print(&node->value);
+  if (node->child_count) printf(node->is_array ? "[" : "{");
+  for (unsigned i = 0; i < node->child_count; i++) {
+    printf("%s%s%s", i ? ", " : "", node->is_array ? "" : node->children[i].key, node->is_array ? "" : ": ");
+    print_body(&node->children[i]);
+  }
+  if (node->child_count) printf(node->is_array ? "]" : "}");
+}
+
 void sample_print(const struct sample *sample) {
   static const char *const subjects[] = {"span", "webhook", "alert"};
   printf("  %s trace %" PRIu64 " span %" PRIu64 " parent %" PRIu64 "%s kind %u status %u firing %d start %" PRIu64
@@ -221,10 +243,12 @@ void sample_print(const struct sample *sample) {
   plain_print(&sample->name);
   printf(", service: ");
   plain_print(&sample->service);
-  for (unsigned i = REF_INTRINSICS; i < reference_count; i++) {
+  for (unsigned i = REF_INTRINSICS; i < element_references_from; i++) {
     if (sample->values[i].type == PLAIN_NULL) continue;
     printf(", %s: ", reference_facts[i].spelling);
     plain_print(&sample->values[i]);
   }
+  if (sample->body) printf(", body: ");
+  if (sample->body) print_body(sample->body);
   printf("\n");
 }

@@ -1,8 +1,6 @@
 #pragma once
 /* One event as the reference evaluator keeps it: whole, for as long as the case lasts. */
-#include "rule_shape.h"
-#include "test_random.h"
-#include "yard.h"
+#include "body_tree.h"
 
 struct sample {
   enum subject subject;
@@ -12,6 +10,7 @@ struct sample {
   struct plain name, service;
   uint64_t start_ns, end_ns;
   struct plain values[REFERENCES_MAX]; /* of attributes */
+  const struct body_node *body;        /* of a webhook with arrays; NULL: none */
 };
 
 /* Constants of rules and values of events come from the same pools, so that rules do match. */
@@ -26,7 +25,9 @@ struct plain pool_time(struct test_random *random); /* Unix ns, as events begin 
 #define POOL_TIME_STEP UINT64_C(21600000000777) /* six hours and a little */
 
 void sample_make(struct sample *sample, enum subject subject, struct test_random *random);
-/* What a reference reads of it. Ids are spelled into the yard. */
+/* All values of a reference with `[*]`, and the one of any other; nulls are left out. */
+unsigned sample_values(const struct sample *sample, unsigned reference, struct plain values[BODY_VALUES_MAX], struct yard *yard);
+/* What a reference reads of it: with `[*]` the first. Ids are spelled into the yard. */
 struct plain sample_read(const struct sample *sample, unsigned reference, struct yard *yard);
 void sample_print(const struct sample *sample);
 /* For people: a value on one line. */

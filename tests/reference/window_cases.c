@@ -4,6 +4,7 @@
 #include "judge_window.h"
 #include "line_ring.h"
 #include "report_check.h"
+#include "rule_spelling.h"
 #include "shrinker.h"
 #include "window_maker.h"
 #include <inttypes.h>

@@ -128,6 +128,7 @@ static void fill_limits(const struct appliance_options *options, struct shard_co
   config->webhooks.sources = options->sources;
   config->webhooks.source_count = options->source_count;
   config->webhooks.replay_capacity = options->replay_capacity;
+  config->webhooks.unit_bytes_max = journal_unit_bytes_max(JOURNAL_BATCH_BYTES_LEAST);
   config->parked_max = options->parked_max;
   config->recorder.events = options->recorder_off ? 0 : FLIGHT_EVENTS_MIN;
   config->recorder.sample_every = options->recorder_sample_every ? options->recorder_sample_every : 1;

@@ -47,7 +47,7 @@ def metric(name, **labels):
     return int(total)
 
 
-def wait_for(what, condition, seconds=30):
+def wait_for(what, condition, seconds=30, pause_seconds=0.1):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -55,7 +55,7 @@ def wait_for(what, condition, seconds=30):
                 return
         except OSError:
             pass
-        time.sleep(0.1)
+        time.sleep(pause_seconds)
     sys.exit(f"{what}: not within {seconds} s")
 
 
@@ -93,10 +93,14 @@ class Appliance:
             with open(name, "w", encoding="utf-8") as file:
                 file.write(content)
 
-    def start(self, ready_url="http://127.0.0.1:9464/readyz"):
+    def spawn(self, environment=None):
+        """Starts it without waiting for anything."""
         with open("daemon.log", "ab") as log:
-            self.process = subprocess.Popen([self.triplined, "--config", "appliance.yaml"], stderr=log)
-        wait_for("ready", lambda: self.is_ready(ready_url), 60)
+            self.process = subprocess.Popen([self.triplined, "--config", "appliance.yaml"], stderr=log, env={**os.environ, **(environment or {})})
+
+    def start(self, ready_url="http://127.0.0.1:9464/readyz"):
+        self.spawn()
+        wait_for("ready", lambda: self.is_ready(ready_url), 60, pause_seconds=0.02)
         return self
 
     def is_ready(self, ready_url):
@@ -132,6 +136,7 @@ class Appliance:
         code = self.stop() if self.process.poll() is None else self.process.returncode
         if kind is not None:
             print(self.log()[-4000:])
+            print(f"kept: {self.directory}")
             return
         expect("exit code of the daemon", code, 0)
         os.chdir("/")

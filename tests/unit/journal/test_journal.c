@@ -4,7 +4,6 @@
 #include "journal_rig.h"
 #include <errno.h>
 #include <string.h>
-
 static struct journal_io *disk(uint64_t seed) {
   return journal_sim_io_create(
       &(struct journal_sim_io_options){.seed = seed, .latency_least_ns = 100000, .latency_most_ns = 100000});
@@ -263,6 +262,33 @@ static void with_fault(const struct journal_fault *fault, int expected, uint64_t
   assert_int_equal(journal_counters(rig.journal)->writes_retried, retried);
   assert_int_equal(journal_durable_lsn(rig.journal), expected ? 0 : 4);
   if (expected) assert_int_equal(record_ring_durable(rig.config.rings[0]), 0);
+  struct journal_failure failure;
+  assert_int_equal(journal_failure(rig.journal, &failure), expected != 0);
+  if (expected) {
+    /* Where, and what nobody knows. */
+    assert_int_equal(failure.error, expected);
+    assert_int_equal(failure.since_wall_ns, rig.wall_ns);
+    if (fault->point == FAULT_SUBMIT) {
+      assert_string_equal(failure.file, "journal-0000000000000002.tmp");
+      assert_int_equal(failure.first_lsn, 0);
+    } else {
+      assert_string_equal(failure.file, "journal-0000000000000001.seg");
+      assert_string_equal(failure.operation, "writing and syncing a batch");
+      assert_int_equal(failure.offset, JOURNAL_BLOCK_BYTES);
+      assert_true(failure.bytes > 0 && failure.bytes % JOURNAL_BLOCK_BYTES == 0);
+      assert_int_equal(failure.first_lsn, 1);
+      assert_int_equal(failure.last_lsn, 4);
+    }
+    /* What comes now is let go of, so that the rings never fill. */
+    assert_int_equal(rig_step(&rig, 1000), expected);
+    const uint64_t discarded = journal_counters(rig.journal)->records_discarded;
+    for (int i = 0; i < 200; i++) {
+      assert_true(rig_publish(&rig, 0, 3000));
+      assert_int_equal(rig_step(&rig, 1000), expected);
+    }
+    assert_int_equal(journal_counters(rig.journal)->records_discarded - discarded, 200);
+    assert_int_equal(record_ring_durable(rig.config.rings[0]), 0);
+  }
   /* It stays failed: the same write is never tried again. */
   if (expected) assert_int_equal(rig_step(&rig, 1000000), expected);
   rig_close(&rig);

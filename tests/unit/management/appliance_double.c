@@ -92,6 +92,17 @@ static int certificates_reload(void *context, char *error, size_t room) {
   return appliance->reload_result;
 }
 
+static bool starting(void *context, struct appliance_start *start) {
+  *start = ((struct appliance_double *)context)->start;
+  return start->phase != APPLIANCE_RUNNING;
+}
+
+static void index_view(void *context, struct appliance_index *index) {
+  const struct appliance_double *appliance = context;
+  *index = appliance->snapshot.journal.index;
+  index->extent = violation_store_extent(appliance->violations);
+}
+
 static struct violation_store *violations(void *context) { return ((struct appliance_double *)context)->violations; }
 
 static uint64_t durable_lsn(void *context) { return journal_durable_lsn(((struct appliance_double *)context)->journal.journal); }
@@ -176,6 +187,7 @@ void appliance_double_open(struct appliance_double *appliance) {
   memset(appliance, 0, sizeof *appliance);
   appliance->face = (struct appliance){
       .context = appliance,
+      .starting = starting,
       .snapshot = snapshot,
       .rules_read = rules_read,
       .rules_release = rules_release,
@@ -188,6 +200,8 @@ void appliance_double_open(struct appliance_double *appliance) {
       .shard_count = shard_count,
       .blackbox = blackbox,
       .violations = violations,
+      .violations_as_they_are = violations,
+      .index = index_view,
   };
   appliance->book = make_book(appliance);
   appliance->io =
@@ -199,6 +213,8 @@ void appliance_double_open(struct appliance_double *appliance) {
   appliance->webhooks = webhook_store_create(appliance->io);
   assert_true(appliance->violations && appliance->webhooks);
   violation_store_observe(appliance->violations, see, appliance->webhooks);
+  strcpy(appliance->face.node, "018f0000-0000-7000-8000-000000000000");
+  appliance->start.phase = APPLIANCE_RUNNING;
   appliance->snapshot.version = "test";
   strcpy(appliance->snapshot.node, "018f0000-0000-7000-8000-000000000000");
   appliance->snapshot.shard_count = 2;

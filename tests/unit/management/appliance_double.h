@@ -8,6 +8,7 @@
 
 struct appliance_double {
   struct appliance face;
+  struct appliance_start start;
   struct appliance_snapshot snapshot;
   struct rule_book *book;
   struct journal_io *io;

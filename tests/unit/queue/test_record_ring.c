@@ -71,6 +71,32 @@ static void test_publish_makes_visible(void **state) {
   assert_true(empty(ring));
 }
 
+static void test_a_unit_is_what_was_published_together(void **state) {
+  (void)state;
+  struct record_ring *ring = new_ring(4096);
+  for (uint32_t round = 0; round < 100; round++) { /* also around the ring's end */
+    assert_true(put(ring, 1, 100));
+    record_ring_rollback(ring);
+    assert_true(put(ring, 1, 100));
+    assert_true(put(ring, 2, 300));
+    record_ring_trim(ring, 200);
+    assert_int_equal(record_ring_reserved_bytes(ring), record_ring_footprint(100) + record_ring_footprint(200));
+    record_ring_publish(ring);
+    assert_int_equal(record_ring_reserved_bytes(ring), 0);
+    assert_true(put(ring, 3, 50));
+    record_ring_publish(ring);
+    check_record(ring, 1, 100);
+    assert_int_equal(record_ring_unit_bytes(ring), record_ring_footprint(100) + record_ring_footprint(200));
+    record_ring_advance(ring);
+    check_record(ring, 2, 200);
+    assert_int_equal(record_ring_unit_bytes(ring), 0);
+    record_ring_advance(ring);
+    check_record(ring, 3, 50);
+    assert_int_equal(record_ring_unit_bytes(ring), record_ring_footprint(50));
+    record_ring_advance(ring);
+  }
+}
+
 static void test_trim(void **state) {
   (void)state;
   struct record_ring *ring = new_ring(4096);
@@ -343,6 +369,7 @@ static void test_the_most_urgent_of_what_was_published(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(test_publish_makes_visible),
+      TEST(test_a_unit_is_what_was_published_together),
       TEST(test_trim),
       TEST(test_rollback_leaves_nothing),
       TEST(test_full_refuses_and_counts),

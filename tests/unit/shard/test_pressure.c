@@ -94,8 +94,8 @@ static void a_full_record_ring_sheds_spans_first_and_durable_webhooks_last(void 
   assert_int_equal(RIG_SUM(&rig, shard.webhooks_durable), posted);
 }
 
-/* A shut journal is worse than a slow one: nothing that would have to become durable is taken. */
-static void a_failed_journal_sheds_all(void **state) {
+/* Nothing is taken any more: webhooks not at all, spans are judged and counted, and their sender may try elsewhere. */
+static void a_failed_journal_refuses_all_and_judges_spans(void **state) {
   (void)state;
   rig_init(&rig, 1);
   rig_start(&rig);
@@ -104,9 +104,16 @@ static void a_failed_journal_sheds_all(void **state) {
   expect_refused(0, "the journal has failed");
   rig_post_order(&rig, 1, "quick", "e1", 500);
   expect_refused(1, "the journal has failed");
-  post_spans(2);
+  const char payment[] =
+      "{\"resourceSpans\":[{\"resource\":{\"attributes\":[{\"key\":\"service.name\",\"value\":{\"stringValue\":\"shop\"}}]},"
+      "\"scopeSpans\":[{\"spans\":[{\"traceId\":\"0123456789abcdef0123456789abcdef\",\"spanId\":\"0123456789abcdef\","
+      "\"name\":\"payment\",\"attributes\":[{\"key\":\"amount\",\"value\":{\"stringValue\":\"500\"}},"
+      "{\"key\":\"note\",\"value\":{\"stringValue\":\"note-1\"}}]}]}]}]}";
+  rig_post(&rig, 2, APPLIANCE_OTLP_PORT, SPANS, payment, sizeof payment - 1);
   expect_refused(2, "the journal has failed");
-  assert_true(sheds(SHED_DURABLE_WEBHOOKS));
+  assert_int_equal(RIG_SUM(&rig, shard.spans_evaluated), 1);
+  assert_int_equal(RIG_SUM(&rig, engine.violations_emitted), 1);
+  assert_true(sheds(SHED_DURABLE_WEBHOOKS) && sheds(SHED_WEBHOOKS));
 }
 
 /* Answers that wait: durable spans leave the last slots to durable webhooks. Those that need none are not refused. */
@@ -230,7 +237,7 @@ static void one_address_cannot_have_all(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(a_full_record_ring_sheds_spans_first_and_durable_webhooks_last, tear_down),
-      cmocka_unit_test_teardown(a_failed_journal_sheds_all, tear_down),
+      cmocka_unit_test_teardown(a_failed_journal_refuses_all_and_judges_spans, tear_down),
       cmocka_unit_test_teardown(parked_slots_are_kept_for_webhooks, tear_down),
       cmocka_unit_test_teardown(idle_connections_make_room, tear_down),
       cmocka_unit_test_teardown(the_last_body_buffers_are_for_webhooks, tear_down),

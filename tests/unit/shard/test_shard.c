@@ -218,6 +218,30 @@ static void a_full_table_of_ids_refuses_and_forgets_nothing(void **state) {
   assert_int_equal(RIG_SUM(&rig, shard.webhooks_repeated), 1);
 }
 
+/* Three hundred rules that an order violates: more than the journal keeps whole over a crash, and less than a ring holds. */
+static const char *rules_of_a_large_unit(void) {
+  static char text[300 * 400];
+  size_t length = (size_t)sprintf(text, "rules:\n");
+  for (unsigned i = 0; i < 300; i++)
+    length += (size_t)snprintf(text + length, sizeof text - length,
+                               "  - {name: large-%u, on: webhook, if: body.order.amount > 100, message: \"%0100u\"}\n", i, i);
+  return text;
+}
+
+static void an_id_is_not_taken_for_more_than_a_crash_keeps_whole(void **state) {
+  (void)state;
+  rig_init(&rig, 1);
+  rig.options.rules = rules_of_a_large_unit();
+  rig_start(&rig);
+  rig_post_order(&rig, 0, "plain", "e1", 500);
+  assert_int_equal(rig_wait(&rig, 0).status, 200);
+  rig_post_signed(&rig, 0, "id-1", "e1", 500, true);
+  assert_int_equal(rig_wait(&rig, 0).status, 413);
+  rig_post_signed(&rig, 0, "id-1", "e2", 50, true); /* the id was not used up */
+  assert_int_equal(rig_wait(&rig, 0).status, 200);
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_accepted), 2);
+}
+
 static void a_client_that_leaves_does_not_undo_its_webhook(void **state) {
   (void)state;
   start(2);
@@ -328,6 +352,7 @@ int main(void) {
       cmocka_unit_test_teardown(an_id_takes_effect_once_on_all_shards, tear_down),
       cmocka_unit_test_teardown(a_bad_signature_does_not_burn_an_id, tear_down),
       cmocka_unit_test_teardown(a_full_table_of_ids_refuses_and_forgets_nothing, tear_down),
+      cmocka_unit_test_teardown(an_id_is_not_taken_for_more_than_a_crash_keeps_whole, tear_down),
       cmocka_unit_test_teardown(a_client_that_leaves_does_not_undo_its_webhook, tear_down),
       cmocka_unit_test_teardown(a_failed_journal_acknowledges_nothing, tear_down),
       cmocka_unit_test_teardown(a_journal_that_falls_behind_pushes_back, tear_down),
