@@ -2,7 +2,7 @@
  * rules change and when time passes are drawn from the seed; what each trace is found guilty of, and at which step, must be what
  * the reference says. */
 #include "cases.h"
-#include "judge_trace.h"
+#include "judge_silence.h"
 #include "line_ring.h"
 #include "report_check.h"
 #include "rule_spelling.h"
@@ -33,6 +33,7 @@ struct trace_run {
   unsigned *queue, queued, taken; /* samples in the order in which they are sent */
   uint64_t now_ns;
   struct expected_report report;
+  struct silence *silences;
   bool differs, quiet, loud;
 };
 
@@ -84,6 +85,21 @@ static const char *verdict_difference(struct trace_run *run, const struct trace_
   return what;
 }
 
+/* Behind the others there is an attribute that tells how many were kept silent. */
+static const char *silence_difference(struct trace_run *run, const struct trace_verdict *verdict, struct violation *violation) {
+  const struct window_shape *window = run->plan->story.rules[verdict->rule].shape->window;
+  struct silence *silence = silence_of(&run->silences, &run->judge, verdict);
+  const struct violation_attribute *last = &violation->attributes[violation->attribute_count - 1];
+  int64_t told = 0;
+  if (violation->attribute_count > 0 && last->key.length == 10 && memcmp(last->key.at, "suppressed", 10) == 0) {
+    told = last->value.integer;
+    violation->attribute_count--;
+  }
+  if (silence_holds(silence, run->now_ns)) return "the engine fires in the silence";
+  const int64_t suppressed = silence_break(silence, window, run->now_ns);
+  return suppressed >= 0 && told != suppressed ? "how many were suppressed" : NULL;
+}
+
 static void take_violation(struct trace_run *run, unsigned shard, const struct violation *violation) {
   if (violation->fixed.source == RULE_ON_SPAN) return; /* event_cases looks at those */
   const unsigned rule = rule_of(run, violation);
@@ -96,7 +112,9 @@ static void take_violation(struct trace_run *run, unsigned shard, const struct v
   for (struct trace_verdict *verdict = run->judge.verdicts; verdict; verdict = verdict->next) {
     if (verdict->matched || verdict->rule != rule || verdict->trace->trace != trace) continue;
     verdict->matched = true;
-    const char *what = run->plan->tight ? NULL : verdict_difference(run, verdict, violation);
+    struct violation shown = *violation;
+    const char *what = run->plan->story.rules[rule].shape->window ? silence_difference(run, verdict, &shown) : NULL;
+    if (!what && !run->plan->tight) what = verdict_difference(run, verdict, &shown);
     if (what) differ(run, what, name, trace);
     return;
   }
@@ -113,13 +131,22 @@ static void drain(struct trace_run *run) {
       take_violation(run, shard, &violation);
 }
 
+static bool is_silenced(struct trace_run *run, const struct trace_verdict *verdict) {
+  if (!run->plan->story.rules[verdict->rule].shape->window) return false;
+  struct silence *silence = silence_of(&run->silences, &run->judge, verdict);
+  if (!silence_holds(silence, run->now_ns)) return false;
+  silence->suppressed++;
+  return true;
+}
+
 /* After a step all that the reference expects must be there; where the ring is tight, at the end. */
 static void check_step(struct trace_run *run, bool end) {
+  if (run->plan->silences && !end) return;
   if (run->plan->tight && !end && random_below(&run->random, 6)) return;
   drain(run);
   if (run->plan->tight && !end) return;
   for (struct trace_verdict *verdict = run->judge.verdicts; verdict; verdict = verdict->next)
-    if (!verdict->matched)
+    if (!verdict->matched && !is_silenced(run, verdict))
       differ(run, "the engine is silent", run->plan->story.rules[verdict->rule].shape->name, verdict->trace->trace);
   run->judge.verdicts = NULL;
 }
@@ -200,6 +227,11 @@ static struct flight *flight_of(struct trace_run *run, unsigned from, const stru
 static void deliver(struct trace_run *run, unsigned from, unsigned to, unsigned most) {
   struct line_ring *ring = run->side.digests[from][to];
   for (const struct span_digest *digest; most > 0 && (digest = line_ring_peek(ring)); most--) {
+    if (digest->header.type == LINE_WINDOW_DIGEST) {
+      engine_apply_window(run->side.engines[to], (const struct window_digest *)(const void *)digest, run->now_ns, run->now_ns);
+      line_ring_consume(ring);
+      continue;
+    }
     struct flight *flight = flight_of(run, from, digest);
     flight->landed = true;
     /* A shard looks for newer rules before it reads what others send. */
@@ -235,6 +267,16 @@ static bool digests_wait(const struct trace_run *run) {
   return false;
 }
 
+/* Verdicts are on their way to the shards that own their keys: all of one moment are looked at together, as the order in which
+ * they come is open. */
+static void settle(struct trace_run *run, bool end) {
+  if (!run->plan->silences || (!run->judge.verdicts && !end)) return;
+  while (digests_wait(run))
+    for (unsigned from = 0; from < run->plan->shards; from++)
+      for (unsigned to = 0; to < run->plan->shards; to++) deliver(run, from, to, UINT32_MAX);
+  check_step(run, true);
+}
+
 static void step(struct trace_run *run) {
   const unsigned pick = random_below(&run->random, 20), shards = run->plan->shards;
   if (pick < 8 && run->taken < run->queued) {
@@ -248,18 +290,21 @@ static void step(struct trace_run *run) {
   } else {
     adopt(run, random_below(&run->random, shards));
   }
+  settle(run, false);
 }
 
 /* All is delivered, all completes. Verdicts that found no room come with the calls that follow. */
 static void finish(struct trace_run *run) {
   for (unsigned from = 0; from < run->plan->shards; from++)
     for (unsigned to = 0; to < run->plan->shards; to++) deliver(run, from, to, UINT32_MAX);
+  settle(run, true);
   run->now_ns += run->plan->story.idle_ns + (run->plan->story.waits ? 12 : 1) * SECOND;
   for (unsigned again = 0; again < 50; again++)
     for (unsigned shard = 0; shard < run->plan->shards; shard++) {
       expire(run, shard);
       if (run->plan->tight) drain(run);
     }
+  settle(run, true);
   check_step(run, true);
 }
 
@@ -281,6 +326,7 @@ static void open_run(struct trace_run *run, const struct trace_plan *plan) {
                                      .digest_lines = plan->tight ? 64 : 1u << 14,
                                      .traces = 256,
                                      .captures = 4096,
+                                     .window_keys = plan->silences ? 512 : 0,
                                      .idle_ns = plan->story.idle_ns,
                                      .trace = {.root_grace_ns = plan->story.root_grace_ns,
                                                .max_age_ns = plan->story.max_age_ns,
@@ -346,4 +392,16 @@ bool story_cases_run(uint64_t seed, struct yard *yard, struct case_totals *total
 
 bool wait_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
   return run_seed(seed, STORY_OF_WAITS, yard, totals);
+}
+
+bool excepted_trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, STORY_OF_EXCEPTIONS, yard, totals);
+}
+
+bool betrace_trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, STORY_OF_BETRACE, yard, totals);
+}
+
+bool silence_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, STORY_OF_SILENCES, yard, totals);
 }
