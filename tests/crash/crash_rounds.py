@@ -73,7 +73,7 @@ class CrashRounds:
         with open("appliance.yaml", "w", encoding="ascii") as file:
             file.write(configuration(self.chance, *self.sizes))
         os.makedirs("tripline-data/journal", mode=0o750)
-        self.ledger, self.again, self.list_due, self.born = Ledger("tripline-data/journal"), [], False, self.number
+        self.ledger, self.again, self.list_due, self.born = Ledger("tripline-data/journal", self.chance), [], False, self.number
 
     def _ready(self):
         try:
