@@ -10,8 +10,8 @@
 
 #define PASS_US 100000u
 #define LOOK_AFTER_NS 1000000000ull
-#define INDEX_STEP_LSNS 100000u /* between two looks at whether to stop */
-#define SNAPSHOT_SEGMENTS 4u    /* used since the last one; and it may cost an eighth of what is written at most */
+#define INDEX_STEP_NS 100000000ull /* between two looks at whether to stop */
+#define SNAPSHOT_SEGMENTS 4u       /* used since the last one; and it may cost an eighth of what is written at most */
 #define SNAPSHOT_PART 8u
 #define SNAPSHOT_PAUSE_NS 60000000000ull /* after one that failed */
 
@@ -26,11 +26,9 @@ static bool stopping(struct daemon *daemon) {
 static bool index_on(struct daemon *daemon) {
   const uint64_t durable_lsn = journal_durable_lsn(daemon->journal), until_ns = monotonic_ns() + LOOK_AFTER_NS / 2;
   while (!stopping(daemon) && monotonic_ns() < until_ns) {
-    const uint64_t last_lsn = violation_store_last_lsn(daemon->violations);
-    if (last_lsn >= durable_lsn) return true;
-    const uint64_t to_lsn = durable_lsn - last_lsn > INDEX_STEP_LSNS ? last_lsn + INDEX_STEP_LSNS : durable_lsn;
-    const int result = violation_store_catch_up(daemon->violations, to_lsn);
-    if (result == 0) continue;
+    if (violation_store_last_lsn(daemon->violations) >= durable_lsn) return true;
+    const int result = violation_store_catch_up_within(daemon->violations, durable_lsn, INDEX_STEP_NS);
+    if (result == 0 || result == -ETIMEDOUT) continue;
     log_error("journal", "the violation index cannot be read further: %s", strerror(-result));
     usleep(PASS_US);
     return false;

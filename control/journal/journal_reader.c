@@ -1,11 +1,13 @@
 #include "always_assert.h"
 #include "journal_format_internal.h"
+#include "journal_stream_internal.h"
 #include "journal_window_internal.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define READ_AHEAD_BYTES (256u * 1024u)
+#define FAR_LSNS 50000u                   /* behind what is durable: then several reads are under way, as in recovery */
 #define INDEXED_READ_BYTES (128u * 1024u) /* neighbours in an index are neighbours on the disk */
 
 /* An open segment. */
@@ -29,6 +31,10 @@ struct journal_reader {
   uint32_t at;        /* of the next frame in it */
   uint64_t frame_lsn; /* that frame's */
   struct journal_position position;
+  /* While far behind: instead of view.window, for its segment, whose LSNs up to this were durable when it began. */
+  struct journal_stream *stream;
+  bool streaming;
+  uint64_t stream_limit;
   struct segment_view indexed;
   int error; /* the last read's */
 };
@@ -50,7 +56,13 @@ struct journal_reader *journal_reader_open_at(struct journal_io *io, struct jour
   return reader;
 }
 
+static void stop_streaming(struct journal_reader *reader) {
+  if (reader->streaming) journal_stream_end(reader->stream);
+  reader->streaming = false;
+}
+
 static void view_close(struct journal_reader *reader, struct segment_view *view) {
+  if (view == &reader->view) stop_streaming(reader);
   if (view->file >= 0) reader->io->operations->close(reader->io, view->file);
   view->file = -1;
   view->window_limit = 0;
@@ -119,6 +131,31 @@ static enum journal_read locate(struct journal_reader *reader) {
   return low == 0 || result == JOURNAL_READ_END ? JOURNAL_READ_DAMAGED : result;
 }
 
+/* Streams the rest of the segment when that is worth it. A stream that cannot be had is done without. */
+static void judge_distance(struct journal_reader *reader, uint64_t limit_lsn, uint64_t expected_lsn) {
+  const struct segment_view *view = &reader->view;
+  if (reader->streaming && expected_lsn > reader->stream_limit) stop_streaming(reader);
+  if (reader->streaming || !reader->io->operations->reads_on_any_thread) return;
+  if (limit_lsn < expected_lsn + FAR_LSNS) {
+    journal_stream_destroy(reader->stream);
+    reader->stream = NULL;
+    return;
+  }
+  if (!reader->stream) reader->stream = journal_stream_create(reader->io);
+  reader->stream_limit = limit_lsn;
+  reader->streaming = reader->stream && journal_stream_begin(reader->stream, view->file, reader->offset,
+                                                             view->header.segment_bytes, view->header.batch_bytes_max) == 0;
+}
+
+/* `bytes` of the segment at reader->offset. */
+static const uint8_t *next_bytes(struct journal_reader *reader, uint32_t bytes) {
+  struct segment_view *view = &reader->view;
+  if (reader->streaming) return journal_stream_at(reader->stream, reader->offset, bytes, &reader->error);
+  reader->error = journal_window_reserve(&view->window, bytes);
+  if (reader->error < 0) return NULL;
+  return journal_window_at(&view->window, reader->offset, bytes, view->header.segment_bytes - reader->offset, &reader->error);
+}
+
 /* The batch at reader->offset, or NULL when there is none (yet). */
 static const struct batch_header *load_batch(struct journal_reader *reader, uint64_t limit_lsn, uint64_t expected_lsn) {
   struct segment_view *view = &reader->view;
@@ -130,13 +167,12 @@ static const struct batch_header *load_batch(struct journal_reader *reader, uint
     journal_window_reset(&view->window, view->file);
     view->window_limit = limit_lsn;
   }
-  const uint8_t *bytes = journal_window_at(&view->window, reader->offset, JOURNAL_BLOCK_BYTES, left, &reader->error);
+  judge_distance(reader, limit_lsn, expected_lsn);
+  const uint8_t *bytes = next_bytes(reader, JOURNAL_BLOCK_BYTES);
   if (!bytes) return NULL;
   const uint32_t claimed = batch_claimed_bytes(bytes, left);
   if (claimed == 0 || claimed > view->header.batch_bytes_max) return NULL;
-  reader->error = journal_window_reserve(&view->window, claimed);
-  if (reader->error < 0) return NULL;
-  bytes = journal_window_at(&view->window, reader->offset, claimed, left, &reader->error);
+  bytes = next_bytes(reader, claimed);
   if (!bytes || batch_check(bytes, claimed, view->segment, view->seed, view->header.version) != BATCH_VALID) return NULL;
   return (const void *)bytes;
 }
@@ -281,6 +317,7 @@ void journal_reader_close(struct journal_reader *reader) {
   if (!reader) return;
   view_close(reader, &reader->view);
   view_close(reader, &reader->indexed);
+  journal_stream_destroy(reader->stream);
   journal_window_free(&reader->view.window);
   journal_window_free(&reader->indexed.window);
   free(reader);

@@ -1,7 +1,7 @@
 /* A file read from one place to another, on the simulated disk and, by several threads, on a real one. */
 #include "cmocka_test.h"
 #include "journal_fault_io.h"
-#include "journal_sim_io.h"
+#include "journal_rig.h"
 #include "journal_stream_internal.h"
 #include <errno.h>
 #include <stdio.h>
@@ -106,6 +106,49 @@ static void on_a_real_disk(void **state) {
   free(content);
 }
 
+/* A reader that is far behind streams, over segments, and goes on with what becomes durable while it reads. */
+static void a_reader_far_behind(void **state) {
+  (void)state;
+  char directory[] = "journal-stream-XXXXXX";
+  const char *why;
+  int error;
+  assert_non_null(mkdtemp(directory));
+  struct journal_io *io = journal_io_uring_create(directory, &error, &why);
+  if (!io) skip();
+  struct journal_rig rig;
+  rig_init(&rig, io, 1);
+  rig.config.segment_bytes = 2u << 20;
+  rig.ring_bytes = 1u << 20;
+  assert_int_equal(rig_open(&rig), 0);
+  const uint32_t parts[] = {60000, 300, 70000, 10};
+  struct journal_reader *reader = journal_reader_open(io, 1, &error);
+  uint64_t read = 0, written = 0;
+  for (unsigned part = 0; part < 4; part++) {
+    for (uint32_t i = 0; i < parts[part]; i += 1000) rig_append(&rig, parts[part] - i < 1000 ? parts[part] - i : 1000, 40);
+    written += parts[part];
+    uint64_t lsn;
+    const struct record_header *record;
+    /* Not to the end of the third at once: a stream that stops in the middle. */
+    const uint64_t stop = part == 2 ? written - 7000 : written;
+    for (; read < stop; read++) {
+      uint32_t ring, number;
+      assert_int_equal(journal_reader_next(reader, written, &lsn, &record), JOURNAL_READ_RECORD);
+      assert_int_equal(lsn, read + 1);
+      assert_true(rig_record_check(record, &ring, &number));
+      assert_int_equal(number, read + 1);
+    }
+  }
+  uint64_t lsn;
+  const struct record_header *record;
+  assert_int_equal(journal_reader_next(reader, written, &lsn, &record), JOURNAL_READ_END);
+  journal_reader_close(reader);
+  rig_free(&rig);
+  io->operations->destroy(io);
+  char command[64];
+  snprintf(command, sizeof command, "rm -r %s", directory);
+  assert_int_equal(system(command), 0);
+}
+
 /* The error of a read comes where its bytes would be, and the next stretch is read as if nothing had been. */
 static void errors_come_in_their_place(void **state) {
   (void)state;
@@ -133,6 +176,6 @@ static void errors_come_in_their_place(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(on_the_simulated_disk), cmocka_unit_test(on_a_real_disk),
-                                     cmocka_unit_test(errors_come_in_their_place)};
+                                     cmocka_unit_test(a_reader_far_behind), cmocka_unit_test(errors_come_in_their_place)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
