@@ -66,8 +66,8 @@ static uint64_t random_next(struct sim_io *sim) {
 }
 
 static uint64_t random_below(struct sim_io *sim, uint64_t bound) {
-  if (bound < 2) return 0;
-  return sim->choose ? sim->choose(sim->choose_context, bound) : random_next(sim) % bound;
+  if (sim->choose) return bound < 2 ? 0 : sim->choose(sim->choose_context, bound);
+  return bound ? random_next(sim) % bound : 0;
 }
 
 static int resize(struct sim_content *content, size_t length) {
