@@ -10,8 +10,7 @@
 
 #define SAMPLES_MAX (1u << 22)
 #define SAMPLES_LEAST 100u
-#define QUIET_STEPS 20
-#define QUIET_STEP_NS 5000000u
+#define SEGMENTS_WAIT_NS 60000000000u
 #define RING_BYTES (16u << 20)
 #define BATCH_BYTES_MAX (4u << 20)
 #define WAIT_NS 200000u /* as the daemon's journal thread */
@@ -54,6 +53,7 @@ void journal_load_open(struct journal_load *load, const char *directory, uint32_
   load->arena = heap_arena_create();
   load->ring = record_ring_create(heap_arena_arena(load->arena), RING_BYTES);
   load->published = 0;
+  load->segments_ahead = segments_ahead;
   const struct journal_config config = {.io = load->io,
                                         .salt = 1,
                                         .segment_bytes = JOURNAL_LOAD_SEGMENT_BYTES,
@@ -110,13 +110,11 @@ static void publish(struct journal_load *load, uint64_t now_ns) {
 }
 
 void journal_load_wait_for_segments(struct journal_load *load) {
-  const _Atomic uint64_t *prepared = &journal_counters(load->journal)->segments_prepared;
-  uint64_t before = *prepared;
-  for (int quiet = 0; quiet < QUIET_STEPS; quiet++) {
-    const uint64_t until = bench_now_ns() + QUIET_STEP_NS;
-    while (bench_now_ns() < until) step(load, bench_now_ns());
-    if (*prepared != before) quiet = 0;
-    before = *prepared;
+  const struct journal_counters *counters = journal_counters(load->journal);
+  const uint64_t deadline_ns = bench_now_ns() + SEGMENTS_WAIT_NS;
+  while (counters->segments_prepared - journal_current_segment(load->journal) < load->segments_ahead) {
+    step(load, bench_now_ns());
+    bench_check(bench_now_ns() < deadline_ns, "the segments were not prepared within a minute");
   }
 }
 

@@ -14,6 +14,7 @@ struct journal_load {
   struct journal_io *io;
   struct record_ring *ring;
   struct journal *journal;
+  uint32_t segments_ahead;
   uint64_t published;
   uint64_t published_ns[JOURNAL_LOAD_OUTSTANDING_MAX]; /* by number */
   float *latencies_us;
@@ -38,7 +39,7 @@ uint64_t journal_load_recover(struct journal_load *load, const char *directory, 
 void journal_load_count_record(void *context, uint64_t lsn, const struct record_header *record);
 void journal_load_remove_directory(const char *directory);
 
-/* So that a round measures flushes, not the zero-filling between rounds. */
+/* Of a journal that was new: so that a round measures flushes, not the zero-filling between rounds. */
 void journal_load_wait_for_segments(struct journal_load *load);
 /* `outstanding` records are always on their way to the disk: half of them in flight while the other half gathers. */
 struct journal_figures journal_load_run(struct journal_load *load, uint32_t outstanding, uint64_t duration_ns);

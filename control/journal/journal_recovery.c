@@ -484,7 +484,7 @@ static int resume(struct recovery *recovery, const uint64_t *segments, size_t co
     if (fits < 0) result = fits;
     if (fits == 1) kept++;
   }
-  return result < 0 ? result : remove_unused(recovery, segments + kept, count - kept);
+  return result < 0 || kept == count ? result : remove_unused(recovery, segments + kept, count - kept);
 }
 
 struct temporaries {

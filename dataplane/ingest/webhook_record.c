@@ -31,13 +31,8 @@ uint32_t webhook_account_bytes(const struct webhook_account *account) {
          account->header_bytes + account->audit.kept_bytes;
 }
 
-void webhook_account_write(const struct webhook_account *account, void *record) {
+void webhook_account_write_tail(const struct webhook_account *account, uint8_t *out) {
   const struct webhook_audit *audit = &account->audit;
-  uint8_t *out = record;
-  memcpy(out, &account->record, sizeof account->record);
-  if (!account->audited) return;
-  memcpy(out + sizeof account->record, audit, sizeof *audit);
-  out += sizeof account->record + sizeof *audit;
   const size_t id_bytes = 16u * (size_t)audit->violation_id_count;
   if (id_bytes) memcpy(out, account->violation_ids, id_bytes);
   out += id_bytes;
@@ -52,6 +47,14 @@ void webhook_account_write(const struct webhook_account *account, void *record) 
     out += HEADER_LENGTHS_BYTES + header->name.length + value_length;
   }
   if (audit->kept_bytes) memcpy(out, account->body, audit->kept_bytes);
+}
+
+void webhook_account_write(const struct webhook_account *account, void *record) {
+  uint8_t *out = record;
+  memcpy(out, &account->record, sizeof account->record);
+  if (!account->audited) return;
+  memcpy(out + sizeof account->record, &account->audit, sizeof account->audit);
+  webhook_account_write_tail(account, out + sizeof account->record + sizeof account->audit);
 }
 
 static bool read_headers(struct cursor *cursor, struct webhook_account *account) {

@@ -73,5 +73,7 @@ void webhook_account_add_header(struct webhook_account *account, struct event_te
 /* Bytes that webhook_account_write will write: at most RECORD_BYTES_MAX with a body within WEBHOOK_AUDIT_BODY_BYTES_MAX. */
 uint32_t webhook_account_bytes(const struct webhook_account *account);
 void webhook_account_write(const struct webhook_account *account, void *record);
+/* What follows struct webhook_audit: for who fills the two in their place. Of `audit` it uses the counts alone. */
+void webhook_account_write_tail(const struct webhook_account *account, uint8_t *out);
 /* False when the record is not a well-formed webhook of either form. */
 bool webhook_account_read(const void *record, size_t bytes, struct webhook_account *account);

@@ -1,6 +1,7 @@
 """What one data directory's journal must hold, by what was sent and what was answered; read from its files after every kill, before the
 daemon sees them again."""
 import sys
+import time
 import uuid
 from collections import Counter
 
@@ -8,11 +9,13 @@ from crash_requests import SIGNED, WEBHOOKS, rules_of
 from journal_reader import VIOLATION, WEBHOOK, Damage, JournalReader, wait_until_left
 
 NAMED = 3  # of those that are wrong
+REPEATED_NEW, REPEATED_OLD = 20, 5
+REMEMBERED_SECONDS = 400  # less than what `window` and `skew` promise by default
 
 
 class Ledger:
-    def __init__(self, directory):
-        self.reader = JournalReader(directory)
+    def __init__(self, directory, chance):
+        self.reader, self.chance = JournalReader(directory), chance
         self.directory = directory
         self.requests = {}  # by SHA-256 of the body, of webhooks; by name
         self.kinds = {}
@@ -20,7 +23,7 @@ class Ledger:
         self.violations = {}  # name: rules
         self.identities = {}  # of violations: LSN
         self.acknowledged = Counter()
-        self.replayed = 0
+        self.replayed, self.answered = 0, []  # (when, kind, name, answer) of signed ones
 
     def fail(self, what, examples):
         examples = sorted(examples)
@@ -100,11 +103,16 @@ class Ledger:
                 sys.exit(f"{name}: {answer} was answered, {self.recorded.get(name)} is recorded")
 
     def _worth_repeating(self, load):
-        """Those whose answer the kill swallowed, and the last of those that were answered; a few wait for a later life."""
+        """Those whose answer the kill swallowed, the last that were answered, and some of long ago, whose record a snapshot may stand for."""
+        now = time.monotonic()
         swallowed = [(request.kind, request.name, None) for request in load.unanswered if request.kind in SIGNED]
-        answered = [(self.kinds[name], name, answer) for name, answer in load.acknowledged.items() if self.kinds[name] in SIGNED]
-        self.replayed += len(swallowed) + len(answered[-20:])
-        return swallowed + answered[-20:]
+        fresh = [(self.kinds[name], name, answer) for name, answer in load.acknowledged.items() if self.kinds[name] in SIGNED]
+        self.answered = [entry for entry in self.answered if now - entry[0] < REMEMBERED_SECONDS]
+        old = [entry[1:] for entry in self.chance.sample(self.answered, min(REPEATED_OLD, len(self.answered)))]
+        self.answered += [(now, *entry) for entry in fresh[-REPEATED_NEW:]]
+        worth = list(dict.fromkeys(swallowed + fresh[-REPEATED_NEW:] + old))
+        self.replayed += len(worth)
+        return worth
 
     def check_listed(self, listed, oldest_lsn):
         """What the daemon lists is what is in its files."""

@@ -1,5 +1,6 @@
 """Many connections, one request at a time on each, until the daemon is gone. All in one thread: what the daemon sent before it died is
 still in the sockets then, and is read, because it was acknowledged."""
+import math
 import os
 import re
 import selectors
@@ -18,9 +19,9 @@ class Connection:
         self.socket, self.request, self.unsent, self.received, self.not_before = None, None, b"", b"", 0
 
     def step(self):
-        """Opens, sends the next request, or goes on sending. False: nothing to wait for now."""
+        """Opens, when there is none, and sends."""
         if self.socket is None:
-            if time.monotonic() < self.not_before:
+            if time.monotonic() < self.not_before or self.load.has_enough():
                 return
             self.request = self.request or next(self.requests)
             self.socket = socket.socket()
@@ -64,6 +65,8 @@ class Connection:
         self.request = None
         if self.load.ended:
             return None
+        if self.load.has_enough():
+            return self.broken()
         self.request = next(self.requests)
         self._begin()
         try:
@@ -86,13 +89,16 @@ class Connection:
 class Load:
     """`sent` and `acknowledged` are by name; `unanswered` are requests of which nobody knows."""
 
-    def __init__(self, process, streams):
-        self.process, self.ended = process, False
+    def __init__(self, process, streams, most):
+        self.process, self.most, self.ended = process, most, False
         self.sent_requests, self.acknowledged, self.unanswered, self.unexpected, self.statuses = {}, {}, [], [], {}
         self.selector = selectors.DefaultSelector()
         self.pid = os.pidfd_open(process.pid)
         self.selector.register(self.pid, selectors.EVENT_READ, None)
         self.connections = [Connection(self, stream) for stream in streams]
+
+    def has_enough(self):
+        return len(self.acknowledged) >= self.most
 
     def sent(self, request):
         self.sent_requests[request.name] = request
@@ -106,10 +112,10 @@ class Load:
         elif status not in (202, 503):
             self.unexpected.append(f"{request.name}: {status} {body}")
 
-    def run(self, seconds):
-        """True when the daemon is gone before that."""
+    def run(self, seconds, acknowledged=math.inf):
+        """So long, or until so many were acknowledged. True when the daemon is gone before that. Goes on waiting when there was enough."""
         deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
+        while (left := deadline - time.monotonic()) > 0 and len(self.acknowledged) < acknowledged:
             for connection in self.connections:
                 connection.step()
             for key, events in self.selector.select(min(left, RETRY_SECONDS)):

@@ -2,6 +2,7 @@
 rounds; each such life has a configuration of its own."""
 import http.client
 import json
+import math
 import os
 import random
 import resource
@@ -28,15 +29,18 @@ CROWD = {"huge": 16, "signed": 4}  # more at a time than a batch holds
 
 @dataclass
 class Plan:
-    """One round. Without `kill_after_start`, `load_seconds` after the daemon was ready; `drain_seconds` after SIGTERM then."""
+    """One round: killed so long after its start, or after it was ready, or after SIGTERM that comes then."""
     load_seconds: float
+    acknowledged: float = math.inf  # so many and `linger_seconds` more, when that is earlier
+    linger_seconds: float = 0
+    acknowledged_most: float = math.inf  # then nothing more is sent
     kill_after_start: float = None
     drain_seconds: float = None
     connections: dict = field(default_factory=lambda: ORDINARY)
     environment: dict = None
 
 
-def configuration(chance):
+def configuration(chance, segment_mebibytes, retain_mebibytes):
     shards = chance.randint(1, min(2, len(os.sched_getaffinity(0))))
     return f"""ports: [{{name: trip, kind: embedded, mtu: 1500}}]
 shards: {{count: {shards}, idle_sleep: 100us, prefault: false}}
@@ -44,16 +48,17 @@ tcp: {{connections_max: 256}}
 traces: {{live_max: 1024}}
 rules: {{files: [rules.yaml]}}
 journal:
-  segment_bytes: {chance.choice([2, 4, 16])}MiB
+  segment_bytes: {chance.choice(segment_mebibytes)}MiB
   segments_ahead: {chance.randint(1, 2)}
-  retain_bytes: {chance.choice([0, 64])}MiB
+  retain_bytes: {chance.choice(retain_mebibytes)}MiB
   signing: {{key_id: k1, key_file: checkpoint.key, interval: 200ms}}
 listeners: {{otlp_http: {{acknowledge: durable}}}}
 """ + SOURCES
 
 
 class CrashRounds:
-    def __init__(self, triplined, tripline, source, seed):
+    def __init__(self, triplined, tripline, source, seed, segment_mebibytes=(2, 4, 16), retain_mebibytes=(0, 64)):
+        self.sizes = segment_mebibytes, retain_mebibytes
         self.seed, self.chance, self.number, self.born = seed, random.Random(seed), 0, 0
         self.totals, self.ends, self.records, self.replayed = Counter(), Counter(), 0, 0
         # The daemon looks at every descriptor it may have when it starts.
@@ -66,9 +71,9 @@ class CrashRounds:
     def _begin_life(self):
         shutil.rmtree("tripline-data", ignore_errors=True)
         with open("appliance.yaml", "w", encoding="ascii") as file:
-            file.write(configuration(self.chance))
+            file.write(configuration(self.chance, *self.sizes))
         os.makedirs("tripline-data/journal", mode=0o750)
-        self.ledger, self.again, self.list_due, self.born = Ledger("tripline-data/journal"), [], False, self.number
+        self.ledger, self.again, self.list_due, self.born = Ledger("tripline-data/journal", self.chance), [], False, self.number
 
     def _ready(self):
         try:
@@ -107,8 +112,8 @@ class CrashRounds:
     def _load(self, plan):
         """Returns how it ended."""
         process = self.appliance.process
-        load, end = Load(process, self._streams(plan)), "by itself"
-        gone = load.run(plan.load_seconds if plan.kill_after_start is None else 0)
+        load, end = Load(process, self._streams(plan), plan.acknowledged_most), "by itself"
+        gone = load.run(plan.load_seconds, plan.acknowledged) or load.run(plan.linger_seconds)
         if not gone and plan.drain_seconds is not None:
             process.terminate()
             end = "draining"
@@ -117,8 +122,7 @@ class CrashRounds:
             process.kill()
             end = "killed while draining" if plan.drain_seconds is not None else "killed under load"
         load.finish()
-        told = {name for name in load.acknowledged}
-        kept = [entry for entry in self.again if entry[1] not in told]
+        kept = [entry for entry in self.again if entry[1] not in load.acknowledged]
         self.again = (self.ledger.settle(load) + kept)[:200]
         return end
 

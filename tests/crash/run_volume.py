@@ -1,9 +1,10 @@
 """`make crash`: the crash tests at volume, several appliances at a time, each in a network namespace and a directory of its own.
 
-ROUNDS of the whole appliance are killed at random moments, as many of the journal alone, a hundredth while rules change; and the appliance
-is killed at every instrumented point. Failures keep their directory and tell their seed.
+ROUNDS of the whole appliance are killed at random moments, as many of the journal alone, a hundredth while rules change, and some while
+cursors move; and the appliance is killed at every instrumented point. Failures keep their directory and tell their seed.
 
-usage: run_volume.py BUILD ROUNDS PROCESSES [SEED]. CRASH_UNTIL=HH:MM:SS (UTC) starts nothing new after that and tells what was run.
+usage: run_volume.py BUILD ROUNDS PROCESSES [SEED]. CRASH_UNTIL=HH:MM:SS (UTC) starts nothing new after that and tells what was run;
+CRASH_KINDS=points,rules,... runs only these.
 """
 import os
 import random
@@ -14,7 +15,7 @@ from datetime import datetime, timezone
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
-CHUNK = 400  # rounds a process
+CHUNK = 200  # rounds a process
 POINT_PARTS = 8
 SKIP = 77
 
@@ -37,7 +38,10 @@ def jobs(build, rounds, chance):
         mixed.append(("random moments", part, script("test_kill.py", daemon, cli, SOURCE, part, seed())))
         mixed.append(("journal alone", part, script("journal_kill_test.py", os.path.join(build, "tests/crash/journal_writer_process"), part, seed())))
         mixed.append(("rules", max(1, part // 100), script("test_rule_changes.py", daemon, cli, SOURCE, max(1, part // 100), seed())))
-    return found + mixed
+        if start % (10 * CHUNK) == 0:
+            mixed.append(("cursors", 16, script("test_cursors.py", daemon, cli, SOURCE, 16)))
+    kinds = [kind for kind in os.environ.get("CRASH_KINDS", "").split(",") if kind]
+    return [job for job in found + mixed if not kinds or job[0] in kinds]
 
 
 class Running:

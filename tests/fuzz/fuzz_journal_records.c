@@ -1,10 +1,11 @@
 /* Records with any content under good checksums, as a forger or a later release may have left them, before all that reads them:
- * the start (webhook ids, rules), the index, the audit of checkpoints, salvage, and the command line that prints them. An input
- * is records: a type, a length of two bytes, and what follows the header. */
+ * the start (webhook ids, rules, cursors), the index, the audit of checkpoints, salvage, and the command line that prints them.
+ * An input is records: a type, a length of two bytes, and what follows the header. */
 #include "always_assert.h"
 #include "checkpoint_audit.h"
 #include "cli_internal.h"
 #include "cursor.h"
+#include "cursor_table.h"
 #include "journal_rig.h"
 #include "journal_salvage.h"
 #include "remembered_ids.h"
@@ -67,8 +68,20 @@ static uint64_t now(void *context) {
   return NOW_NS;
 }
 
+/* A table that is only recovered asks no journal for more than this. */
+static uint64_t no_lsn(void *context) {
+  (void)context;
+  return UINT64_MAX;
+}
+
+static bool always_durable(void *context, uint64_t position) {
+  (void)context, (void)position;
+  return true;
+}
+
 struct start {
   struct remembered_ids *remembered;
+  struct cursor_table *cursors;
   struct rule_book *book;
 };
 
@@ -76,12 +89,26 @@ static void recover(void *context, uint64_t lsn, const struct record_header *rec
   struct start *start = context;
   ALWAYS_ASSERT(remembered_ids_see(start->remembered, lsn, record, NOW_NS));
   rule_book_recover(start->book, record);
+  cursor_table_see(start->cursors, lsn, record);
+}
+
+static void look_at_cursors(struct cursor_table *cursors) {
+  static struct cursor_view views[CURSORS_MAX];
+  cursor_table_recovered(cursors, 1);
+  const uint32_t count = cursor_table_list(cursors, views);
+  ALWAYS_ASSERT(count <= CURSORS_MAX);
+  for (uint32_t i = 0; i < count; i++) ALWAYS_ASSERT(cursor_name_is_good(views[i].cursor.name));
+  cursor_table_needed_lsn(cursors);
 }
 
 /* As the daemon starts. */
 static void start_over(struct journal_rig *rig) {
   const struct rule_book_operations operations = {.compile = compile, .discard = discard, .publish = discard, .now = now};
-  struct start start = {.remembered = remembered_ids_create(), .book = rule_book_create(&operations, HISTORY_BYTES)};
+  const struct cursor_journal cursor_journal = {
+      .is_durable = always_durable, .durable_lsn = no_lsn, .now_ns = now, .wall_ns = now};
+  struct start start = {.remembered = remembered_ids_create(),
+                        .cursors = cursor_table_create(&cursor_journal),
+                        .book = rule_book_create(&operations, HISTORY_BYTES)};
   struct rule_result result = {0};
   struct journal_recovery recovery;
   int error;
@@ -91,6 +118,8 @@ static void start_over(struct journal_rig *rig) {
   ALWAYS_ASSERT(journal);
   journal_close(journal);
   remembered_ids_recovered(start.remembered);
+  look_at_cursors(start.cursors);
+  cursor_table_destroy(start.cursors);
   rule_book_recovered(start.book, &result);
   rule_result_free(&result);
   struct remembered_id *ids = NULL;

@@ -15,5 +15,11 @@ bool event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *total
 bool element_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
 bool trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
 bool story_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
+bool exception_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
+bool excepted_trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
+bool betrace_event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
+bool betrace_trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
+bool silence_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
+bool eviction_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
 bool wait_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
 bool window_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);

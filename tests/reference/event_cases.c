@@ -1,6 +1,8 @@
 /* Rules on single events: how events are cut into batches and requests, which shard judges them, what is taken back, and rules
  * that change in between must not matter. */
+#include "betrace_maker.h"
 #include "cases.h"
+#include "exception_maker.h"
 #include "report_check.h"
 #include "rule_maker.h"
 #include "rule_spelling.h"
@@ -12,10 +14,17 @@
 #define SECOND UINT64_C(1000000000)
 #define GENERATIONS_MAX 3u
 
+enum event_plan_kind {
+  EVENTS_PLAIN,
+  EVENTS_WITH_ELEMENTS, /* webhooks only, whose bodies have arrays */
+  EVENTS_EXCEPTED,      /* rules with exceptions */
+  EVENTS_BETRACE,       /* spans, and rules in BeTrace's notation */
+};
+
 struct event_plan {
   uint64_t seed;
   unsigned shards, generations;
-  bool elements; /* webhooks only, whose bodies have arrays */
+  enum event_plan_kind kind;
   uint32_t record_bytes;
   unsigned rule_count, sample_count;
   const struct shape_rule **rules;
@@ -243,11 +252,19 @@ static unsigned pick_rule_count(struct test_random *random) {
   return pick == 0 ? 300 : pick < 8 ? 20 + random_below(random, 100) : 1 + random_below(random, 20);
 }
 
-static void make_plan(struct event_plan *plan, uint64_t seed, bool elements, struct yard *yard) {
+static void except(struct rule_maker *maker, struct shape_rule *rule) {
+  struct exceptions_shape *exceptions = make_exceptions(maker, rule_subject_of(rule));
+  exceptions->written = rule->condition;
+  rule->exceptions = exceptions;
+  rule->condition = make_excepted(maker, exceptions, NULL, NULL);
+}
+
+static void make_plan(struct event_plan *plan, uint64_t seed, enum event_plan_kind kind, struct yard *yard) {
+  const bool elements = kind == EVENTS_WITH_ELEMENTS;
   struct test_random random = {.state = seed * 0x9e3779b97f4a7c15};
   struct rule_maker maker = {.yard = yard, .random = &random, .elements = elements};
   *plan = (struct event_plan){.seed = seed,
-                              .elements = elements,
+                              .kind = kind,
                               .shards = 1 + random_below(&random, SIDE_SHARDS_MAX),
                               .generations = 1 + random_below(&random, GENERATIONS_MAX),
                               .record_bytes = random_below(&random, 3) ? 1u << 22 : 1u << 16,
@@ -259,10 +276,16 @@ static void make_plan(struct event_plan *plan, uint64_t seed, bool elements, str
   plan->rule_dropped = yard_take(yard, plan->rule_count);
   plan->sample_dropped = yard_take(yard, plan->sample_count);
   /* Most sets are about one kind of event, as most of what is asked of an event is asked of spans. */
-  const unsigned subjects = elements || random_below(&random, 3) ? 1 : SUBJECTS;
+  const unsigned subjects = elements || kind == EVENTS_BETRACE || random_below(&random, 3) ? 1 : SUBJECTS;
   const unsigned first = elements ? SUBJECT_WEBHOOK : SUBJECT_SPAN;
   for (unsigned i = 0; i < plan->rule_count; i++) {
-    plan->rules[i] = make_event_rule(&maker, (enum subject)(first + random_below(&random, subjects)), i);
+    struct shape_rule *rule = make_event_rule(&maker, (enum subject)(first + random_below(&random, subjects)), i);
+    if (kind == EVENTS_EXCEPTED && random_below(&random, 4)) except(&maker, rule);
+    if (kind == EVENTS_BETRACE) {
+      rule->condition = make_betrace_condition(&maker, random_below(&random, 4));
+      rule->betrace = (uint8_t)random_below(&random, 4);
+    }
+    plan->rules[i] = rule;
     plan->rule_generations[i] = (uint8_t)(random_below(&random, 3) ? 7 : 1 + random_below(&random, 7));
   }
   for (unsigned i = 0; i < plan->sample_count; i++) {
@@ -281,10 +304,10 @@ static bool still_differs(void *context) {
   return !run_plan(context, &totals, false);
 }
 
-static bool run_seed(uint64_t seed, bool elements, struct yard *yard, struct case_totals *totals) {
+static bool run_seed(uint64_t seed, enum event_plan_kind kind, struct yard *yard, struct case_totals *totals) {
   struct event_plan plan;
   yard_clear(yard);
-  make_plan(&plan, seed, elements, yard);
+  make_plan(&plan, seed, kind, yard);
   totals->seeds++;
   if (run_plan(&plan, totals, false)) return true;
   shrink(plan.rule_dropped, plan.rule_count, still_differs, &plan);
@@ -295,8 +318,18 @@ static bool run_seed(uint64_t seed, bool elements, struct yard *yard, struct cas
   return false;
 }
 
-bool event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) { return run_seed(seed, false, yard, totals); }
+bool event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, EVENTS_PLAIN, yard, totals);
+}
 
 bool element_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
-  return run_seed(seed, true, yard, totals);
+  return run_seed(seed, EVENTS_WITH_ELEMENTS, yard, totals);
+}
+
+bool exception_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, EVENTS_EXCEPTED, yard, totals);
+}
+
+bool betrace_event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, EVENTS_BETRACE, yard, totals);
 }

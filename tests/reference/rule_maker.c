@@ -1,6 +1,5 @@
 #include "rule_maker.h"
 #include "pattern_pool.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,50 +33,6 @@ static unsigned pick_reference(struct rule_maker *maker, enum subject subject) {
   }
 }
 
-static struct plain identifier_constant(struct rule_maker *maker, unsigned reference) {
-  char *text = yard_take(maker->yard, 40);
-  const unsigned digits = reference == REF_TRACE_ID ? 32 : 16;
-  snprintf(text, 40, below(maker, 2) ? "%0*x" : "%0*X", (int)digits, 1 + below(maker, reference == REF_SPAN_ID ? 1u << 20 : 50));
-  return plain_text(text);
-}
-
-/* The loader takes upper-case digits of an id; the id itself is lower case. */
-static struct plain lower(struct rule_maker *maker, struct plain text) {
-  char *copy = yard_take(maker->yard, text.length + 1);
-  for (uint32_t i = 0; i < text.length; i++) copy[i] = (char)tolower((unsigned char)text.text[i]);
-  return plain_text(copy);
-}
-
-static struct plain pick_constant(struct rule_maker *maker, unsigned reference, enum subject subject) {
-  static const char *const kinds[] = {"unspecified", "internal", "server", "client", "producer", "consumer"};
-  static const char *const statuses[] = {"unset", "ok", "error"};
-  static const char *const weekdays[] = {"monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"};
-  switch (reference_facts[reference].sort) {
-  case SORT_TEXT:
-    return pool_text(maker->random);
-  case SORT_HEXADECIMAL:
-    return lower(maker, identifier_constant(maker, reference));
-  case SORT_KIND:
-    return plain_text(kinds[below(maker, 6)]);
-  case SORT_STATUS:
-    if (subject == SUBJECT_ALERT) return plain_text(below(maker, 2) ? "firing" : "resolved");
-    return plain_text(statuses[below(maker, 3)]);
-  case SORT_DURATION:
-    return below(maker, 3) ? plain_integer((int64_t)pool_duration(maker->random)) : pool_number(maker->random);
-  case SORT_BOOLEAN:
-    return plain_boolean(below(maker, 2));
-  case SORT_TIME:
-    return below(maker, 3) ? pool_time(maker->random) : pool_number(maker->random);
-  case SORT_TIME_OF_DAY:
-    return below(maker, 4) ? plain_integer(below(maker, 24 * 4) * INT64_C(900000000000)) : pool_number(maker->random);
-  case SORT_WEEKDAY:
-    return plain_text(weekdays[below(maker, 7)]);
-  case SORT_ANY:
-    break;
-  }
-  return pool_constant(maker->random);
-}
-
 enum leaf { LEAF_EQUAL, LEAF_NOT_EQUAL, LEAF_ORDER, LEAF_IN, LEAF_PART, LEAF_MATCH, LEAF_CIDR, LEAF_BARE, LEAF_EXISTS };
 
 /* What the checker lets a reference be asked. */
@@ -105,24 +60,6 @@ static enum leaf pick_leaf(struct rule_maker *maker, enum reference_sort sort) {
   }
   if (below(maker, 16) == 0) return LEAF_BARE;
   return below(maker, 2) ? of_text[below(maker, 8)] : of_number[below(maker, 6)];
-}
-
-static void make_list(struct rule_maker *maker, struct condition *made, unsigned reference, enum subject subject) {
-  made->list_count = 1 + below(maker, below(maker, 10) ? 4 : 20);
-  struct plain *list = YARD_ARRAY(maker->yard, struct plain, made->list_count);
-  for (unsigned i = 0; i < made->list_count; i++) list[i] = pick_constant(maker, reference, subject);
-  made->list = list;
-  made->negative = below(maker, 3) == 0;
-}
-
-static void make_networks(struct rule_maker *maker, struct condition *made) {
-  static const char *const networks[] = {"10.0.0.0/8", "10.1.2.3/32",   "192.168.1.64/26", "0.0.0.0/0",
-                                         "fd00::/8",   "2001:db8::/33", "::1/128"};
-  made->list_count = 1 + below(maker, 3);
-  struct plain *list = YARD_ARRAY(maker->yard, struct plain, made->list_count);
-  for (unsigned i = 0; i < made->list_count; i++) list[i] = plain_text(networks[below(maker, 7)]);
-  made->list = list;
-  made->negative = below(maker, 3) == 0;
 }
 
 static bool is_numeric(unsigned reference) {
@@ -204,6 +141,47 @@ static const struct condition *make_pair(struct rule_maker *maker, enum subject 
   return made;
 }
 
+/* What `made` is compared with. */
+static void compare_leaf(struct rule_maker *maker, struct condition *made, enum leaf leaf, enum subject subject) {
+  const unsigned reference = made->a->reference;
+  switch (leaf) {
+  case LEAF_BARE:
+    made->kind = CONDITION_BARE;
+    return;
+  case LEAF_EXISTS:
+    made->kind = CONDITION_EXISTS;
+    made->negative = below(maker, 2);
+    return;
+  case LEAF_CIDR:
+    made->kind = CONDITION_IN_CIDR;
+    make_networks(maker, made);
+    return;
+  case LEAF_IN:
+    made->kind = CONDITION_IN;
+    make_list(maker, made, reference, subject);
+    return;
+  case LEAF_MATCH:
+    made->kind = CONDITION_MATCH;
+    made->pattern = pattern_pick(maker->random);
+    made->negative = below(maker, 3) == 0;
+    return;
+  case LEAF_PART:
+    made->comparison = (enum comparison)(COMPARE_CONTAINS + below(maker, 3));
+    made->b = term_of_constant(maker, pool_text(maker->random));
+    return;
+  case LEAF_ORDER:
+    made->comparison = (enum comparison)(COMPARE_LESS + below(maker, 4));
+    made->b = term_of_constant(maker, reference < REF_INTRINSICS ? make_constant(maker, reference, subject)
+                                                                 : pool_number(maker->random));
+    return;
+  case LEAF_EQUAL:
+  case LEAF_NOT_EQUAL:
+    break;
+  }
+  made->comparison = leaf == LEAF_EQUAL ? COMPARE_EQUAL : COMPARE_NOT_EQUAL;
+  made->b = term_of_constant(maker, make_constant(maker, reference, subject));
+}
+
 static const struct condition *make_leaf(struct rule_maker *maker, enum subject subject) {
   const unsigned pick = below(maker, 60);
   if (pick == 0) {
@@ -217,43 +195,21 @@ static const struct condition *make_leaf(struct rule_maker *maker, enum subject 
   const enum leaf leaf = pick_leaf(maker, reference_facts[reference].sort);
   struct condition *made = condition_of(maker, CONDITION_COMPARE);
   made->a = term_of_reference(maker, reference);
-  switch (leaf) {
-  case LEAF_BARE:
-    made->kind = CONDITION_BARE;
-    return made;
-  case LEAF_EXISTS:
-    made->kind = CONDITION_EXISTS;
-    made->negative = below(maker, 2);
-    return made;
-  case LEAF_CIDR:
-    made->kind = CONDITION_IN_CIDR;
-    make_networks(maker, made);
-    return made;
-  case LEAF_IN:
-    made->kind = CONDITION_IN;
-    make_list(maker, made, reference, subject);
-    return made;
-  case LEAF_MATCH:
-    made->kind = CONDITION_MATCH;
-    made->pattern = pattern_pick(maker->random);
-    made->negative = below(maker, 3) == 0;
-    return made;
-  case LEAF_PART:
-    made->comparison = (enum comparison)(COMPARE_CONTAINS + below(maker, 3));
-    made->b = term_of_constant(maker, pool_text(maker->random));
-    return made;
-  case LEAF_ORDER:
-    made->comparison = (enum comparison)(COMPARE_LESS + below(maker, 4));
-    made->b = term_of_constant(maker, reference < REF_INTRINSICS ? pick_constant(maker, reference, subject)
-                                                                 : pool_number(maker->random));
-    return made;
-  case LEAF_EQUAL:
-  case LEAF_NOT_EQUAL:
-    break;
-  }
-  made->comparison = leaf == LEAF_EQUAL ? COMPARE_EQUAL : COMPARE_NOT_EQUAL;
-  made->b = term_of_constant(maker, pick_constant(maker, reference, subject));
+  compare_leaf(maker, made, leaf, subject);
   return made;
+}
+
+const struct condition *make_comparison(struct rule_maker *maker, enum subject subject, const struct condition *like) {
+  for (;;) {
+    const unsigned reference = like ? like->a->reference : pick_reference(maker, subject);
+    const enum leaf leaf = pick_leaf(maker, reference_facts[reference].sort);
+    if (leaf == LEAF_BARE || leaf == LEAF_EXISTS) continue;
+    struct condition *made = condition_of(maker, CONDITION_COMPARE);
+    made->a = term_of_reference(maker, reference);
+    compare_leaf(maker, made, leaf, subject);
+    if (!like || (made->kind == like->kind && made->comparison == like->comparison && made->negative == like->negative))
+      return made;
+  }
 }
 
 const struct condition *make_condition(struct rule_maker *maker, enum subject subject, unsigned depth) {

@@ -8,6 +8,12 @@ struct rule_maker {
   bool elements; /* paths into arrays, too */
 };
 
+/* What stands on the right of a reference: of its sort, from the pools. */
+struct plain make_constant(struct rule_maker *maker, unsigned reference, enum subject subject);
+void make_list(struct rule_maker *maker, struct condition *made, unsigned reference, enum subject subject);
+void make_networks(struct rule_maker *maker, struct condition *made);
+/* A reference beside constants; with `like` the same reference and comparison once more. */
+const struct condition *make_comparison(struct rule_maker *maker, enum subject subject, const struct condition *like);
 const struct condition *make_condition(struct rule_maker *maker, enum subject subject, unsigned depth);
 /* A rule on single events of the kind. */
 struct shape_rule *make_event_rule(struct rule_maker *maker, enum subject subject, unsigned number);

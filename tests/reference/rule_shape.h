@@ -135,7 +135,8 @@ struct message_part {
 
 enum rule_subject { ON_SPAN, ON_WEBHOOK, ON_ALERT, ON_TRACE };
 
-struct window_shape; /* judge_window.h */
+struct window_shape;     /* judge_window.h */
+struct exceptions_shape; /* exception_shape.h */
 
 struct shape_rule {
   char name[24];
@@ -146,6 +147,8 @@ struct shape_rule {
   const struct condition *when, *always, *never; /* a trace */
   uint64_t within_ns;                            /* 0: without */
   const struct window_shape *window;             /* NULL: none */
+  const struct exceptions_shape *exceptions;     /* NULL: none; the condition, or `when`, is what they make of it */
+  uint8_t betrace; /* not 0: in BeTrace's notation, whose form can say it; its lowest bit picks among spellings */
   bool has_message, disabled, shadow;
   struct message_part message[MESSAGE_PARTS_MAX];
   unsigned message_parts;

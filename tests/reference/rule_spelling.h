@@ -27,5 +27,9 @@ void spell_condition(struct spelling *spelling, const struct condition *conditio
 void spell_fact(struct spelling *spelling, const struct condition *condition);
 /* The keys of a rule that judge many events together. */
 void spell_window(struct spelling *spelling, const struct window_shape *window);
+/* The whole condition of a rule. */
+void spell_betrace(struct spelling *spelling, const struct shape_rule *rule);
+/* Those of the rule itself, or those appended to it. */
+void spell_exceptions(struct spelling *spelling, const struct exceptions_shape *exceptions, bool appended);
 /* A whole file. */
 void spell_rules(struct spelling *spelling, const struct shape_rule *const *rules, unsigned count);

@@ -1,4 +1,7 @@
 #include "trace_maker.h"
+#include "betrace_maker.h"
+#include "exception_maker.h"
+#include "judge_window.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -8,6 +11,7 @@ struct trace_maker {
   struct rule_maker rules;
   struct trace_plan *plan;
   const struct condition **selectors;
+  bool excepts, betrace;
 };
 
 static uint32_t below(struct trace_maker *maker, uint32_t bound) { return random_below(maker->rules.random, bound); }
@@ -22,6 +26,7 @@ static struct condition *node(struct trace_maker *maker, enum condition_kind kin
 /* Two selectors that mean the same might be one to the loader: what each says of `span.flag`, which is always true, tells them
  * apart. */
 static const struct condition *make_selector(struct trace_maker *maker, unsigned number) {
+  if (maker->betrace) return make_betrace_selector(&maker->rules);
   char *mark = yard_take(maker->rules.yard, 24);
   snprintf(mark, 24, "selector-%u", number);
   struct term *flag = YARD_NEW(maker->rules.yard, struct term), *constant = YARD_NEW(maker->rules.yard, struct term);
@@ -72,7 +77,20 @@ static const struct condition *make_measures(struct trace_maker *maker) {
   return made;
 }
 
+static const struct condition *make_counts(struct trace_maker *maker) {
+  struct condition *made = node(maker, CONDITION_MEASURES, NULL, NULL);
+  for (unsigned side = 0; side < 2; side++) {
+    struct measure *measure = YARD_NEW(maker->rules.yard, struct measure);
+    *measure = (struct measure){.kind = MEASURED_CONSTANT, .constant = plain_integer(below(maker, 6))};
+    if (side == 0 || below(maker, 3) == 0) *measure = (struct measure){.kind = MEASURED_COUNT, .selector = pick_selector(maker)};
+    made->measures[side] = measure;
+  }
+  made->comparison = (enum comparison)below(maker, COMPARE_ORDERS);
+  return made;
+}
+
 static const struct condition *make_fact(struct trace_maker *maker) {
+  if (maker->betrace) return make_counts(maker);
   if (below(maker, 3) == 0) return make_measures(maker);
   struct condition *made =
       node(maker, below(maker, 3) ? CONDITION_RELATED : CONDITION_THEN, pick_selector(maker), pick_selector(maker));
@@ -109,6 +127,42 @@ static bool has_anchor(const struct trace_maker *maker, const struct condition *
   return false;
 }
 
+/* A tuple is a selector of its own. */
+static const struct condition *select_tuple(void *context, const struct condition *tuple) {
+  struct trace_maker *maker = context;
+  struct condition *made = node(maker, CONDITION_SELECTOR, tuple, NULL);
+  made->selector = maker->plan->story.selector_count++;
+  maker->selectors[made->selector] = tuple;
+  return made;
+}
+
+static void except(struct trace_maker *maker, struct shape_rule *shape) {
+  struct exceptions_shape *exceptions = make_exceptions(&maker->rules, SUBJECT_SPAN);
+  exceptions->written = shape->when;
+  shape->exceptions = exceptions;
+  shape->when = make_excepted(&maker->rules, exceptions, select_tuple, maker);
+}
+
+static const unsigned silence_keys[] = {REF_SERVICE, REF_INTRINSICS, REF_INTRINSICS + 6};
+
+static const struct window_shape *make_suppress(struct trace_maker *maker) {
+  struct window_shape *window = YARD_NEW(maker->rules.yard, struct window_shape);
+  *window = (struct window_shape){.measure = WINDOWED_SUPPRESS, .over_ns = (2 + below(maker, 60)) * (SECOND / 10)};
+  window->by_count = below(maker, 4);
+  for (unsigned i = 0; i < window->by_count; i++) window->by[i] = silence_keys[i];
+  return window;
+}
+
+/* Few values, so that verdicts have the same keys. */
+static void set_keys(struct trace_maker *maker, struct sample *sample) {
+  for (unsigned i = 0; i < 3; i++) {
+    static const char *const texts[] = {"a", "b"};
+    const struct plain values[] = {plain_null(), plain_text(texts[below(maker, 2)]), plain_integer(1), plain_real(1)};
+    const struct plain value = values[below(maker, silence_keys[i] == REF_SERVICE ? 2 : 4)];
+    *(silence_keys[i] == REF_SERVICE ? &sample->service : &sample->values[silence_keys[i]]) = value;
+  }
+}
+
 static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsigned name, const char *severity) {
   struct shape_rule *shape = YARD_NEW(maker->rules.yard, struct shape_rule);
   const unsigned parts = below(maker, 4);
@@ -121,6 +175,15 @@ static void make_rule(struct trace_maker *maker, struct story_rule *rule, unsign
   if (maker->plan->story.waits && below(maker, 2) && has_anchor(maker, shape->when))
     shape->within_ns = (1 + below(maker, 60)) * (SECOND / 10);
   if (below(maker, 3) == 0) make_message(&maker->rules, shape);
+  if (maker->betrace) shape->betrace = (uint8_t)below(maker, 6);
+  if (maker->betrace && below(maker, 4) == 0) {
+    shape->never = shape->when; /* what is violated by meeting it */
+    shape->always = NULL;
+  }
+  if (maker->plan->silences && below(maker, 4)) shape->window = make_suppress(maker);
+  if (maker->excepts && maker->plan->story.selector_count < STORY_SELECTORS_MAX - EXCEPTIONS_MOST * EXCEPTION_TUPLES_MOST &&
+      below(maker, 3))
+    except(maker, shape);
   rule->shape = shape;
 }
 
@@ -166,7 +229,7 @@ static void relate(struct trace_maker *maker, struct sample *samples, unsigned a
 
 static void make_samples(struct trace_maker *maker) {
   struct story *story = &maker->plan->story;
-  const unsigned traces = 1 + below(maker, story->facts ? 4 : 8);
+  const unsigned traces = maker->plan->silences || story->table ? 40 : 1 + below(maker, story->facts ? 4 : 8);
   story->sample_count = 1 + below(maker, below(maker, 4) ? 60 : 300);
   struct sample *samples = YARD_ARRAY(maker->rules.yard, struct sample, story->sample_count);
   for (unsigned i = 0; i < story->sample_count; i++) {
@@ -175,6 +238,8 @@ static void make_samples(struct trace_maker *maker) {
       continue;
     }
     sample_make(&samples[i], SUBJECT_SPAN, maker->rules.random);
+    if (maker->betrace && below(maker, 8)) samples[i].name = pool_operation(maker->rules.random);
+    if (maker->plan->silences) set_keys(maker, &samples[i]);
     samples[i].trace = 1 + below(maker, traces);
     samples[i].span = i + 1;
     /* Of this trace or not, before or after, itself too. */
@@ -186,7 +251,7 @@ static void make_samples(struct trace_maker *maker) {
 }
 
 void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kind, struct yard *yard) {
-  const bool facts = kind != STORY_OF_SELECTORS;
+  const bool facts = kind == STORY_OF_FACTS || kind == STORY_OF_WAITS || kind == STORY_OF_BETRACE;
   struct test_random random = {.state = seed * 0x9e3779b97f4a7c15 + 1};
   struct trace_maker maker = {.rules = {.yard = yard, .random = &random}, .plan = plan};
   *plan = (struct trace_plan){.seed = seed, .shards = 1 + random_below(&random, SIDE_SHARDS_MAX)};
@@ -195,7 +260,12 @@ void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kin
   plan->story.facts = facts;
   plan->story.waits = kind == STORY_OF_WAITS;
   if (plan->story.waits) plan->tight = false;
-  if (facts) plan->generations = 1;
+  if (kind != STORY_OF_SELECTORS) plan->generations = 1;
+  plan->silences = kind == STORY_OF_SILENCES;
+  if (kind == STORY_OF_EVICTIONS) plan->story.table = 1 + random_below(&random, 8);
+  if (plan->silences || plan->story.table) plan->tight = false;
+  maker.excepts = kind == STORY_OF_EXCEPTIONS;
+  maker.betrace = kind == STORY_OF_BETRACE;
   if (facts && random_below(&random, 3) == 0) plan->story.clock_tolerance_ns = random_below(&random, 4) * UINT64_C(50000000);
   if (plan->story.waits && random_below(&random, 2)) plan->story.clock_tolerance_ns = random_below(&random, 6) * (SECOND / 10);
   plan->story.idle_ns = 3 * SECOND;
@@ -205,7 +275,7 @@ void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kin
   if (!facts && random_below(&random, 3) == 0) plan->story.max_spans = 1 + random_below(&random, 30);
   plan->story.selector_count = 1 + random_below(&random, random_below(&random, 4) ? 8 : STORY_SELECTORS_MAX);
   plan->timezone = make_timezone(&maker.rules);
-  maker.selectors = YARD_ARRAY(yard, const struct condition *, plan->story.selector_count);
+  maker.selectors = YARD_ARRAY(yard, const struct condition *, STORY_SELECTORS_MAX);
   for (unsigned i = 0; i < plan->story.selector_count; i++) maker.selectors[i] = make_selector(&maker, i);
   plan->story.selectors = maker.selectors;
   make_rules(&maker);

@@ -55,12 +55,12 @@ static int points_read(struct journal_io *io, int file, void *buffer, uint32_t b
   BETWEEN(int, CRASH_AT_read, INNER(io)->operations->read(INNER(io), file, buffer, bytes, offset));
 }
 
-/* The first half of it, in whole blocks, and nothing after. */
+/* The first half of it, in whole blocks, and nothing after. Only what has more than one counts. */
 static void tear(struct journal_io *inner, enum crash_point point, int file, const void *buffer, uint64_t bytes,
                  uint64_t offset) {
-  if (!crash_point_reached(point, CRASH_TORN)) return;
   const uint64_t part = bytes / 2 / BLOCK_BYTES * BLOCK_BYTES;
-  if (part > 0) inner->operations->write_sync(inner, file, buffer, (uint32_t)part, offset);
+  if (part == 0 || !crash_point_reached(point, CRASH_TORN)) return;
+  inner->operations->write_sync(inner, file, buffer, (uint32_t)part, offset);
   crash_now();
 }
 

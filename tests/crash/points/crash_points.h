@@ -9,19 +9,19 @@ enum crash_when { CRASH_BEFORE = 1, CRASH_AFTER = 2, CRASH_TORN = 4 /* a part of
 /* P(name, what can be chosen, what the process must be doing) */
 #define CRASH_IO_POINTS(P)                                                                                                       \
   P(submit_write_durable, CRASH_BEFORE | CRASH_AFTER | CRASH_TORN, load)                                                         \
-  P(submit_write, CRASH_BEFORE | CRASH_AFTER | CRASH_TORN, load)                                                                 \
-  P(submit_sync, CRASH_BEFORE | CRASH_AFTER, load)                                                                               \
-  P(submit_allocate, CRASH_BEFORE | CRASH_AFTER, load)                                                                           \
-  P(submit_rename, CRASH_BEFORE | CRASH_AFTER, load)                                                                             \
-  P(submit_sync_directory, CRASH_BEFORE | CRASH_AFTER, load)                                                                     \
+  P(submit_write, CRASH_BEFORE | CRASH_AFTER | CRASH_TORN, segments)                                                             \
+  P(submit_sync, CRASH_BEFORE | CRASH_AFTER, segments)                                                                           \
+  P(submit_allocate, CRASH_BEFORE | CRASH_AFTER, segments)                                                                       \
+  P(submit_rename, CRASH_BEFORE | CRASH_AFTER, segments)                                                                         \
+  P(submit_sync_directory, CRASH_BEFORE | CRASH_AFTER, segments)                                                                 \
   P(complete_write_durable, CRASH_AFTER, load)                                                                                   \
-  P(complete_write, CRASH_AFTER, load)                                                                                           \
-  P(complete_sync, CRASH_AFTER, load)                                                                                            \
-  P(complete_allocate, CRASH_AFTER, load)                                                                                        \
-  P(complete_rename, CRASH_AFTER, load)                                                                                          \
-  P(complete_sync_directory, CRASH_AFTER, load)                                                                                  \
+  P(complete_write, CRASH_AFTER, segments)                                                                                       \
+  P(complete_sync, CRASH_AFTER, segments)                                                                                        \
+  P(complete_allocate, CRASH_AFTER, segments)                                                                                    \
+  P(complete_rename, CRASH_AFTER, segments)                                                                                      \
+  P(complete_sync_directory, CRASH_AFTER, segments)                                                                              \
   P(open, CRASH_BEFORE | CRASH_AFTER, load)                                                                                      \
-  P(close, CRASH_BEFORE | CRASH_AFTER, load)                                                                                     \
+  P(close, CRASH_BEFORE | CRASH_AFTER, segments)                                                                                 \
   P(size, CRASH_BEFORE | CRASH_AFTER, start)                                                                                     \
   P(read, CRASH_BEFORE | CRASH_AFTER, load)                                                                                      \
   P(write_sync, CRASH_BEFORE | CRASH_AFTER | CRASH_TORN, start)                                                                  \
@@ -44,8 +44,8 @@ enum crash_when { CRASH_BEFORE = 1, CRASH_AFTER = 2, CRASH_TORN = 4 /* a part of
   P(journal_batch_completed, CRASH_BEFORE | CRASH_AFTER, load)                                                                   \
   P(journal_mark_chain, CRASH_BEFORE | CRASH_AFTER, load)                                                                        \
   P(record_ring_set_durable, CRASH_BEFORE | CRASH_AFTER, load)                                                                   \
-  P(journal_header_completed, CRASH_BEFORE | CRASH_AFTER, load)                                                                  \
-  P(journal_prepare_completed, CRASH_BEFORE | CRASH_AFTER, load)                                                                 \
+  P(journal_header_completed, CRASH_BEFORE | CRASH_AFTER, segments)                                                              \
+  P(journal_prepare_completed, CRASH_BEFORE | CRASH_AFTER, segments)                                                             \
   P(record_ring_publish, CRASH_BEFORE | CRASH_AFTER, load)                                                                       \
   P(shard_release_durable, CRASH_BEFORE | CRASH_AFTER, load)                                                                     \
   P(shard_answer_webhook, CRASH_BEFORE | CRASH_AFTER, load)                                                                      \

@@ -47,6 +47,21 @@ static void webhooks_without_an_id_or_out_of_time_are_not_remembered(void **stat
   assert_int_equal(count_at(NOW + 1), 0);
 }
 
+/* The long form begins as the short one. */
+static void a_webhook_with_its_audit_is_remembered(void **state) {
+  (void)state;
+  struct webhook_account account = {.audited = true};
+  uint64_t room[64];
+  account.record = (struct webhook_record){.header = {.type = RECORD_WEBHOOK}, .remember_until_ns = NOW + 9, .status = 200};
+  account.record.header.bytes = webhook_account_bytes(&account);
+  webhook_account_write(&account, room);
+  assert_true(remembered_ids_see(remembered, 1, (const struct record_header *)room, NOW));
+  assert_int_equal(count_at(NOW), 1);
+  struct record_header cut = {.type = RECORD_WEBHOOK, .bytes = sizeof cut};
+  assert_true(remembered_ids_see(remembered, 2, &cut, NOW));
+  assert_int_equal(count_at(NOW), 1);
+}
+
 static void an_lsn_counts_once(void **state) {
   (void)state;
   for (int i = 0; i < 3; i++) see_webhook(7, 1, NOW + 50);
@@ -107,6 +122,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(webhooks_without_an_id_or_out_of_time_are_not_remembered),
       TEST(an_lsn_counts_once),
+      TEST(a_webhook_with_its_audit_is_remembered),
       TEST(what_a_snapshot_and_its_records_say_is_there_once),
       TEST(a_part_that_does_not_add_up_says_nothing),
       TEST(what_is_over_makes_room),

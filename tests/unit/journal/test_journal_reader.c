@@ -89,6 +89,37 @@ static void test_it_starts_anywhere(void **state) {
   }
 }
 
+/* From a batch that an index knows on: the same records; from a wrong place, too. */
+static void test_it_starts_at_a_position(void **state) {
+  (void)state;
+  struct journal_position positions[361];
+  uint64_t lsn;
+  const struct record_header *record;
+  int error;
+  for (int i = 0; i < 120; i++) rig_append(&rig, 3, 1000);
+  struct journal_reader *reader = reader_from(1);
+  for (uint64_t n = 1; n <= 360; n++) {
+    assert_int_equal(journal_reader_next(reader, 360, &lsn, &record), JOURNAL_READ_RECORD);
+    positions[n] = journal_reader_position(reader);
+  }
+  journal_reader_close(reader);
+  for (uint64_t from = 1; from <= 360; from += 7) {
+    /* Its own batch, one before it, one after it, none at all, and a segment that is not there. */
+    const struct journal_position wrong[] = {positions[from],
+                                             positions[from > 20 ? from - 20 : 1],
+                                             positions[from < 340 ? from + 20 : 360],
+                                             {.segment = positions[from].segment, .offset = positions[from].offset + 4096 * 3},
+                                             {.segment = 1, .offset = 77},
+                                             {.segment = 99, .offset = 4096}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+      reader = journal_reader_open_at(io, wrong[i], from, &error);
+      assert_non_null(reader);
+      assert_int_equal(read_all(reader, 360, from), 361 - from);
+      journal_reader_close(reader);
+    }
+  }
+}
+
 /* What is in flight is not read, whatever the disk already shows of it. */
 static void test_it_reads_a_batch_again_that_was_not_whole_before(void **state) {
   (void)state;
@@ -196,6 +227,7 @@ int main(void) {
       TEST(test_it_never_passes_the_limit),
       TEST(test_it_follows_what_is_appended),
       TEST(test_it_starts_anywhere),
+      TEST(test_it_starts_at_a_position),
       TEST(test_it_reads_a_batch_again_that_was_not_whole_before),
       TEST(test_damage_is_reported_not_returned),
       TEST(test_a_limit_beyond_the_log_is_damage),
