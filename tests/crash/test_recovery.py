@@ -7,10 +7,12 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -25,20 +27,22 @@ OK, FAILED, JOURNAL_REFUSED = 0, 1, 3
 
 
 class Notifications:
-    """What the daemon tells systemd, datagram by datagram."""
+    """What the daemon tells systemd, datagram by datagram. They are taken as they come, as systemd does: a full socket would hold
+    the daemon up."""
 
     def __init__(self):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind("notify.sock")
-        self.socket.setblocking(False)
         self.datagrams = []
+        threading.Thread(target=self.take, daemon=True).start()
+
+    def take(self):
+        while True:
+            self.datagrams.append(dict(line.split("=", 1) for line in self.socket.recv(65536).decode().splitlines()))
 
     def read(self):
-        while True:
-            try:
-                self.datagrams.append(dict(line.split("=", 1) for line in self.socket.recv(65536).decode().splitlines()))
-            except BlockingIOError:
-                return self.datagrams
+        time.sleep(0.2)
+        return list(self.datagrams)
 
     def statuses(self):
         return [datagram["STATUS"] for datagram in self.read() if "STATUS" in datagram]
@@ -69,7 +73,7 @@ def status():
 
 
 def wait_for_state(*states):
-    wait_for(f"state {states}", lambda: status()["state"] in states, 60)
+    wait_for(f"state {states}", lambda: status()["state"] in states, 120)
 
 
 def value(lines, name):
@@ -152,7 +156,7 @@ def test_progress(appliance):
 def test_index_is_incomplete_and_says_so(appliance):
     """Ready before the index is: what is there is given, and that it is not all."""
     notifications = Notifications()
-    start(appliance, slow_us=1500000)
+    start(appliance, slow_us=800000)
     wait_for_state("ready")
     answer = json.loads(get("/v1/violations?order=oldest&limit=2")[2])
     expect("an index on its way", answer["index_complete"], False)
@@ -173,13 +177,12 @@ def test_stop_in_the_middle(appliance):
     notifications = Notifications()
     before = digest_of_journal()
     for number in (signal.SIGTERM, signal.SIGINT):
-        start(appliance, slow_us=300000)
+        start(appliance, slow_us=2000000)
         wait_for("a recovery under way", is_recovering, 60)
-        began = time.monotonic()
         appliance.process.send_signal(number)
-        expect("exit code", appliance.process.wait(timeout=20), OK)
-        expect_true("at once", time.monotonic() - began < 3)
-        expect_true(f"the log says so: {appliance.log()}", "the journal is as it was" in appliance.log())
+        expect("exit code", appliance.process.wait(timeout=60), OK)
+        stopped = re.search(r"recovery stopped at journal-([0-9a-f]{16})\.seg, offset \d+: the journal is as it was", appliance.log())
+        expect_true(f"the log says so, and early on: {appliance.log()}", stopped and int(stopped[1], 16) <= 3)
         expect("files", digest_of_journal(), before)
     expect_true("never ready", not any("READY" in datagram for datagram in notifications.read()))
 
