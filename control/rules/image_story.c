@@ -52,6 +52,14 @@ static bool is_of_times(const struct image_fact *fact) {
   return fact->sort == FACT_COMPARISON && (fact->left.kind == MEASURE_DURATION || fact->right.kind == MEASURE_DURATION);
 }
 
+/* `count({A}) >= 0`: true with the first span of the trace, whatever that meets. */
+static bool is_true_of_none(const struct image_fact *fact) {
+  const struct value none = {.type = VALUE_INTEGER, .integer = 0}, *constant = &fact->right.constant;
+  if (fact->sort != FACT_COMPARISON || fact->left.kind != MEASURE_COUNT || fact->right.kind != MEASURE_CONSTANT) return false;
+  const int order = value_compare(&none, constant);
+  return order == 1 || (order == 0 && fact->operation == PREDICATE_GREATER_OR_EQUAL);
+}
+
 struct story_pairs {
   struct fact_pairs early, timed, measured, of_all;
 };
@@ -78,7 +86,8 @@ static void note_fact(struct image_builder *builder, uint32_t index, struct stor
     note_bit(builder, fact, index, fact->right_bit, pairs);
     if (fact->within_ns) image_pair_note(&pairs->timed, fact->left_bit, index);
   }
-  if (fact->early && (is_of_every_span(fact) || is_of_times(fact))) image_pair_note(&pairs->of_all, 0, index);
+  if (fact->early && (is_of_every_span(fact) || is_of_times(fact) || is_true_of_none(fact)))
+    image_pair_note(&pairs->of_all, 0, index);
 }
 
 /* A fact that the previous generation has, and asked as often, goes on: its spans were kept. */

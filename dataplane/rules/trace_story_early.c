@@ -238,7 +238,9 @@ void story_early_add(struct trace_story *story, uint32_t trace, uint32_t line, c
   for (uint32_t i = 0; i < asked->early_of_all_count && !(head->flags & STORY_PARTIAL); i++) {
     const struct image_fact *fact = &asked->facts[asked->early_of_all[i]];
     if (fact->sort == FACT_COMPARISON) {
-      if (extent_holds(story, trace, fact)) set_true(story, trace, fact);
+      /* A count is among these when 0 is enough for it. */
+      const bool holds = fact->left.kind == MEASURE_COUNT ? compare_number(fact, 0) : extent_holds(story, trace, fact);
+      if (holds) set_true(story, trace, fact);
     } else if (line != STORY_NONE) {
       add_to_fact(story, trace, fact, line, continued);
     }
