@@ -210,6 +210,19 @@ struct journal *journal_open(const struct journal_config *config, journal_record
   return journal;
 }
 
+/* By the thread that the ring belongs to: the kernel would keep them until the ring itself is gone, some time after the process.
+ */
+static void let_go_of_files(struct journal *journal) {
+  const struct journal_io_operations *operations = journal->io->operations;
+  if (journal->file >= 0) operations->close(journal->io, journal->file);
+  if (journal->opening) operations->close(journal->io, journal->next.file);
+  if (journal->preparer.file >= 0) operations->close(journal->io, journal->preparer.file);
+  for (uint32_t i = 0; i < journal->prepared_count; i++) operations->close(journal->io, journal->prepared[i].file);
+  journal->file = journal->preparer.file = -1;
+  journal->opening = false;
+  journal->prepared_count = 0;
+}
+
 int journal_rest(struct journal *journal) {
   struct journal_io *io = journal->io;
   uint32_t in_flight = 0;
@@ -223,21 +236,17 @@ int journal_rest(struct journal *journal) {
     in_flight -= (uint32_t)count;
   }
   for (unsigned i = 0; i < 3; i++) writes[i]->active = false;
+  let_go_of_files(journal);
+  io->operations->set_buffers(io, NULL, 0);
   return 0;
 }
 
 void journal_close(struct journal *journal) {
   if (!journal) return;
-  struct journal_io *io = journal->io;
   journal_fail(journal, -ESHUTDOWN);
   journal_chainer_destroy(journal->chainer);
   journal->chainer = NULL;
   if (journal_rest(journal) < 0) return;
-  if (journal->file >= 0) io->operations->close(io, journal->file);
-  if (journal->opening) io->operations->close(io, journal->next.file);
-  if (journal->preparer.file >= 0) io->operations->close(io, journal->preparer.file);
-  for (uint32_t i = 0; i < journal->prepared_count; i++) io->operations->close(io, journal->prepared[i].file);
-  io->operations->set_buffers(io, NULL, 0);
   for (unsigned i = 0; i < 2; i++) free(journal->batches[i].bytes);
   free(journal->header_block);
   free(journal->preparer.zeros);

@@ -67,8 +67,8 @@ struct journal *journal_open(const struct journal_config *config, journal_record
 int journal_step(struct journal *journal, uint64_t now_ns, uint64_t wall_ns, uint64_t wait_ns);
 /* Steps until the rings are empty and all is durable (0), or -errno: failed, or stalled. The producers must have stopped. */
 int journal_drain(struct journal *journal, uint64_t now_ns, uint64_t wall_ns);
-/* Waits for what is in flight, not for what the rings hold. The thread that steps says so before it ends, if another one
- * closes; no step may follow. 0 or -errno: the disk still reads the buffers, and journal_close keeps them. */
+/* Waits for what is in flight, not for what the rings hold, and closes the files. The thread that steps says so before it ends,
+ * if another one closes; no step may follow. 0 or -errno: the disk still reads the buffers, and journal_close keeps them. */
 int journal_rest(struct journal *journal);
 void journal_close(struct journal *journal);
 

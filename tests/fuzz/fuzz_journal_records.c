@@ -74,6 +74,11 @@ static uint64_t no_lsn(void *context) {
   return UINT64_MAX;
 }
 
+static bool always_durable(void *context, uint64_t position) {
+  (void)context, (void)position;
+  return true;
+}
+
 struct start {
   struct remembered_ids *remembered;
   struct cursor_table *cursors;
@@ -99,7 +104,8 @@ static void look_at_cursors(struct cursor_table *cursors) {
 /* As the daemon starts. */
 static void start_over(struct journal_rig *rig) {
   const struct rule_book_operations operations = {.compile = compile, .discard = discard, .publish = discard, .now = now};
-  const struct cursor_journal cursor_journal = {.durable_lsn = no_lsn, .now_ns = now, .wall_ns = now};
+  const struct cursor_journal cursor_journal = {
+      .is_durable = always_durable, .durable_lsn = no_lsn, .now_ns = now, .wall_ns = now};
   struct start start = {.remembered = remembered_ids_create(),
                         .cursors = cursor_table_create(&cursor_journal),
                         .book = rule_book_create(&operations, HISTORY_BYTES)};

@@ -20,5 +20,6 @@ bool excepted_trace_cases_run(uint64_t seed, struct yard *yard, struct case_tota
 bool betrace_event_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
 bool betrace_trace_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
 bool silence_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
+bool eviction_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
 bool wait_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);
 bool window_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals);

@@ -140,7 +140,7 @@ static void raise(struct trace_judge *judge, struct judged_trace *trace, unsigne
 
 struct judged_trace *trace_judge_find(struct trace_judge *judge, uint64_t trace) {
   for (struct judged_trace *found = judge->traces; found; found = found->next)
-    if (found->trace == trace) return found;
+    if (found->trace == trace && found->state != TRACE_IS_FORGOTTEN) return found;
   return NULL;
 }
 
@@ -186,6 +186,39 @@ static void complete(struct trace_judge *judge, struct judged_trace *trace, unsi
     if (trace_judge_breaks(judge, trace, r, now_generation, UINT64_MAX, false)) raise(judge, trace, r, now_generation);
   }
   trace->state = TRACE_IS_REMEMBERED;
+  trace->remembered = ++judge->remembered;
+}
+
+static uint64_t due_of(const struct trace_judge *judge, const struct judged_trace *trace) {
+  const uint64_t idle_ns = trace->last_arrival_ns + judge->story->idle_ns;
+  return idle_ns < trace->limit_ns ? idle_ns : trace->limit_ns;
+}
+
+uint64_t trace_judge_next_due(const struct trace_judge *judge) {
+  uint64_t next_ns = UINT64_MAX;
+  for (const struct judged_trace *trace = judge->traces; trace; trace = trace->next)
+    if (trace->state == TRACE_IS_LIVE && due_of(judge, trace) < next_ns) next_ns = due_of(judge, trace);
+  return next_ns;
+}
+
+static bool goes_before(const struct trace_judge *judge, const struct judged_trace *trace, const struct judged_trace *other) {
+  if (trace->state != other->state) return trace->state == TRACE_IS_REMEMBERED;
+  if (trace->state == TRACE_IS_REMEMBERED) return trace->remembered < other->remembered;
+  return due_of(judge, trace) < due_of(judge, other);
+}
+
+/* The oldest remembered trace goes first, then the live one that would be complete next. */
+static void make_room(struct trace_judge *judge, unsigned owner) {
+  struct judged_trace *first = NULL;
+  unsigned count = 0;
+  for (struct judged_trace *trace = judge->traces; trace; trace = trace->next) {
+    if (trace->owner != owner || trace->state == TRACE_IS_FORGOTTEN) continue;
+    count++;
+    if (!first || goes_before(judge, trace, first)) first = trace;
+  }
+  if (!judge->story->table || count < judge->story->table) return;
+  judge->evicted += first->state == TRACE_IS_LIVE;
+  first->state = TRACE_IS_FORGOTTEN;
 }
 
 static bool is_over(struct trace_judge *judge, const struct judged_trace *trace, unsigned generation, uint64_t now_ns) {
@@ -237,6 +270,7 @@ void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned samp
                         uint64_t now_ns) {
   const struct sample *span = &judge->story->samples[sample];
   struct judged_trace *trace = trace_judge_find(judge, span->trace);
+  if (!trace) make_room(judge, owner);
   if (!trace) trace = open_trace(judge, owner, span->trace, generation, now_ns);
   if (trace->owner != owner) abort();
   if (trace->arrival_count > 0) {

@@ -25,6 +25,7 @@ struct story {
   bool facts;                                  /* rules speak of more than selectors: what any span changes is news */
   bool waits;                                  /* and give spans time to come */
   unsigned max_spans;                          /* 0: off */
+  unsigned table;                              /* so many traces a shard; 0: room for all */
 };
 
 struct arrival {
@@ -36,7 +37,7 @@ struct arrival {
 
 bool story_has_rule(const struct story *story, unsigned rule, unsigned generation);
 
-enum trace_state { TRACE_IS_LIVE, TRACE_IS_REMEMBERED };
+enum trace_state { TRACE_IS_LIVE, TRACE_IS_REMEMBERED, TRACE_IS_FORGOTTEN };
 
 struct judged_trace {
   struct judged_trace *next;
@@ -47,6 +48,7 @@ struct judged_trace {
   struct arrival *arrivals;
   unsigned arrival_count;
   bool raised[STORY_RULES_MAX];
+  uint64_t remembered;        /* as which one of all */
   uint64_t looked_ns;         /* when what had matured was judged last */
   bool ripe[STORY_RULES_MAX]; /* rules that could have been raised for what had matured before the last span came */
 };
@@ -79,7 +81,7 @@ struct trace_judge {
   struct judged_trace *traces;
   struct trace_verdict *verdicts; /* newest first; the caller takes them */
   int8_t *met;                    /* [selector][sample]: -1 not asked yet */
-  uint64_t judged, fired;
+  uint64_t judged, fired, remembered, evicted;
 };
 
 void trace_judge_open(struct trace_judge *judge, const struct story *story, struct yard *yard, struct yard *scratch);
@@ -87,6 +89,8 @@ struct judged_trace *trace_judge_find(struct trace_judge *judge, uint64_t trace)
 /* A span comes to the owner of its trace, whose rules are of `now_generation`. */
 void trace_judge_arrive(struct trace_judge *judge, unsigned owner, unsigned sample, unsigned generation, unsigned now_generation,
                         uint64_t now_ns);
+/* When the next trace will be complete; UINT64_MAX: there is none. */
+uint64_t trace_judge_next_due(const struct trace_judge *judge);
 /* Traces of this owner that have been idle for long enough are complete. */
 void trace_judge_pass(struct trace_judge *judge, unsigned owner, unsigned now_generation, uint64_t now_ns);
 /* Whether a span met a selector, as far as it was asked. */

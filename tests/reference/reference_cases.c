@@ -9,11 +9,17 @@
 static const struct {
   const char *name;
   bool (*run)(uint64_t seed, struct yard *yard, struct case_totals *totals);
-} kinds[] = {{"events", event_cases_run},          {"elements", element_cases_run},
-             {"traces", trace_cases_run},          {"stories", story_cases_run},
-             {"exceptions", exception_cases_run},  {"excepted-traces", excepted_trace_cases_run},
-             {"betrace", betrace_event_cases_run}, {"betrace-traces", betrace_trace_cases_run},
-             {"silences", silence_cases_run},      {"waits", wait_cases_run},
+} kinds[] = {{"events", event_cases_run},
+             {"elements", element_cases_run},
+             {"traces", trace_cases_run},
+             {"stories", story_cases_run},
+             {"exceptions", exception_cases_run},
+             {"excepted-traces", excepted_trace_cases_run},
+             {"betrace", betrace_event_cases_run},
+             {"betrace-traces", betrace_trace_cases_run},
+             {"silences", silence_cases_run},
+             {"evictions", eviction_cases_run},
+             {"waits", wait_cases_run},
              {"windows", window_cases_run}};
 
 static int usage(void) {

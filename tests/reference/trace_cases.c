@@ -1,155 +1,16 @@
 /* Rules on whole traces: the order and place in which spans come, how long their digests take, what comes late or twice, when
  * rules change and when time passes are drawn from the seed; what each trace is found guilty of, and at which step, must be what
  * the reference says. */
-#include "cases.h"
-#include "judge_silence.h"
 #include "line_ring.h"
-#include "report_check.h"
 #include "rule_spelling.h"
 #include "shrinker.h"
-#include "trace_maker.h"
+#include "trace_run.h"
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SECOND UINT64_C(1000000000)
 #define STEPS_MAX 100000u
-
-struct flight { /* a span whose digest is on its way */
-  unsigned sample, generation;
-  bool landed;
-};
-
-struct trace_run {
-  const struct trace_plan *plan;
-  struct engine_side side;
-  struct trace_judge judge;
-  struct test_random random;
-  struct case_totals *totals;
-  struct yard *yard;
-  unsigned shard_generation[SIDE_SHARDS_MAX], generation;
-  struct flight *flights[SIDE_SHARDS_MAX];
-  unsigned flight_count[SIDE_SHARDS_MAX];
-  unsigned *queue, queued, taken; /* samples in the order in which they are sent */
-  uint64_t now_ns;
-  struct expected_report report;
-  struct silence *silences;
-  bool differs, quiet, loud;
-};
-
-static void tell(const struct trace_run *run, const char *what, const char *rule, uint64_t trace) {
-  if (!run->quiet)
-    printf("t=%" PRIu64 "ms generation %u: %s: rule %s, trace %" PRIu64 "\n", run->now_ns / 1000000, run->generation, what, rule,
-           trace);
-}
-
-static void differ(struct trace_run *run, const char *what, const char *rule, uint64_t trace) {
-  run->differs = true;
-  run->totals->differences++;
-  tell(run, what, rule, trace);
-}
-
-static bool has_name(const struct shape_rule *shape, const struct violation *violation) {
-  return strlen(shape->name) == violation->rule.length && memcmp(shape->name, violation->rule.at, violation->rule.length) == 0;
-}
-
-/* Rules of one name are its versions, in order. */
-static unsigned rule_of(const struct trace_run *run, const struct violation *violation) {
-  const struct story *story = &run->plan->story;
-  uint32_t version = 0;
-  for (unsigned r = 0; r < story->rule_count; r++) {
-    if (story->rule_dropped[r] || !has_name(story->rules[r].shape, violation)) continue;
-    if (++version == violation->fixed.rule_version) return r;
-  }
-  return UINT32_MAX;
-}
-
-static const char *verdict_difference(struct trace_run *run, const struct trace_verdict *verdict,
-                                      const struct violation *violation) {
-  const struct story_rule *rule = &run->plan->story.rules[verdict->rule];
-  if (violation->fixed.source != RULE_ON_TRACE || !violation->fixed.has_trace) return "source";
-  if (violation->wall_ns != run->now_ns) return "time";
-  /* What came before the rule did is not told of; of a trace 64 spans are kept to tell of. */
-  if (verdict->trace->arrival_count > 64) return NULL;
-  if (rule->from > verdict->trace->opened || run->plan->tight) return NULL;
-  /* Beyond the ids that are kept a span sent again may count again. */
-  if (verdict->span_count < STORY_SPAN_IDS_MAX && violation->fixed.count != verdict->count) return "count";
-  if (violation->fixed.span_count != verdict->span_count) return "number of spans";
-  for (unsigned i = 0; i < verdict->span_count; i++)
-    if (side_number_of_id(violation->fixed.span_ids[i], 8) != verdict->spans[i]) return "spans";
-  if (violation->fixed.first_seen_ns != verdict->first_ns) return "first seen";
-  if (violation->fixed.last_seen_ns != verdict->last_ns) return "last seen";
-  expected_report_make(&run->report, &run->judge.judge, rule->shape, verdict->first);
-  const char *what = report_difference(&run->report, &run->judge.judge, rule->shape, verdict->first, violation);
-  yard_clear(run->judge.judge.yard);
-  return what;
-}
-
-/* Behind the others there is an attribute that tells how many were kept silent. */
-static const char *silence_difference(struct trace_run *run, const struct trace_verdict *verdict, struct violation *violation) {
-  const struct window_shape *window = run->plan->story.rules[verdict->rule].shape->window;
-  struct silence *silence = silence_of(&run->silences, &run->judge, verdict);
-  const struct violation_attribute *last = &violation->attributes[violation->attribute_count - 1];
-  int64_t told = 0;
-  if (violation->attribute_count > 0 && last->key.length == 10 && memcmp(last->key.at, "suppressed", 10) == 0) {
-    told = last->value.integer;
-    violation->attribute_count--;
-  }
-  if (silence_holds(silence, run->now_ns)) return "the engine fires in the silence";
-  const int64_t suppressed = silence_break(silence, window, run->now_ns);
-  return suppressed >= 0 && told != suppressed ? "how many were suppressed" : NULL;
-}
-
-static void take_violation(struct trace_run *run, unsigned shard, const struct violation *violation) {
-  if (violation->fixed.source == RULE_ON_SPAN) return; /* event_cases looks at those */
-  const unsigned rule = rule_of(run, violation);
-  const uint64_t trace = side_number_of_id(violation->fixed.trace_id, 16);
-  if (rule == UINT32_MAX) {
-    differ(run, "an unknown rule", "?", trace);
-    return;
-  }
-  const char *name = run->plan->story.rules[rule].shape->name;
-  for (struct trace_verdict *verdict = run->judge.verdicts; verdict; verdict = verdict->next) {
-    if (verdict->matched || verdict->rule != rule || verdict->trace->trace != trace) continue;
-    verdict->matched = true;
-    struct violation shown = *violation;
-    const char *what = run->plan->story.rules[rule].shape->window ? silence_difference(run, verdict, &shown) : NULL;
-    if (!what && !run->plan->tight) what = verdict_difference(run, verdict, &shown);
-    if (what) differ(run, what, name, trace);
-    return;
-  }
-  struct judged_trace *judged = trace_judge_find(&run->judge, trace);
-  if (judged && trace_judge_ripens(&run->judge, judged, rule, run->shard_generation[shard], run->now_ns)) return;
-  if (judged && trace_judge_may_raise(&run->judge, judged, rule, run->shard_generation[shard])) return;
-  differ(run, "the engine fires", name, trace);
-}
-
-static void drain(struct trace_run *run) {
-  struct violation violation;
-  for (unsigned shard = 0; shard < run->plan->shards; shard++)
-    for (bool advance = false; side_next_violation(&run->side, shard, &violation, &advance);)
-      take_violation(run, shard, &violation);
-}
-
-static bool is_silenced(struct trace_run *run, const struct trace_verdict *verdict) {
-  if (!run->plan->story.rules[verdict->rule].shape->window) return false;
-  struct silence *silence = silence_of(&run->silences, &run->judge, verdict);
-  if (!silence_holds(silence, run->now_ns)) return false;
-  silence->suppressed++;
-  return true;
-}
-
-/* After a step all that the reference expects must be there; where the ring is tight, at the end. */
-static void check_step(struct trace_run *run, bool end) {
-  if (run->plan->silences && !end) return;
-  if (run->plan->tight && !end && random_below(&run->random, 6)) return;
-  drain(run);
-  if (run->plan->tight && !end) return;
-  for (struct trace_verdict *verdict = run->judge.verdicts; verdict; verdict = verdict->next)
-    if (!verdict->matched && !is_silenced(run, verdict))
-      differ(run, "the engine is silent", run->plan->story.rules[verdict->rule].shape->name, verdict->trace->trace);
-  run->judge.verdicts = NULL;
-}
 
 static void adopt(struct trace_run *run, unsigned shard) {
   if (run->shard_generation[shard] == run->generation) return;
@@ -218,7 +79,7 @@ static struct flight *flight_of(struct trace_run *run, unsigned from, const stru
     const struct sample *sample = &run->plan->story.samples[flight->sample];
     if (flight->landed || sample->trace != trace) continue;
     if (sample->span == span) return flight;
-    differ(run, "a digest has overtaken another", "?", trace);
+    trace_run_differ(run, "a digest has overtaken another", "?", trace);
   }
   printf("a digest of no span\n");
   abort();
@@ -232,6 +93,7 @@ static void deliver(struct trace_run *run, unsigned from, unsigned to, unsigned 
       line_ring_consume(ring);
       continue;
     }
+    run->now_ns += run->plan->story.table > 0; /* no two traces would be complete at one moment */
     struct flight *flight = flight_of(run, from, digest);
     flight->landed = true;
     /* A shard looks for newer rules before it reads what others send. */
@@ -242,20 +104,31 @@ static void deliver(struct trace_run *run, unsigned from, unsigned to, unsigned 
              run->plan->story.samples[flight->sample].span, run->plan->story.samples[flight->sample].trace);
     trace_judge_arrive(&run->judge, to, flight->sample, flight->generation, run->shard_generation[to], run->now_ns);
     line_ring_consume(ring);
-    check_step(run, false);
+    trace_run_check(run, false);
   }
 }
 
 static void expire(struct trace_run *run, unsigned shard) {
   while (engine_expire(run->side.engines[shard], run->now_ns, run->now_ns, 7) == 7) continue;
   trace_judge_pass(&run->judge, shard, run->shard_generation[shard], run->now_ns);
-  check_step(run, false);
+  trace_run_check(run, false);
+}
+
+/* Where traces make room for others the order in which they are complete matters. */
+static void wait_until(struct trace_run *run, uint64_t until_ns) {
+  for (uint64_t due_ns; run->plan->story.table && (due_ns = trace_judge_next_due(&run->judge)) <= until_ns;) {
+    if (due_ns > run->now_ns) run->now_ns = due_ns;
+    for (unsigned shard = 0; shard < run->plan->shards; shard++) expire(run, shard);
+  }
+  run->now_ns = until_ns;
 }
 
 static void pass(struct trace_run *run) {
   /* A trace is remembered for a minute; what comes after that opens another. */
-  if (run->now_ns < 50 * SECOND) run->now_ns += random_below(&run->random, 12) * (SECOND / 10);
-  if (run->now_ns < 50 * SECOND && random_below(&run->random, 12) == 0) run->now_ns += 3 * SECOND;
+  uint64_t until_ns = run->now_ns;
+  if (until_ns < 50 * SECOND) until_ns += random_below(&run->random, 12) * (SECOND / 10);
+  if (until_ns < 50 * SECOND && random_below(&run->random, 12) == 0) until_ns += 3 * SECOND;
+  wait_until(run, until_ns);
   for (unsigned shard = 0; shard < run->plan->shards; shard++)
     if (random_below(&run->random, 2)) expire(run, shard);
 }
@@ -274,7 +147,7 @@ static void settle(struct trace_run *run, bool end) {
   while (digests_wait(run))
     for (unsigned from = 0; from < run->plan->shards; from++)
       for (unsigned to = 0; to < run->plan->shards; to++) deliver(run, from, to, UINT32_MAX);
-  check_step(run, true);
+  trace_run_check(run, true);
 }
 
 static void step(struct trace_run *run) {
@@ -298,14 +171,14 @@ static void finish(struct trace_run *run) {
   for (unsigned from = 0; from < run->plan->shards; from++)
     for (unsigned to = 0; to < run->plan->shards; to++) deliver(run, from, to, UINT32_MAX);
   settle(run, true);
-  run->now_ns += run->plan->story.idle_ns + (run->plan->story.waits ? 12 : 1) * SECOND;
+  wait_until(run, run->now_ns + run->plan->story.idle_ns + (run->plan->story.waits ? 12 : 1) * SECOND);
   for (unsigned again = 0; again < 50; again++)
     for (unsigned shard = 0; shard < run->plan->shards; shard++) {
       expire(run, shard);
-      if (run->plan->tight) drain(run);
+      if (run->plan->tight) trace_run_drain(run);
     }
   settle(run, true);
-  check_step(run, true);
+  trace_run_check(run, true);
 }
 
 static void check_laws(struct trace_run *run) {
@@ -318,13 +191,14 @@ static void check_laws(struct trace_run *run) {
     evicted += counters->traces_evicted;
     for (unsigned reason = 0; reason < TRACE_COMPLETIONS; reason++) completed += counters->traces_completed[reason];
   }
-  if (sent != applied || opened != completed || evicted) differ(run, "conservation", "?", 0);
+  if (sent != applied || opened != completed + evicted || evicted != run->judge.evicted)
+    trace_run_differ(run, "conservation", "?", 0);
 }
 
 static void open_run(struct trace_run *run, const struct trace_plan *plan) {
   const struct side_limits limits = {.record_bytes = plan->tight ? 8192 : 1u << 20,
                                      .digest_lines = plan->tight ? 64 : 1u << 14,
-                                     .traces = 256,
+                                     .traces = plan->story.table ? plan->story.table : 256,
                                      .captures = 4096,
                                      .window_keys = plan->silences ? 512 : 0,
                                      .idle_ns = plan->story.idle_ns,
@@ -404,4 +278,8 @@ bool betrace_trace_cases_run(uint64_t seed, struct yard *yard, struct case_total
 
 bool silence_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
   return run_seed(seed, STORY_OF_SILENCES, yard, totals);
+}
+
+bool eviction_cases_run(uint64_t seed, struct yard *yard, struct case_totals *totals) {
+  return run_seed(seed, STORY_OF_EVICTIONS, yard, totals);
 }

@@ -229,7 +229,7 @@ static void relate(struct trace_maker *maker, struct sample *samples, unsigned a
 
 static void make_samples(struct trace_maker *maker) {
   struct story *story = &maker->plan->story;
-  const unsigned traces = maker->plan->silences ? 40 : 1 + below(maker, story->facts ? 4 : 8);
+  const unsigned traces = maker->plan->silences || story->table ? 40 : 1 + below(maker, story->facts ? 4 : 8);
   story->sample_count = 1 + below(maker, below(maker, 4) ? 60 : 300);
   struct sample *samples = YARD_ARRAY(maker->rules.yard, struct sample, story->sample_count);
   for (unsigned i = 0; i < story->sample_count; i++) {
@@ -262,7 +262,8 @@ void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kin
   if (plan->story.waits) plan->tight = false;
   if (kind != STORY_OF_SELECTORS) plan->generations = 1;
   plan->silences = kind == STORY_OF_SILENCES;
-  if (plan->silences) plan->tight = false;
+  if (kind == STORY_OF_EVICTIONS) plan->story.table = 1 + random_below(&random, 8);
+  if (plan->silences || plan->story.table) plan->tight = false;
   maker.excepts = kind == STORY_OF_EXCEPTIONS;
   maker.betrace = kind == STORY_OF_BETRACE;
   if (facts && random_below(&random, 3) == 0) plan->story.clock_tolerance_ns = random_below(&random, 4) * UINT64_C(50000000);

@@ -20,6 +20,14 @@ struct trace_plan {
 };
 
 /* Rules also count, order and relate spans; and give them time to come; or have exceptions. */
-enum story_kind { STORY_OF_SELECTORS, STORY_OF_FACTS, STORY_OF_WAITS, STORY_OF_EXCEPTIONS, STORY_OF_BETRACE, STORY_OF_SILENCES };
+enum story_kind {
+  STORY_OF_SELECTORS,
+  STORY_OF_FACTS,
+  STORY_OF_WAITS,
+  STORY_OF_EXCEPTIONS,
+  STORY_OF_BETRACE,
+  STORY_OF_SILENCES,
+  STORY_OF_EVICTIONS
+};
 void trace_plan_make(struct trace_plan *plan, uint64_t seed, enum story_kind kind, struct yard *yard);
 void trace_plan_spell(const struct trace_plan *plan, unsigned generation, struct spelling *text);

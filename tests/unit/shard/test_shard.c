@@ -88,6 +88,31 @@ static void a_durable_answer_waits_for_the_disk(void **state) {
   assert_int_equal(RIG_SUM(&rig, engine.violations_emitted), 2);
 }
 
+/* One after another, over several flushes, and then all at once after one: no answer passes an earlier one. */
+static void durable_answers_resume_in_order(void **state) {
+  (void)state;
+  start(1);
+  for (unsigned held = 0; held < 2; held++) {
+    char order[8];
+    unsigned posted = 0, answered = 0;
+    rig.journal_held_up = held;
+    for (unsigned step = 0; step < 100000 && answered < RIG_CLIENTS; step++) {
+      if (step % 30 == 0 && posted < RIG_CLIENTS) {
+        snprintf(order, sizeof order, "o%u%u", held, posted);
+        rig_post_order(&rig, posted++, "plain", order, 500);
+      }
+      if (posted == RIG_CLIENTS && step > 1000) rig.journal_held_up = false;
+      rig_step(&rig, RIG_MS / 100);
+      const unsigned before = answered;
+      while (answered < posted && rig_answer(&rig, answered).status == 200) answered++;
+      for (unsigned later = answered + 1; later < posted; later++) assert_int_equal(rig_answer(&rig, later).status, 0);
+      assert_true(answered == before || !rig.journal_held_up);
+    }
+    assert_int_equal(answered, RIG_CLIENTS);
+  }
+  assert_int_equal(RIG_SUM(&rig, shard.webhooks_durable), 2 * RIG_CLIENTS);
+}
+
 /* The newest durable record of a webhook; violations before it are counted. */
 static struct webhook_account read_account(uint32_t *violations) {
   struct webhook_account account = {0};
@@ -347,6 +372,7 @@ int main(void) {
       cmocka_unit_test_teardown(each_refusal_has_its_status, tear_down),
       cmocka_unit_test_teardown(other_signals_are_told_that_only_traces_are_taken, tear_down),
       cmocka_unit_test_teardown(a_durable_answer_waits_for_the_disk, tear_down),
+      cmocka_unit_test_teardown(durable_answers_resume_in_order, tear_down),
       cmocka_unit_test_teardown(an_accepted_webhook_is_recorded_with_its_verdict, tear_down),
       cmocka_unit_test_teardown(another_shards_frames_are_handed_over, tear_down),
       cmocka_unit_test_teardown(an_id_takes_effect_once_on_all_shards, tear_down),
