@@ -160,10 +160,15 @@ class CrashRounds:
                (0, reader.next_lsn - 1, reader.chain.hex(), 0))
         self.list_due = True
 
+    @staticmethod
+    def _oldest_lsn():
+        return metric("tripline_journal_oldest_lsn")
+
     def _check_listed(self):
         wait_for("the index", lambda: metric("tripline_journal_indexed_lsn") == metric("tripline_journal_durable_lsn"), 60, 0.02)
-        listed = self.appliance.violations()
-        self.ledger.check_listed(listed, metric("tripline_journal_oldest_lsn"))
+        wait_for("a look at the segments", self._oldest_lsn, 60, 0.02)
+        oldest_before = self._oldest_lsn()
+        self.ledger.check_listed(self.appliance.violations(), oldest_before, self._oldest_lsn())
         self.list_due = False
 
     def end_life(self):

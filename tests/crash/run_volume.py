@@ -50,7 +50,7 @@ class Running:
         self.slot, self.began = slot, time.monotonic()
         self.log = os.path.join(logs, f"{number:04}-{self.what.replace(' ', '-')}.log")
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT, cwd=logs,
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=subprocess.STDOUT, cwd=logs, env={**os.environ, "TMPDIR": logs},
                                             preexec_fn=lambda: os.sched_setaffinity(0, cpus))
 
     def told(self):
