@@ -76,6 +76,23 @@ enum MHD_Result handle_cursor_delete(struct management_request *request, const c
 /* Instead of a list: from where the cursor is, oldest first. */
 enum MHD_Result handle_violations_of_cursor(struct management_request *request, const char *node);
 enum MHD_Result handle_journal_flush(struct management_request *request);
+/* A page of an answer: up to `room` of them, and whether there are more. */
+struct answer_page {
+  json_t *list;
+  const char *node;
+  uint64_t last_lsn;
+  uint32_t room;
+  bool with_body, more;
+};
+/* False: the page is full. */
+static inline bool answer_page_takes(struct answer_page *listing, uint64_t lsn) {
+  listing->more = listing->room == 0;
+  if (listing->more) return false;
+  listing->room--;
+  listing->last_lsn = lsn;
+  return true;
+}
+
 enum MHD_Result handle_webhooks(struct management_request *request);
 enum MHD_Result handle_webhook(struct management_request *request, const char *correlation_id);
 enum MHD_Result handle_blackbox(struct management_request *request);

@@ -54,22 +54,9 @@ static void say_extent(json_t *answer, const struct appliance_index *index) {
                                                       extent->count ? json_time(extent->first_wall_ns) : json_null()));
 }
 
-struct listing {
-  json_t *list;
-  const char *node;
-  uint64_t last_lsn;
-  uint32_t room;
-  bool more;
-};
-
 static bool add_violation(void *context, uint64_t lsn, const struct violation *violation) {
-  struct listing *listing = context;
-  if (listing->room == 0) {
-    listing->more = true;
-    return false;
-  }
-  listing->room--;
-  listing->last_lsn = lsn;
+  struct answer_page *listing = context;
+  if (!answer_page_takes(listing, lsn)) return false;
   json_array_append_new(listing->list, json_violation(violation, lsn, listing->node));
   return true;
 }
@@ -83,7 +70,7 @@ enum MHD_Result handle_violations(struct management_request *request) {
   struct violation_store *store = request->appliance->violations(request->appliance->context);
   struct appliance_index index;
   request->appliance->index(request->appliance->context, &index);
-  struct listing listing = {.list = json_array(), .node = request->appliance->node, .room = filter.limit};
+  struct answer_page listing = {.list = json_array(), .node = request->appliance->node, .room = filter.limit};
   filter.limit++; /* one more tells whether there are more */
   const int given = violation_store_query(store, &filter, add_violation, &listing);
   if (given < 0) {

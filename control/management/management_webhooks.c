@@ -41,22 +41,9 @@ static const char *read_filter(const struct management_request *request, struct 
   return read_times(request, filter);
 }
 
-struct listing {
-  json_t *list;
-  const char *node;
-  uint64_t last_lsn;
-  uint32_t room;
-  bool with_body, more;
-};
-
 static bool add_webhook(void *context, uint64_t lsn, const struct webhook_account *account) {
-  struct listing *listing = context;
-  if (listing->room == 0) {
-    listing->more = true;
-    return false;
-  }
-  listing->room--;
-  listing->last_lsn = lsn;
+  struct answer_page *listing = context;
+  if (!answer_page_takes(listing, lsn)) return false;
   json_array_append_new(listing->list, json_webhook(account, lsn, listing->node, listing->with_body));
   return true;
 }
@@ -72,7 +59,7 @@ enum MHD_Result handle_webhooks(struct management_request *request) {
   const char *wrong = read_filter(request, &filter);
   if (wrong) return answer_error(request, 400, "argument", wrong);
   struct webhook_store *store = request->appliance->webhooks(request->appliance->context);
-  struct listing listing = {.list = json_array(), .node = request->appliance->node, .room = filter.limit};
+  struct answer_page listing = {.list = json_array(), .node = request->appliance->node, .room = filter.limit};
   uint64_t more_lsn = 0;
   filter.limit++; /* one more tells whether there are more */
   const int given = webhook_store_query(store, &filter, add_webhook, &listing, &more_lsn);
@@ -94,7 +81,7 @@ enum MHD_Result handle_webhook(struct management_request *request, const char *c
   if (!argument_uuid(correlation_id, filter.correlation_id))
     return answer_error(request, 400, "argument", "a webhook is named by its correlation id, 36 characters");
   struct webhook_store *store = request->appliance->webhooks(request->appliance->context);
-  struct listing listing = {.list = json_array(), .node = request->appliance->node, .room = 1, .with_body = true};
+  struct answer_page listing = {.list = json_array(), .node = request->appliance->node, .room = 1, .with_body = true};
   int given;
   /* Ids of one millisecond are in one or two parts; a clock that stood still may have put more there. */
   do {

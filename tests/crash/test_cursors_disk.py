@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from appliance_process import Appliance, enter_namespace, expect, expect_true, metric, wait_for  # noqa: E402
-from loop_disk import Disk  # noqa: E402
+from loop_disk import Disk, gone_at_the_end  # noqa: E402
 from management_client import Control, ask  # noqa: E402
 from order_load import Load  # noqa: E402
 
@@ -76,8 +76,7 @@ def dead_sink(appliance, disk):
 def main():
     appliance = Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG.format(retention=""), {"rules.yaml": RULES})
     disk = Disk(appliance.directory, 512)
-    os.makedirs("tripline-data", exist_ok=True)
-    try:
+    with gone_at_the_end(appliance, disk):
         appliance.start()
         full_disk(appliance, disk)
         expect("exit code", appliance.stop(), 0)
@@ -85,13 +84,6 @@ def main():
         appliance.start()
         dead_sink(appliance, disk)
         expect("exit code", appliance.stop(), 0)
-    except BaseException:
-        print(appliance.log()[-3000:])
-        raise
-    finally:
-        if appliance.process and appliance.process.poll() is None:
-            appliance.kill()
-        disk.close()
     print("a full disk: cursors change later; a dead sink gives way")
 
 

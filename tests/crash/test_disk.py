@@ -2,63 +2,26 @@
 
 usage: test_disk.py TRIPLINED TRIPLINE SOURCE. Runs in a network namespace of its own.
 """
-import http.client
 import itertools
 import json
 import os
 import sys
-import threading
-import time
 import urllib.error
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from appliance_process import Appliance, enter_namespace, expect, expect_true, fetch, metric, wait_for  # noqa: E402
-from loop_disk import Disk, run  # noqa: E402
+from loop_disk import CONFIG_ON_DISK, Disk, gone_at_the_end, run  # noqa: E402
+from order_load import Load  # noqa: E402
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
-CONFIG = """shards: {count: 1, idle_sleep: 100us}
-data_dir: disk/data
-management: {socket: ./tripline-data/control.sock}
-rules: {files: [rules.yaml]}
-journal: {segment_bytes: 2MiB}
-"""
 RULES = "rules:\n" + "".join(f'  - {{name: r{i}, on: webhook, if: body.n > 0, message: "${{body.n}} ${{body.fill}}"}}\n' for i in range(100))
 FILL = "x" * 3500
-SENDERS = 6
 READY = "http://127.0.0.1:9464/readyz"
 
 
-class Load:
-    """Orders, some 360 KB of violations each; which were answered 200."""
-
-    def __init__(self, first):
-        self.numbers, self.ended, self.statuses, self.acknowledged = itertools.count(first), threading.Event(), {}, set()
-        self.threads = [threading.Thread(target=self.send, daemon=True) for _ in range(SENDERS)]
-        for thread in self.threads:
-            thread.start()
-
-    def send(self):
-        while not self.ended.is_set():
-            try:
-                connection = http.client.HTTPConnection("10.86.0.2", 8080, timeout=5)
-                while not self.ended.is_set():
-                    number = next(self.numbers)
-                    connection.request("POST", "/webhook/orders", json.dumps({"n": number, "fill": FILL}), {"Content-Type": "application/json"})
-                    answer = connection.getresponse()
-                    answer.read()
-                    self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
-                    if answer.status == 503:
-                        expect_true("503 says when to come back", answer.getheader("Retry-After"))
-                        time.sleep(0.05)
-                    elif answer.status == 200:
-                        self.acknowledged.add(number)
-            except (OSError, http.client.HTTPException):
-                time.sleep(0.05)
-
-    def stop(self):
-        self.ended.set()
-        for thread in self.threads:
-            thread.join()
+def start_load(first):
+    """Orders, some 360 KB of violations each."""
+    return Load(itertools.count(first), fill=FILL, senders=6)
 
 
 def is_ready():
@@ -81,7 +44,7 @@ def full_disk(appliance, disk):
     loads = []
     for cycle in range(2):
         filler = disk.fill(3 << 20)
-        load = Load(100000 * (cycle + 1))
+        load = start_load(100000 * (cycle + 1))
         wait_for("the disk is full", lambda: metric("tripline_journal_out_of_space") == 1, 120)
         wait_for("not ready", lambda: not is_ready())
         wait_for("refused with 503", lambda: load.statuses.get(503, 0) > 0, 120)
@@ -99,7 +62,7 @@ def full_disk(appliance, disk):
 
 
 def read_only(appliance, disk, loads):
-    load = Load(900000)
+    load = start_load(900000)
     wait_for("load", lambda: load.acknowledged)
     with open(f"/sys/fs/ext4/{os.path.basename(disk.device)}/trigger_fs_error", "w", encoding="ascii") as file:
         file.write("tripline")
@@ -115,10 +78,9 @@ def read_only(appliance, disk, loads):
 
 
 def main():
-    appliance = Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, {"rules.yaml": RULES})
+    appliance = Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG_ON_DISK, {"rules.yaml": RULES})
     disk = Disk(appliance.directory, 4096)  # sparse; more than the load writes
-    os.makedirs("tripline-data", exist_ok=True)
-    try:
+    with gone_at_the_end(appliance, disk):
         appliance.start()
         loads = full_disk(appliance, disk)
         read_only(appliance, disk, loads)
@@ -130,13 +92,6 @@ def main():
         count = check_kept(appliance, loads)
         expect_true("something was acknowledged", count > 0)
         appliance.stop()
-    except BaseException:
-        print(appliance.log()[-3000:])
-        raise
-    finally:
-        if appliance.process and appliance.process.poll() is None:
-            appliance.kill()
-        disk.close()
     print(f"full twice, read-only once: {count} acknowledged, none lost")
 
 

@@ -7,7 +7,6 @@ import datetime
 import http.client
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -16,14 +15,9 @@ import urllib.error
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 from appliance_process import Appliance, enter_namespace, expect, expect_true, fetch, metric, wait_for  # noqa: E402
+from loop_disk import CONFIG_ON_DISK, SKIP, gone_at_the_end, run  # noqa: E402
 
 TRIPLINED, TRIPLINE, SOURCE = (os.path.abspath(path) for path in sys.argv[1:4])
-CONFIG = """shards: {count: 1, idle_sleep: 100us}
-data_dir: disk/data
-management: {socket: ./tripline-data/control.sock}
-rules: {files: [rules.yaml]}
-journal: {segment_bytes: 2MiB}
-"""
 RULES = """rules:
   - {name: order, on: webhook, if: body.n > 0, message: "${body.n} ${body.fill}"}
   - {name: slow, on: span, if: name = "checkout", message: slow}
@@ -31,11 +25,6 @@ RULES = """rules:
 SPANS = {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "01" * 16, "spanId": "02" * 8, "name": "checkout"}]}]}]}
 READY = "http://127.0.0.1:9464/readyz"
 PROMISED_MIB, FULL_MIB = 256, 16
-SKIP = 77
-
-
-def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 class ThinDisk:
@@ -153,11 +142,10 @@ def check_goes_on(safe_lsn):
 
 
 def main():
-    appliance = Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, {"rules.yaml": RULES})
+    appliance = Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG_ON_DISK, {"rules.yaml": RULES})
     disk = ThinDisk(appliance.directory)
-    os.makedirs("tripline-data", exist_ok=True)
     acknowledged = set()
-    try:
+    with gone_at_the_end(appliance, disk):
         appliance.start()
         watch = Watch()
         send_until_refused(acknowledged)
@@ -174,13 +162,6 @@ def main():
         expect("acknowledged and lost", sorted(acknowledged - found), [])
         expect_true("something was acknowledged", acknowledged)
         appliance.stop()
-    except BaseException:
-        print(appliance.log()[-3000:])
-        raise
-    finally:
-        if appliance.process and appliance.process.poll() is None:
-            appliance.kill()
-        disk.close()
     print(f"failed after {len(acknowledged)} acknowledged, none lost")
 
 

@@ -1,10 +1,17 @@
-"""A small disk of its own for a test: an ext4 in a file, on a loop device."""
+"""A small disk of its own for a test: an ext4 in a file, on a loop device; and an appliance whose data is on a disk."""
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 
 SKIP = 77
+CONFIG_ON_DISK = """shards: {count: 1, idle_sleep: 100us}
+data_dir: disk/data
+management: {socket: ./tripline-data/control.sock}
+rules: {files: [rules.yaml]}
+journal: {segment_bytes: 2MiB}
+"""
 
 
 def run(*command):
@@ -42,3 +49,18 @@ class Disk:
             run("losetup", "-d", self.device)
         if os.path.exists(self.image):
             os.unlink(self.image)
+
+
+@contextlib.contextmanager
+def gone_at_the_end(appliance, disk):
+    """Neither outlives the test; one that failed shows the log."""
+    os.makedirs("tripline-data", exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        print(appliance.log()[-3000:])
+        raise
+    finally:
+        if appliance.process and appliance.process.poll() is None:
+            appliance.kill()
+        disk.close()

@@ -4,16 +4,16 @@ import json
 import threading
 import time
 
-SENDERS = 4
+from appliance_process import expect_true
 
 
 class Load:
-    """Until it is stopped; which were answered as durable."""
+    """Until it is stopped; how they were answered, and which as durable."""
 
-    def __init__(self, numbers, key="n", pause=0.0, fill=""):
+    def __init__(self, numbers, key="n", pause=0.0, fill="", senders=4):
         self.numbers, self.key, self.pause, self.fill = numbers, key, pause, fill
-        self.ended, self.acknowledged = threading.Event(), set()
-        self.threads = [threading.Thread(target=self.send, daemon=True) for _ in range(SENDERS)]
+        self.ended, self.statuses, self.acknowledged = threading.Event(), {}, set()
+        self.threads = [threading.Thread(target=self.send, daemon=True) for _ in range(senders)]
         for thread in self.threads:
             thread.start()
 
@@ -26,7 +26,11 @@ class Load:
                     connection.request("POST", "/webhook/orders", json.dumps({self.key: number, "fill": self.fill}), {"Content-Type": "application/json"})
                     answer = connection.getresponse()
                     answer.read()
-                    if answer.status == 200:
+                    self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
+                    if answer.status == 503:
+                        expect_true("503 says when to come back", answer.getheader("Retry-After"))
+                        time.sleep(0.05)
+                    elif answer.status == 200:
                         self.acknowledged.add(number)
                     time.sleep(self.pause)
             except (OSError, http.client.HTTPException):
