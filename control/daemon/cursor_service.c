@@ -102,7 +102,7 @@ void cursors_destroy(struct daemon *daemon) {
 
 static void tell_overtaken(void *context, const struct cursor_view *view) {
   (void)context;
-  log_warning("journal", "cursor %s has not had LSN %llu to %llu%s, and they are removed: %llu records lost to it in all",
+  log_warning("cursors", "cursor %s has not had LSN %llu to %llu%s, and they are removed: %llu records lost to it in all",
               view->cursor.name, (unsigned long long)view->gap_from, (unsigned long long)view->gap_to,
               view->cursor.holds ? " (a hard limit, or a full disk)" : "", (unsigned long long)view->cursor.lost_records);
 }
