@@ -67,7 +67,7 @@ class Changer(threading.Thread):
     def choose(self):
         name = f"rule-{self.number}-{self.chance.randrange(4)}"
         now = self.known.get(name)
-        limit = self.chance.randrange(1, 100000)
+        limit = self.chance.randrange(1, 100000, 2)  # odd: no whole number of microseconds, which would come back as that
         text = {"name": name, "on": "span", "if": f"duration > {limit}ns", "tags": ["own"]}
         if now is None:
             return name, ("POST", "/v1/rules", text), (text["if"], True)
@@ -108,7 +108,7 @@ class SetChanger(threading.Thread):
         try:
             connection = SocketConnection()
             while True:
-                number = (self.known or 0) + 1
+                number = (self.known or -1) + 2
                 rules = [{"name": f"set-{i}", "on": "span", "if": f"duration > {number}ns", "description": "d" * 200} for i in range(SET_RULES)]
                 self.pending = number
                 status, content = ask(connection, "POST", "/v1/rules/import", json.dumps({"rules": rules}))
