@@ -67,7 +67,7 @@ class Changer(threading.Thread):
     def choose(self):
         name = f"rule-{self.number}-{self.chance.randrange(4)}"
         now = self.known.get(name)
-        limit = self.chance.randrange(1, 100000, 2)  # of whole microseconds the text would come back as such
+        limit = self.chance.randrange(1, 100000, 2)  # odd: no whole number of microseconds, which would come back as that
         text = {"name": name, "on": "span", "if": f"duration > {limit}ns", "tags": ["own"]}
         if now is None:
             return name, ("POST", "/v1/rules", text), (text["if"], True)
