@@ -231,9 +231,9 @@ int journal_rest(struct journal *journal) {
   for (uint32_t waits = 0; in_flight > 0; waits++) {
     struct journal_io_completion completions[JOURNAL_IO_IN_FLIGHT_MAX];
     const int count = io->operations->reap(io, completions, JOURNAL_IO_IN_FLIGHT_MAX, WAIT_SLICE_NS);
-    if (count < 0) return count;
-    if (waits == CLOSE_WAITS_MAX) return -ETIMEDOUT;
-    in_flight -= (uint32_t)count;
+    if (waits == CLOSE_WAITS_MAX) return count < 0 ? count : -ETIMEDOUT;
+    /* That asking failed says nothing of what is in flight: whoever uses this I/O next would be told of it. */
+    if (count > 0) in_flight -= (uint32_t)count;
   }
   for (unsigned i = 0; i < 3; i++) writes[i]->active = false;
   let_go_of_files(journal);
