@@ -22,7 +22,9 @@ ROUNDS = int(sys.argv[4])
 SEED = int(sys.argv[5]) if len(sys.argv) > 5 else int.from_bytes(os.urandom(4), "little")
 AT_POINTS = os.path.basename(TRIPLINED) == "triplined_at_points"
 TIMES = (1, 2, 3, 5, 8, 13, 30)
-CONFIG = """rules: {files: [rules.yaml]}
+CONFIG = """ports: [{name: trip, kind: embedded, mtu: 1500}]
+shards: {idle_sleep: 100us, prefault: false}
+rules: {files: [rules.yaml]}
 journal: {segment_bytes: 2MiB}
 """
 LOAD_RULES = "".join(f'  - {{name: load-{i}, on: webhook, if: body.n > 0, message: "${{body.n}} ${{body.fill}}"}}\n' for i in range(24))
