@@ -15,11 +15,15 @@ from pathlib import Path
 from source_tree import c_files
 
 
-def include_folders(command):
-    folder = Path(command["directory"])
-    for argument in shlex.split(command["command"]):
-        if argument.startswith("-I"):
-            yield Path(os.path.normpath(folder / argument[2:]))
+class Seer:
+    """A source file that is compiled, and the folders whose headers it can see."""
+
+    def __init__(self, command):
+        self.command, folder = command, command["directory"]
+        self.source = Path(os.path.normpath(os.path.join(folder, command["file"])))
+        self.includes = {line.strip() for line in self.source.read_text().splitlines() if line.startswith("#include")}
+        self.folders = {self.source.parent} | {Path(os.path.normpath(os.path.join(folder, argument[2:])))
+                                               for argument in shlex.split(command["command"]) if argument.startswith("-I")}
 
 
 def flags(command):
@@ -35,20 +39,15 @@ def flags(command):
     return kept
 
 
-def source_of(command):
-    return Path(os.path.normpath(Path(command["directory"]) / command["file"]))
-
-
-def command_for(header, commands):
+def command_for(header, seers):
     """The best of those that see the header's folder: of a file in that folder that includes it, or one elsewhere, or neither."""
     includes = f'#include "{header.name}"'
 
-    def rank(command):
-        source = source_of(command)
-        return (includes in source.read_text(), source.parent == header.parent)
+    def rank(seer):
+        return (includes in seer.includes, seer.source.parent == header.parent)
 
-    seeing = [c for c in commands if header.parent == source_of(c).parent or header.parent in include_folders(c)]
-    return max(seeing, key=rank, default=None)
+    best = max((seer for seer in seers if header.parent in seer.folders), key=rank, default=None)
+    return best and best.command
 
 
 def compile_alone(header, command):
@@ -59,10 +58,10 @@ def compile_alone(header, command):
 
 def main():
     root, build = (Path(os.path.realpath(path)) for path in sys.argv[1:3])
-    commands = [c for c in json.loads((build / "compile_commands.json").read_text()) if source_of(c).suffix == ".c"]
+    seers = [Seer(c) for c in json.loads((build / "compile_commands.json").read_text()) if c["file"].endswith(".c")]
     jobs, skipped = [], []
     for path in c_files(root, suffixes=(".h",)):
-        command = command_for(root / path, commands)
+        command = command_for(root / path, seers)
         if command:
             jobs.append((path, command))
         else:
