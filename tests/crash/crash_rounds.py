@@ -19,7 +19,7 @@ from crash_ledger import Ledger  # noqa: E402
 from crash_load import Load  # noqa: E402
 from crash_requests import RULES, SOURCES, requests, signed_webhook  # noqa: E402
 
-LIFE_ROUNDS, CHECK_ROUNDS, TELL_ROUNDS = 200, 100, 100
+LIFE_ROUNDS, CHECK_ROUNDS, TELL_ROUNDS = 50, 50, 50
 POLL_SECONDS = 0.004
 START_SECONDS, DRAIN_SECONDS = 60, 20
 CHECKPOINT_KEY = b"a secret of the crash tests"
