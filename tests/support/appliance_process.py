@@ -122,7 +122,7 @@ class Appliance:
 
     def run_cli(self, *arguments, **options):
         return subprocess.run([self.tripline, "-s", "tripline-data/control.sock", *arguments], capture_output=True, check=False,
-                              timeout=60, cwd=self.directory, **options)
+                              timeout=300, cwd=self.directory, **options)
 
     def violations(self, *filters):
         result = self.run_cli("violations", "list", *filters, "--limit", "1000000", "-o", "json")

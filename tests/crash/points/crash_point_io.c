@@ -11,10 +11,9 @@ _Static_assert(CRASH_AT_submit_sync_directory - CRASH_AT_submit_write_durable ==
                    JOURNAL_IO_KINDS == 6,
                "a point for each kind, in their order");
 
-struct journal_io *__real_journal_io_uring_create(const char *directory, int *error_number, const char **error);
-struct journal_io *__wrap_journal_io_uring_create(const char *directory, int *error_number, const char **error);
-int __real_journal_io_uring_pin_workers(struct journal_io *io, int cpu);
-int __wrap_journal_io_uring_pin_workers(struct journal_io *io, int cpu);
+/* Of the types that the header gives: another prototype there does not compile here. */
+__typeof__(journal_io_uring_create) __real_journal_io_uring_create, __wrap_journal_io_uring_create;
+__typeof__(journal_io_uring_pin_workers) __real_journal_io_uring_pin_workers, __wrap_journal_io_uring_pin_workers;
 
 #define BLOCK_BYTES 4096u
 
@@ -153,6 +152,6 @@ struct journal_io *__wrap_journal_io_uring_create(const char *directory, int *er
   return NULL;
 }
 
-int __wrap_journal_io_uring_pin_workers(struct journal_io *io, int cpu) {
-  return __real_journal_io_uring_pin_workers(INNER(io), cpu);
+int __wrap_journal_io_uring_pin_workers(struct journal_io *io, const int *cpus, uint32_t count) {
+  return __real_journal_io_uring_pin_workers(INNER(io), cpus, count);
 }
