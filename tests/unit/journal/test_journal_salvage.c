@@ -110,10 +110,8 @@ static void test_a_whole_journal_is_copied_whole(void **state) {
   assert_int_equal(copy.newest.salt, 99);
 }
 
-/* A batch that was written over another is there twice, and goes over once, where its LSN belongs. */
-static void test_a_misdirected_batch_goes_over_once(void **state) {
-  (void)state;
-  memcpy(file(SEGMENT_2) + 4 * BLOCK, file(SEGMENT_2) + 20 * BLOCK, BLOCK);
+/* In order, but for the record that was written over. */
+static void assert_all_but_one_go_over(void) {
   assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
   assert_int_equal(records, 69);
   struct copied copied;
@@ -122,17 +120,19 @@ static void test_a_misdirected_batch_goes_over_once(void **state) {
   journal_close(journal);
 }
 
+/* A batch that was written over another is there twice, and goes over once, where its LSN belongs. */
+static void test_a_misdirected_batch_goes_over_once(void **state) {
+  (void)state;
+  memcpy(file(SEGMENT_2) + 4 * BLOCK, file(SEGMENT_2) + 20 * BLOCK, BLOCK);
+  assert_all_but_one_go_over();
+}
+
 /* Nothing stands where it should have been. */
 static void test_a_batch_in_a_wrong_place_goes_over_in_order(void **state) {
   (void)state;
   memcpy(file(SEGMENT_2) + 4 * BLOCK, file(SEGMENT_2) + 20 * BLOCK, BLOCK);
   memset(file(SEGMENT_2) + 20 * BLOCK, 0, BLOCK);
-  assert_int_equal(journal_salvage(from, to, 99, &quiet, &scan, &records, &why), 0);
-  assert_int_equal(records, 69);
-  struct copied copied;
-  struct journal *journal = open_copy(&copied);
-  for (uint32_t i = 0; i < copied.count; i++) assert_int_equal(copied.numbers[i], i < 34 ? i + 1 : i + 2);
-  journal_close(journal);
+  assert_all_but_one_go_over();
 }
 
 /* A segment of another journal in the first place does not pass for this one. */
