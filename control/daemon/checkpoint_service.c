@@ -1,8 +1,12 @@
 /* Signed checkpoints: the key is read at start and on SIGHUP; the keeper writes one record an interval while there is something
- * new to sign. */
+ * new to sign, and a last one over all that came before an orderly end. */
 #include "daemon_internal.h"
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
+
+#define CHAIN_WAIT_US 1000u
+#define CHAIN_WAITS_MAX 1000u
 
 static struct checkpoint_key *load(const struct config *config, char *error, size_t room) {
   return checkpoint_key_load(config->journal.signing.key_id, config->journal.signing.key_file, true, error, room);
@@ -43,13 +47,11 @@ static int sign(struct daemon *daemon, struct checkpoint_record *record) {
 /* The record of the checkpoint before is not worth another one. */
 static bool something_new(const struct daemon *daemon, uint64_t lsn) { return lsn > daemon->signing.covered_lsn + 1; }
 
-void signing_look_after(struct daemon *daemon) {
+static void write_checkpoint(struct daemon *daemon) {
   struct daemon_signing *signing = &daemon->signing;
   struct checkpoint_record made = {.reserved = 0};
-  const uint64_t now_ns = monotonic_ns();
-  if (!signing->key || now_ns - signing->written_ns < daemon->config.journal.signing.interval_ns) return;
   if (!journal_chain_mark(daemon->journal, &made.lsn, made.chain) || !something_new(daemon, made.lsn)) return;
-  signing->written_ns = now_ns;
+  signing->written_ns = monotonic_ns();
   made.header = keeper_header(RECORD_CHECKPOINT, sizeof made);
   memcpy(made.node_id, daemon->node_id, sizeof made.node_id);
   if (sign(daemon, &made) != 0) {
@@ -64,6 +66,26 @@ void signing_look_after(struct daemon *daemon) {
   atomic_store_explicit(&signing->signed_lsn, made.lsn, memory_order_relaxed);
   atomic_store_explicit(&signing->signed_wall_ns, made.header.wall_ns, memory_order_relaxed);
   atomic_fetch_add_explicit(&signing->checkpoints, 1, memory_order_relaxed);
+}
+
+void signing_look_after(struct daemon *daemon) {
+  if (!daemon->signing.key || monotonic_ns() - daemon->signing.written_ns < daemon->config.journal.signing.interval_ns) return;
+  write_checkpoint(daemon);
+}
+
+/* The chain may be a moment behind what is durable. */
+static bool chain_reaches(const struct daemon *daemon, uint64_t durable_lsn) {
+  uint8_t chain[32];
+  uint64_t lsn;
+  for (uint32_t waits = 0; waits < CHAIN_WAITS_MAX; waits++, usleep(CHAIN_WAIT_US))
+    if (journal_chain_mark(daemon->journal, &lsn, chain) && lsn >= durable_lsn) return true;
+  return false;
+}
+
+void signing_sign_all(struct daemon *daemon) {
+  uint64_t durable_lsn;
+  if (!daemon->signing.key || journal_failed(daemon->journal) || journal_stalled(daemon->journal)) return;
+  if (records_flush(daemon, &durable_lsn) == 0 && chain_reaches(daemon, durable_lsn)) write_checkpoint(daemon);
 }
 
 void signing_stop(struct daemon *daemon) {

@@ -216,6 +216,8 @@ int signing_start(struct daemon *daemon);
 int signing_reload(struct daemon *daemon, char *error, size_t room);
 /* Writes a checkpoint when it is time. The keeper's thread. */
 void signing_look_after(struct daemon *daemon);
+/* Waits until all that was published is durable, and signs it, but for a journal that is in trouble. No shard runs any more. */
+void signing_sign_all(struct daemon *daemon);
 void signing_stop(struct daemon *daemon);
 
 /* rule_service.c */

@@ -222,4 +222,5 @@ void keeper_stop(struct daemon *daemon) {
   pthread_join(daemon->keeper.thread, NULL);
   disk_reserve_give_up(daemon);
   cursors_stop(daemon);
+  signing_sign_all(daemon);
 }

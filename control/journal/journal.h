@@ -80,8 +80,8 @@ uint32_t journal_unit_bytes_max(uint32_t batch_bytes_max);
 void journal_request_flush(struct journal *journal);
 
 uint64_t journal_durable_lsn(const struct journal *journal); /* all records at or below are durable; 0: none */
-/* The chain after the last durable batch, and the last LSN of that. False: none of this run is, or the
- * journal has no chain of hashes. Any thread. */
+/* The chain after the last durable batch, and the last LSN of that. False: there is none, or it is not of a chain of hashes. Any
+ * thread. */
 bool journal_chain_mark(const struct journal *journal, uint64_t *lsn, uint8_t chain[32]);
 int journal_failed(const struct journal *journal); /* 0 or -errno */
 /* What failed. Safe is every record up to the durable LSN; of those in [first_lsn, last_lsn] the next recovery tells; what came

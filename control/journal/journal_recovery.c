@@ -434,6 +434,8 @@ static int resume_segment(struct recovery *recovery) {
   if (result == 0 && !journal->config.hash_chain) memset(journal->chain_hash, 0, sizeof journal->chain_hash);
   /* The last batch may be read from the disk's cache, its writer killed before the flush: it counts as durable from here on. */
   if (result == 0) result = recovery->io->operations->sync(recovery->io, file);
+  const bool chained = journal->config.hash_chain && recovery->last_header.chain_kind == JOURNAL_CHAIN_SHA256;
+  if (result == 0 && chained && journal->next_lsn > 1) journal_mark_chain(journal, journal->next_lsn - 1);
   if (result < 0 || !recovery->last_dirty) return result;
   recovery->report->truncated_bytes = recovery->dirty_end - recovery->last_end;
   return write_zeros(recovery, file, recovery->last_end, recovery->dirty_end);

@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 
 from crash_requests import SIGNED, WEBHOOKS, rules_of
-from journal_reader import VIOLATION, WEBHOOK, Damage, JournalReader, wait_until_left
+from journal_reader import CHECKPOINT, VIOLATION, WEBHOOK, Damage, JournalReader, wait_until_left
 
 NAMED = 3  # of those that are wrong
 REPEATED_NEW, REPEATED_OLD = 20, 5
@@ -23,6 +23,7 @@ class Ledger:
         self.violations = {}  # name: rules
         self.identities = {}  # of violations: LSN
         self.acknowledged = Counter()
+        self.checkpoints = 0
         self.replayed, self.answered = 0, []  # (when, kind, name, answer) of signed ones
 
     def fail(self, what, examples):
@@ -55,6 +56,7 @@ class Ledger:
                     fresh.add(self._take_webhook(record))
                 elif record.type == VIOLATION:
                     fresh.add(self._take_violation(record))
+                self.checkpoints += record.type == CHECKPOINT
         except Damage as damage:
             sys.exit(f"the journal: {damage}")
         return fresh

@@ -128,6 +128,8 @@ def offline(appliance, violations):
     expect("limit", len(journal(appliance, "export", "--limit", "3").stdout.splitlines()), 3)
     dump = [json.loads(line) for line in journal(appliance, "dump").stdout.splitlines()]
     expect("every LSN", [record["lsn"] for record in dump], list(range(1, len(dump) + 1)))
+    signed = json.loads(journal(appliance, "verify", *PUBLIC, "--key", "k1=other.pem", "-o", "json").stdout)
+    expect("the stop signed all before its own record", (signed["signed_lsn"], dump[-1]["type"]), (len(dump) - 1, "checkpoint"))
     expect("types", {"violation", "webhook", "rules_commit"} <= {record["type"] for record in dump}, True)
     change = next(record["rules"] for record in dump if "rules" in record)
     expect("who changed the rules, and what", (change["action"], change["by"], change["rules"][0]["name"], change["rules"][0]["version"]),
@@ -171,6 +173,8 @@ def main():
     with Appliance(TRIPLINED, TRIPLINE, SOURCE, CONFIG, files) as appliance:
         online(appliance)
         rotate(appliance, new_key())
+        post("/webhook/orders", 13, 200)
+        wait_for("it is listed", lambda: any('13, "quoted"' in violation["message"] for violation in appliance.violations()))
         violations = appliance.violations()
         expect("it ends", appliance.stop(), 0)
         lost = damage_and_salvage(appliance, offline(appliance, violations))

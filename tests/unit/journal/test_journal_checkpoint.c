@@ -101,6 +101,21 @@ static void append_checkpoint(const struct checkpoint_key *key) {
   append_record(&made);
 }
 
+/* What was left unsigned can be signed before anything else is written. */
+static void test_the_chain_is_known_after_recovery(void **state) {
+  (void)state;
+  uint64_t before_lsn, after_lsn;
+  uint8_t before[JOURNAL_CHAIN_BYTES], after[JOURNAL_CHAIN_BYTES];
+  assert_false(journal_chain_mark(rig.journal, &before_lsn, before));
+  rig_append(&rig, 7, 300);
+  assert_true(journal_chain_mark(rig.journal, &before_lsn, before));
+  rig_close(&rig);
+  assert_int_equal(rig_open(&rig), 0);
+  assert_true(journal_chain_mark(rig.journal, &after_lsn, after));
+  assert_int_equal(after_lsn, before_lsn);
+  assert_memory_equal(after, before, sizeof after);
+}
+
 static void on_record(void *audit, uint64_t lsn, uint64_t segment, uint64_t offset, const struct record_header *record) {
   (void)segment, (void)offset;
   checkpoint_audit_record(audit, lsn, record);
@@ -256,6 +271,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_both_kinds_sign_and_verify),
       cmocka_unit_test(test_keys_that_are_none),
+      cmocka_unit_test_setup_teardown(test_the_chain_is_known_after_recovery, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_a_signed_journal, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_two_checkpoints_of_one_place, set_up, tear_down),
       cmocka_unit_test_setup_teardown(test_a_forgery_is_told, set_up, tear_down),
