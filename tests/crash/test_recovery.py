@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 import appliance_process  # noqa: E402
@@ -158,11 +159,13 @@ def test_index_is_incomplete_and_says_so(appliance):
     notifications = Notifications()
     start(appliance, slow_us=800000)
     wait_for_state("ready")
-    answer = json.loads(get("/v1/violations?order=oldest&limit=2")[2])
+    with ThreadPoolExecutor(3) as pool:  # side by side: each waits some seconds for the index, which takes ten
+        asked = [pool.submit(get, path) for path in ("/v1/violations?order=oldest&limit=2", "/v1/violations/counts?by=severity")]
+        command = pool.submit(appliance.run_cli, "violations", "count", "--by", "severity", text=True)
+    answer, counts = (json.loads(future.result()[2]) for future in asked)
     expect("an index on its way", answer["index_complete"], False)
-    counts = json.loads(get("/v1/violations/counts?by=severity")[2])
     expect_true(f"counts of what is there: {counts['total']}", counts["total"] < VIOLATIONS and not counts["index_complete"])
-    result = appliance.run_cli("violations", "count", "--by", "severity", text=True)
+    result = command.result()
     expect("counted by the command", result.returncode, OK)
     expect_true(f"which says that there is more: {result.stderr}", "index" in result.stderr)
     wait_for("systemd sees the index grow", lambda: any("index" in text and "%" in text for text in notifications.statuses()), 30)

@@ -1,5 +1,6 @@
 """The daemon as a process, for tests against real peers: started in a directory of its own inside a network namespace, asked by
 metrics and by the CLI."""
+import atexit
 import json
 import os
 import shutil
@@ -87,11 +88,17 @@ class Appliance:
         self.triplined, self.tripline = os.path.abspath(triplined), os.path.abspath(tripline)
         self.directory = tempfile.mkdtemp(prefix="tripline-test-")
         self.process = None
+        atexit.register(self._leave_none)
         os.chdir(self.directory)
         os.symlink(os.path.join(os.path.abspath(source), "config"), "config")
         for name, content in {"appliance.yaml": configuration, **(files or {})}.items():
             with open(name, "w", encoding="utf-8") as file:
                 file.write(content)
+
+    def _leave_none(self):
+        """A test that fails leaves no daemon: who runs it would wait for the pipe that the daemon holds."""
+        if self.process and self.process.poll() is None:
+            self.kill()
 
     def spawn(self, environment=None):
         """Starts it without waiting for anything."""
