@@ -29,16 +29,22 @@ static void put_text(struct message_writer *writer, const char *text, uint32_t l
   }
 }
 
+static void put_ascii(struct message_writer *writer, const char *text, uint32_t length) {
+  const uint32_t left = writer->room - writer->length, cut = length < left ? length : left;
+  memcpy(writer->out + writer->length, text, cut);
+  writer->length += cut;
+}
+
 static void put_unsigned(struct message_writer *writer, uint64_t number) {
   char digits[20];
   uint32_t at = sizeof digits;
   do digits[--at] = (char)('0' + number % 10);
   while (number /= 10);
-  put_text(writer, digits + at, (uint32_t)sizeof digits - at);
+  put_ascii(writer, digits + at, (uint32_t)sizeof digits - at);
 }
 
 static void put_integer(struct message_writer *writer, int64_t number) {
-  if (number < 0) put_text(writer, "-", 1);
+  if (number < 0) put_ascii(writer, "-", 1);
   put_unsigned(writer, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
 }
 
@@ -49,27 +55,28 @@ static void put_decimal(struct message_writer *writer, uint64_t scaled, unsigned
   put_unsigned(writer, scaled / unit);
   uint64_t fraction = scaled % unit;
   if (fraction == 0) return;
-  put_text(writer, ".", 1);
+  char text[20] = ".";
+  uint32_t length = 1;
   while (fraction) {
     unit /= 10;
-    const char digit = (char)('0' + fraction / unit);
-    put_text(writer, &digit, 1);
+    text[length++] = (char)('0' + fraction / unit);
     fraction %= unit;
   }
+  put_ascii(writer, text, length);
 }
 
 /* Six decimals; beyond 2^53 or below a millionth as a power of ten with as many. */
 static void put_double(struct message_writer *writer, double real) {
   if (real != real) {
-    put_text(writer, "NaN", 3);
+    put_ascii(writer, "NaN", 3);
     return;
   }
   if (real < 0) {
-    put_text(writer, "-", 1);
+    put_ascii(writer, "-", 1);
     real = -real;
   }
   if (real > 1.7e308) {
-    put_text(writer, "Infinity", 8);
+    put_ascii(writer, "Infinity", 8);
     return;
   }
   int exponent = 0;
@@ -79,7 +86,7 @@ static void put_double(struct message_writer *writer, double real) {
   }
   put_decimal(writer, (uint64_t)(real * 1e6 + 0.5), 6);
   if (exponent == 0) return;
-  put_text(writer, "e", 1);
+  put_ascii(writer, "e", 1);
   put_integer(writer, exponent);
 }
 
@@ -93,7 +100,7 @@ static void put_duration(struct message_writer *writer, int64_t nanoseconds) {
   /* Three decimals of the unit are enough to read. */
   put_decimal(writer,
               units[i].unit == 1 ? (uint64_t)nanoseconds * 1000 : (uint64_t)nanoseconds / ((uint64_t)units[i].unit / 1000), 3);
-  put_text(writer, units[i].name, (uint32_t)strlen(units[i].name));
+  put_ascii(writer, units[i].name, (uint32_t)strlen(units[i].name));
 }
 
 static void put_value(struct message_writer *writer, const struct value *value, bool duration) {
@@ -101,7 +108,7 @@ static void put_value(struct message_writer *writer, const struct value *value, 
   case VALUE_NULL:
     break;
   case VALUE_BOOL:
-    put_text(writer, value->boolean ? "true" : "false", value->boolean ? 4 : 5);
+    put_ascii(writer, value->boolean ? "true" : "false", value->boolean ? 4 : 5);
     break;
   case VALUE_INTEGER:
     if (duration) {
@@ -117,7 +124,7 @@ static void put_value(struct message_writer *writer, const struct value *value, 
     put_text(writer, value->text, value->length);
     break;
   case VALUE_OTHER:
-    put_text(writer, "(structured)", 12);
+    put_ascii(writer, "(structured)", 12);
     break;
   }
 }

@@ -16,7 +16,8 @@ static void put(struct encoder *encoder, const void *bytes, uint32_t length) {
 }
 
 static void put_text(struct encoder *encoder, struct event_text text, uint32_t most) {
-  const uint16_t length = text.at ? (uint16_t)utf8_truncate(text.at, text.length, most) : TEXT_NULL;
+  const size_t cut = text.length <= most ? text.length : utf8_truncate(text.at, text.length, most);
+  const uint16_t length = text.at ? (uint16_t)cut : TEXT_NULL;
   put(encoder, &length, sizeof length);
   if (text.at) put(encoder, text.at, length);
 }
@@ -43,46 +44,46 @@ static void put_value(struct encoder *encoder, const struct value *value) {
   }
 }
 
-static uint32_t value_bytes(const struct violation_attribute *attribute) {
-  struct encoder encoder = {0};
-  put_text(&encoder, attribute->key, VIOLATION_VALUE_BYTES_MAX);
-  put_value(&encoder, &attribute->value);
-  return encoder.length;
+#define ATTRIBUTE_BYTES_MAX (2 * (2 + VIOLATION_VALUE_BYTES_MAX) + 1)
+
+static void put_attribute(struct encoder *encoder, const struct violation_attribute *attribute) {
+  put_text(encoder, attribute->key, VIOLATION_VALUE_BYTES_MAX);
+  put_value(encoder, &attribute->value);
 }
 
-/* Attributes that would not fit are left out whole. */
-static uint32_t attributes_that_fit(const struct violation *violation, uint32_t used) {
-  uint32_t count = 0;
-  for (; count < violation->attribute_count; count++) {
-    used += value_bytes(&violation->attributes[count]);
-    if (used > VIOLATION_BYTES_MAX) break;
-  }
-  return count;
+static bool attribute_fits(const struct violation_attribute *attribute, uint32_t length) {
+  struct encoder measured = {.length = length};
+  if (length + ATTRIBUTE_BYTES_MAX <= VIOLATION_BYTES_MAX) return true;
+  put_attribute(&measured, attribute);
+  return measured.length <= VIOLATION_BYTES_MAX;
 }
 
-static uint32_t encode(const struct violation *violation, uint8_t *out, uint32_t total) {
-  struct encoder encoder = {.out = out};
-  const struct record_header header = {
-      .type = RECORD_VIOLATION, .shard = violation->shard, .bytes = total, .wall_ns = violation->wall_ns};
-  put(&encoder, &header, sizeof header);
+/* Attributes from the first that would not fit on are left out whole. */
+static void put_attributes(struct encoder *encoder, const struct violation *violation) {
+  const uint32_t count_at = encoder->length;
+  uint16_t count = 0;
+  put(encoder, &count, sizeof count);
+  while (count < violation->attribute_count && attribute_fits(&violation->attributes[count], encoder->length))
+    put_attribute(encoder, &violation->attributes[count++]);
+  if (encoder->out) memcpy(encoder->out + count_at, &count, sizeof count);
+}
+
+static uint32_t encode(const struct violation *violation, uint8_t *out) {
+  struct record_header header = {.type = RECORD_VIOLATION, .shard = violation->shard, .wall_ns = violation->wall_ns};
+  struct encoder encoder = {.out = out, .length = sizeof header};
   put(&encoder, &violation->fixed, sizeof violation->fixed);
   put_text(&encoder, violation->rule, VIOLATION_VALUE_BYTES_MAX);
   put_text(&encoder, violation->message, TEXT_BYTES_MAX);
   put_text(&encoder, violation->service, VIOLATION_VALUE_BYTES_MAX);
-  const uint16_t attributes = (uint16_t)attributes_that_fit(violation, encoder.length + (uint32_t)sizeof attributes);
-  put(&encoder, &attributes, sizeof attributes);
-  for (uint32_t i = 0; i < attributes; i++) {
-    put_text(&encoder, violation->attributes[i].key, VIOLATION_VALUE_BYTES_MAX);
-    put_value(&encoder, &violation->attributes[i].value);
-  }
+  put_attributes(&encoder, violation);
+  header.bytes = encoder.length;
+  if (out) memcpy(out, &header, sizeof header);
   return encoder.length;
 }
 
-uint32_t violation_encoded_bytes(const struct violation *violation) { return encode(violation, NULL, 0); }
+uint32_t violation_encoded_bytes(const struct violation *violation) { return encode(violation, NULL); }
 
-void violation_encode(const struct violation *violation, void *record) {
-  encode(violation, record, violation_encoded_bytes(violation));
-}
+void violation_encode(const struct violation *violation, void *record) { encode(violation, record); }
 
 static struct event_text get_text(struct cursor *cursor) {
   const uint16_t length = cursor_le16(cursor);
