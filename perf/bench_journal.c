@@ -155,7 +155,7 @@ int main(int count, char **arguments) {
          "# fio --ioengine=pvsync2 --direct=1 --sync=dsync does). The best of %u short rounds of each, and the ratio of the "
          "medians\n",
          ROUNDS);
-  static const uint32_t outstanding[] = {1, 8, 64, 512, 2048, 4096, MOST_OUTSTANDING};
+  static const uint32_t outstanding[] = {1, 8, 64, 512, 1024, 2048, 4096, MOST_OUTSTANDING};
   const size_t all = sizeof outstanding / sizeof outstanding[0];
   bench_loads(rig, loads, true, outstanding, all);
   journal_load_remove_directory(loads);

@@ -7,6 +7,7 @@ appliance's count, and as many answers were parked.
 
 usage: park_time.py BUILD [ROUNDS [SECONDS]]. As root: in a network namespace of its own. TMPDIR is where the journals lie.
 """
+import json
 import os
 import statistics
 import subprocess
@@ -16,11 +17,12 @@ import time
 
 SOURCE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 sys.path.insert(0, os.path.join(SOURCE, "tests/support"))
-from appliance_process import Appliance, enter_namespace, fetch, METRICS_URL  # noqa: E402
+from appliance_process import Appliance, enter_namespace, fetch, METRICS_URL, wait_for  # noqa: E402
 
 BUILD = os.path.abspath(sys.argv[1])
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
 SECONDS = sys.argv[3] if len(sys.argv) > 3 else "2"
+STATUS_URL = METRICS_URL.replace("/metrics", "/v1/status")
 BODY_BYTES, PROBES, MTU = 1024, "400", "1500"
 LOADS = {"1 connection": (1, 1), "32 connections": (32, 32), "256 connections, 1,024 outstanding": (256, 1024)}
 TARGETS = {"p50": 200, "p99": 500}
@@ -85,6 +87,8 @@ def run(load):
     socket = os.path.join(folder.name, "memif.sock")
     appliance = Appliance(f"{BUILD}/triplined", f"{BUILD}/tripline", SOURCE, CONFIG.replace("SOCKET", socket))
     with folder, appliance.start("http://127.0.0.1:9464/healthz"):
+        # Not readiness: a port without a link, as this one until the generator comes, is not ready.
+        wait_for("the ports", lambda: json.loads(fetch(STATUS_URL))["state"] in ("ready", "not ready"), 60)
         time.sleep(0.5)  # the segment ahead is being filled
         before = probe(appliance.directory)
         answered, client = generate(appliance, socket, connections, window)

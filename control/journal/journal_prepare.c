@@ -11,10 +11,15 @@ static int start(struct journal *journal, enum prepare_stage stage, struct journ
   return journal_write_start(journal, &preparer->operation, &request);
 }
 
+/* Two bytes are zeroed for each that is written: whether the segment in use lasts so long. */
+static bool has_time(const struct journal *journal, uint64_t left) {
+  return journal->prepared_count > 0 || (journal->file >= 0 && 2 * (journal->segment_end - journal->offset) > left);
+}
+
 static int start_zero_slice(struct journal *journal) {
   const uint64_t left = journal->config.segment_bytes - journal->preparer.zeroed_bytes;
   uint64_t slice = ZERO_SLICE_BYTES_MOST;
-  if (journal->prepared_count > 0 && journal->in_flight) {
+  if (journal->in_flight && has_time(journal, left)) {
     slice = 2 * (uint64_t)journal_blocks_up(journal->batches[journal->filling ^ 1u].used);
     if (slice < ZERO_SLICE_BYTES_LEAST) slice = ZERO_SLICE_BYTES_LEAST;
     if (slice > ZERO_SLICE_BYTES_MOST) slice = ZERO_SLICE_BYTES_MOST;
