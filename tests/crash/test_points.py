@@ -26,7 +26,8 @@ TIMES = {"start": (1, 2, 3), "load": (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 30
 SECONDS = {"start": (0.02, 0.02), "load": (5, 1), "segments": (20, 4), "keeper": (20, 4), "drain": (0.1, 0.1)}
 DRAIN_SECONDS = 20
 # Segments fill, so that there are new ones, something to snapshot and to remove; less of it than is retained, so that all is read here.
-HEAVY, HEAVY_MOST, RETAINED_MEBIBYTES = {"huge": 8, "signed": 2}, 100, 48
+HEAVY, HEAVY_MOST, SEGMENT_MEBIBYTES, RETAINED_MEBIBYTES = {"huge": 8, "signed": 2}, 100, 2, 48
+OF_RETENTION, GROW_ROUNDS = ("journal_set_oldest_segment", "violation_store_forget", "journal_remove_segment"), 80
 
 
 def plan_of(name, when, phase, nth):
@@ -40,9 +41,20 @@ def plan_of(name, when, phase, nth):
 TEAR = Plan(SECONDS["load"][0], drain_seconds=DRAIN_SECONDS, connections=CROWD, environment=environment_of("submit_write_durable", "torn", 3))
 
 
+def grow(rounds):
+    """Until nearly as much is kept as may be. A new life may begin meanwhile."""
+    for _ in range(GROW_ROUNDS):
+        if len(os.listdir("tripline-data/journal")) * SEGMENT_MEBIBYTES >= RETAINED_MEBIBYTES:
+            return
+        rounds.run(Plan(SECONDS["keeper"][0], acknowledged=HEAVY_MOST, connections=HEAVY))
+    sys.exit(f"the journal does not grow: {os.listdir('tripline-data/journal')}")
+
+
 def run_point(rounds, point, reached):
     """The first times of a point, until it is not reached any more."""
     name, when, phase = point
+    if name in OF_RETENTION:
+        grow(rounds)
     for nth in TIMES[phase]:
         if name == "write_sync":
             rounds.run(TEAR)
@@ -58,7 +70,7 @@ def main():
     chance, reached = random.Random(SEED), Counter()
     mine = points_of(PROGRAM, *TIMES)
     expect_true("there are points", len(mine) > 100)
-    with CrashRounds(PROGRAM, TRIPLINE, SOURCE, SEED, (2,), (RETAINED_MEBIBYTES,)) as rounds:
+    with CrashRounds(PROGRAM, TRIPLINE, SOURCE, SEED, (SEGMENT_MEBIBYTES,), (RETAINED_MEBIBYTES,)) as rounds:
         if ROUNDS == "all":
             mine = mine[PART::PARTS]
             for point in mine:
